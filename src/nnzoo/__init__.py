@@ -1,0 +1,36 @@
+"""nnzoo: a PyTorch Lightning model zoo.
+
+``from nnzoo import VAE, ImageDataModule`` works, yet ``import nnzoo`` alone imports neither torch nor lightning:
+the public names are looked up on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnzoo.cli import ZooCLI
+    from nnzoo.data.image import ImageDataModule
+    from nnzoo.errors import InputError
+    from nnzoo.modules.autoencoder import Autoencoder
+    from nnzoo.modules.vae import VAE
+
+__version__ = "0.1.0"
+__all__ = ["VAE", "Autoencoder", "ImageDataModule", "InputError", "ZooCLI"]
+
+_HOME = {
+    "Autoencoder": "nnzoo.modules.autoencoder",
+    "ImageDataModule": "nnzoo.data.image",
+    "InputError": "nnzoo.errors",
+    "VAE": "nnzoo.modules.vae",
+    "ZooCLI": "nnzoo.cli",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'nnzoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,1 @@
+"""What watches a run: pictures, run record, exact resume, diagnostics, baselines."""

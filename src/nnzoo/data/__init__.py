@@ -1,0 +1,1 @@
+"""LightningDataModules and the one loader policy they share."""

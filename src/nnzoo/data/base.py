@@ -1,0 +1,220 @@
+"""The loader policy that every datamodule shares.
+
+Batches are global: ``batch_size`` counts the samples of one optimiser step over all devices. Which samples a step sees
+is a pure function of (seed, epoch, step), and a device takes the rows ``rank::world_size``. So one device and N devices
+see the same global batches, and a resumed run continues with the step it stopped at.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from nnzoo.errors import InputError
+
+
+class BatchIndex(NamedTuple):
+    """One device's share of a global batch: what a dataset's ``__getitems__`` receives.
+
+    Attributes:
+        samples: Indices of this device's samples.
+        seed: Seed of the global batch, for augmentation and binarisation.
+        rows: Position of each sample in the global batch: random draws are made for the whole global batch and indexed
+            by these, so that they do not depend on the number of devices.
+        size: Number of samples in the global batch.
+    """
+
+    samples: Tensor
+    seed: int
+    rows: slice
+    size: int
+
+
+class GlobalBatchSampler(Sampler[BatchIndex]):
+    """Yields this device's rows of each global batch; a pure function of (seed, epoch, step, rank, world size).
+
+    Args:
+        num_samples: Size of the dataset.
+        batch_size: Samples per global batch.
+        seed: Seed of the order.
+        rank: This device's number.
+        world_size: Number of devices.
+        position: Returns (epoch, first step) when iteration starts; the step is above 0 only after a resume in the
+            middle of an epoch.
+        train: Shuffle and leave out the last, incomplete batch. Otherwise keep the order and split all samples into
+            batches of (almost) equal size, so that every device gets the same number of batches, none empty.
+        weights: Sampling weights per sample: draws with replacement (training only).
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        position: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        train: bool = True,
+        weights: Tensor | None = None,
+    ) -> None:
+        self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
+        self.rank, self.world_size, self.position = rank, world_size, position
+        self.train, self.weights = train, weights
+
+    def __len__(self) -> int:
+        if self.train:
+            return self.num_samples // self.batch_size
+        return max(1, min(math.ceil(self.num_samples / self.batch_size), self.num_samples // self.world_size))
+
+    def order(self, epoch: int) -> Tensor:
+        """The order in which the given epoch visits the samples."""
+        if not self.train:
+            return torch.arange(self.num_samples)
+        generator = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
+        if self.weights is not None:
+            return torch.multinomial(self.weights, self.num_samples, replacement=True, generator=generator)
+        return torch.randperm(self.num_samples, generator=generator)
+
+    def __iter__(self) -> Iterator[BatchIndex]:
+        epoch, first_step = self.position()
+        order = self.order(epoch)
+        batches = order.split(self.batch_size)[: len(self)] if self.train else order.tensor_split(len(self))
+        rows = slice(self.rank, None, self.world_size)
+        for step, batch in enumerate(batches[first_step:], start=first_step):
+            yield BatchIndex(batch[rows], mix_seed(self.seed, epoch, step), rows, len(batch))
+
+
+def mix_seed(*numbers: int) -> int:
+    """One 63-bit seed from several numbers, such as (seed, epoch, step)."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def split_indices(labels: Sequence[int] | Tensor, fractions: Sequence[float], seed: int) -> list[Tensor]:
+    """Splits samples into parts at random, each class in the same proportions (up to one sample).
+
+    Unlike scikit-learn's stratified split, this works for classes of any size, a single member included.
+
+    Args:
+        labels: Class of each sample (all equal where there are none).
+        fractions: Share of each part but the first, which gets the rest; (0.15, 0.15) is 70/15/15.
+        seed: Seed of the split.
+
+    Returns:
+        Sorted indices of each part.
+    """
+    labels = torch.as_tensor(labels)
+    generator = torch.Generator().manual_seed(seed)
+    place = torch.empty(len(labels))
+    for label in labels.unique():
+        members = (labels == label).nonzero().squeeze(1)
+        shuffled = members[torch.randperm(len(members), generator=generator)]
+        # Spread each class evenly over [0, 1): cutting that line anywhere cuts every class in proportion.
+        offset = torch.rand((), generator=generator)
+        place[shuffled] = (torch.arange(len(members)) + offset) / len(members)
+    order = place.argsort(stable=True)
+    sizes = [round(fraction * len(labels)) for fraction in fractions]
+    parts = order.split([len(labels) - sum(sizes), *sizes])
+    return [part.sort().values for part in parts]
+
+
+def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Weights n / (K n_c) per class, as scikit-learn's ``class_weight="balanced"``: (K,); 0 for an empty class."""
+    counts = torch.bincount(labels, minlength=num_classes)
+    return torch.where(counts > 0, len(labels) / (num_classes * counts.clamp(min=1)), 0.0)
+
+
+def data_root(root: str | None) -> Path:
+    """Where data sets are kept: ``root``, else ``$NNZOO_DATA``, else ``~/.cache/nnzoo``."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nnzoo"
+    return Path(root or os.environ.get("NNZOO_DATA") or cache).expanduser()
+
+
+class GlobalBatchDataModule(L.LightningDataModule):
+    """A datamodule over datasets that are fetched by whole batches; a subclass sets ``self.parts`` in ``setup``.
+
+    A dataset of ``parts`` ("train", "val", "test") has ``__len__`` and ``__getitems__(BatchIndex)``, which returns a
+    ready batch.
+
+    Args:
+        batch_size: Samples per optimiser step over ALL devices.
+        seed: Seed of the order, of augmentation and of binarisation.
+        num_workers: Loader processes; 0 is fastest for data in memory.
+    """
+
+    def __init__(self, batch_size: int, seed: int, num_workers: int) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise InputError(f"batch_size must be positive, got {batch_size}: set --data.batch_size.")
+        self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
+        self.parts: dict[str, Dataset[Any]] = {}
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled batches; the last, incomplete one is left out."""
+        return self._loader("train", weights=self.sample_weights())
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Every validation sample once, in order."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Every test sample once, in order."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The test samples."""
+        return self._loader("test")
+
+    def sample_weights(self) -> Tensor | None:
+        """Weights for drawing training samples with replacement; None draws each once per epoch."""
+        return None
+
+    def _loader(self, part: str, weights: Tensor | None = None) -> DataLoader[Any]:
+        dataset, train = self.parts[part], part == "train"
+        world_size = self.trainer.world_size if self.trainer else 1
+        size, batch_size = len(dataset), self.batch_size  # type: ignore[arg-type]
+        if batch_size % world_size:
+            raise InputError(
+                f"batch_size {batch_size} is the global batch and does not divide over {world_size} devices: set "
+                f"--data.batch_size {batch_size + world_size - batch_size % world_size}."
+            )
+        if size < world_size:
+            raise InputError(f"The {part} part has {size} samples, too few for {world_size} devices.")
+        if train and size < batch_size:
+            batch_size = size - size % world_size
+            rank_zero_warn(f"Only {size} training samples: using batches of {batch_size}, not {self.batch_size}.")
+        sampler = GlobalBatchSampler(
+            size,
+            batch_size,
+            seed=self.seed,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=world_size,
+            position=self._position if train else lambda: (0, 0),
+            train=train,
+            weights=weights if train else None,
+        )
+        return DataLoader(
+            dataset,
+            batch_sampler=sampler,  # type: ignore[arg-type]
+            collate_fn=_identity,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _position(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 0
+        # Not 0 only where a checkpoint from the middle of an epoch was loaded.
+        step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        return self.trainer.current_epoch, step
+
+
+def _identity(batch: Any) -> Any:
+    return batch

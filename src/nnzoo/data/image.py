@@ -1,0 +1,312 @@
+"""Images: scikit-learn's digits, MNIST, FashionMNIST, CIFAR-10 or a folder of the user's own."""
+
+import typing
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import datasets
+from torchvision.transforms import v2
+
+from nnzoo.data.base import BatchIndex, GlobalBatchDataModule, class_weights, data_root, mix_seed, split_indices
+from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
+from nnzoo.errors import InputError
+
+DatasetName = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
+Binarize = Literal["none", "dynamic", "static"]
+
+
+class Download(NamedTuple):
+    """A data set of torchvision: its class, (C, H, W), and where its files lie under the data root."""
+
+    dataset: type
+    shape: tuple[int, int, int]
+    files: str
+
+
+DOWNLOADS = {
+    "mnist": Download(datasets.MNIST, (1, 28, 28), "MNIST/raw"),
+    "fashion_mnist": Download(datasets.FashionMNIST, (1, 28, 28), "FashionMNIST/raw"),
+    "cifar10": Download(datasets.CIFAR10, (3, 32, 32), "cifar-10-batches-py"),
+}
+
+
+class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Images fetched by whole batches: (B, C, H, W) float in [0, 1] and labels (B,).
+
+    Args:
+        images: uint8 grey levels (N, C, H, W), in memory or cached on disk.
+        labels: Class of each image (N,).
+        levels: Number of grey levels; an image is its levels divided by ``levels - 1``.
+        augment: Transform of one image, drawn anew for each image and each epoch.
+        binarize: Draw each pixel as 0 or 1 with its grey value as probability, anew in each epoch.
+    """
+
+    def __init__(
+        self,
+        images: Tensor | CachedImages,
+        labels: Tensor,
+        levels: int = 256,
+        augment: v2.Transform | None = None,
+        binarize: bool = False,
+    ) -> None:
+        self.images, self.labels, self.levels = images, labels, levels
+        self.augment, self.binarize = augment, binarize
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        images, labels = self.__getitems__(BatchIndex(torch.tensor([index]), index, slice(None), 1))
+        return images[0], labels[0]
+
+    def __getitems__(self, batch: BatchIndex) -> tuple[Tensor, Tensor]:
+        images = self.images[batch.samples].float() / (self.levels - 1)
+        generator = torch.Generator().manual_seed(batch.seed)
+        if self.augment is not None:
+            seeds = torch.randint(2**62, (batch.size,), generator=generator)[batch.rows]
+            images = torch.stack(
+                [_seeded(self.augment, image, int(seed)) for image, seed in zip(images, seeds, strict=True)]
+            )
+        if self.binarize:
+            thresholds = torch.rand(batch.size, *images.shape[1:], generator=generator)[batch.rows]
+            images = (thresholds < images).float()
+        return images, self.labels[batch.samples]
+
+
+def _seeded(transform: v2.Transform, image: Tensor, seed: int) -> Tensor:
+    # torchvision's transforms draw from the global generator; torch.manual_seed would reset the GPU's as well.
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    image = transform(image)
+    torch.set_rng_state(state)
+    return image.clamp(0, 1)
+
+
+class ImageDataModule(GlobalBatchDataModule):
+    """Images in [0, 1] with labels: batches of float (B, C, H, W) and integers (B,).
+
+    Sets without an official test part are split 70/15/15, in the same proportions for every class; official test parts
+    stay untouched.
+
+    Args:
+        dataset: digits (1,797 real 8x8 digits that come with scikit-learn) | mnist | fashion_mnist | cifar10 | folder.
+        root: Folder of the data: your images for ``folder``, else where downloads are kept (default: $NNZOO_DATA, else
+            ~/.cache/nnzoo).
+        image_size: Side in pixels to resize to; the images' own size if not given.
+        color: auto | grey | rgb.
+        binarize: none | dynamic (each pixel drawn anew in every epoch with its grey value as probability) | static
+            (drawn once). Validation and test images are drawn once in either case.
+        shift: Augmentation: largest shift, as a share of the side.
+        rotation: Augmentation: largest rotation in degrees.
+        blur: Augmentation: largest standard deviation of a Gaussian blur, in pixels.
+        exposure: Augmentation: largest relative change of brightness.
+        cache: h5 decodes a folder of images once into an HDF5 file under ~/.cache/nnzoo and reads batches from there,
+            for folders that do not fit in memory.
+        batch_size: Samples per optimiser step over ALL devices.
+        val_fraction: Share of the samples (of the official training part, where there is one) for validation.
+        test_fraction: Share of the samples for the test, where the data set brings no test part.
+        split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
+        balanced: Draw training samples with replacement so that all classes are equally frequent.
+        seed: Seed of order, augmentation and binarisation (the command line sets it to ``seed_everything``).
+        num_workers: Loader processes; 0 is fastest for data in memory.
+
+    Raises:
+        InputError: If a value is out of range, or the data cannot be found, downloaded or read.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: DatasetName = "digits",
+        root: str | None = None,
+        image_size: int | None = None,
+        color: Color = "auto",
+        binarize: Binarize = "none",
+        shift: float = 0.0,
+        rotation: float = 0.0,
+        blur: float = 0.0,
+        exposure: float = 0.0,
+        cache: Literal["none", "h5"] = "none",
+        batch_size: int = 128,
+        val_fraction: float = 0.15,
+        test_fraction: float = 0.15,
+        split_seed: int = 0,
+        balanced: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, seed, num_workers)
+        self.save_hyperparameters(logger=False)
+        names = typing.get_args(DatasetName)
+        if dataset not in names:
+            raise InputError(f"There is no data set {dataset!r}: choose one of {', '.join(names)}.")
+        if image_size is not None and image_size < 1:
+            raise InputError(f"image_size must be positive, got {image_size}: set --data.image_size.")
+        if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+            raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+        if dataset == "folder" and root is None:
+            raise InputError("--data.dataset folder needs --data.root, the folder that holds your images.")
+        if cache == "h5" and (dataset != "folder" or binarize != "none"):
+            raise InputError("--data.cache h5 is for --data.dataset folder with --data.binarize none.")
+        self.dataset, self.binarize, self.cache = dataset, binarize, cache
+        self.root = data_root(root)
+        self.augment = augmentation(shift, rotation, blur, exposure)
+
+    @cached_property
+    def _folder(self) -> ImageFolder:
+        return ImageFolder(self.root, self.hparams["image_size"], self.hparams["color"])
+
+    @cached_property
+    def in_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images; for a folder this reads the headers of its images."""
+        if self.dataset == "folder":
+            return self._folder.shape
+        channels, height, width = (1, 8, 8) if self.dataset == "digits" else DOWNLOADS[self.dataset].shape
+        channels = {"auto": channels, "grey": 1, "rgb": 3}[self.hparams["color"]]
+        size = self.hparams["image_size"]
+        return (channels, size, size) if size else (channels, height, width)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; empty if there are none."""
+        if self.dataset == "folder":
+            return self._folder.classes
+        if self.dataset in ("digits", "mnist"):
+            return [str(digit) for digit in range(10)]
+        return FASHION if self.dataset == "fashion_mnist" else CIFAR
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 if there are none."""
+        return len(self.classes)
+
+    @property
+    def levels(self) -> int:
+        """Number of grey levels: 2 after binarisation, 17 for digits in their own size, else 256."""
+        if self.binarize != "none":
+            return 2
+        return 17 if self._has_digits_levels else 256
+
+    @property
+    def _has_digits_levels(self) -> bool:
+        return self.dataset == "digits" and self.in_shape[1:] == (8, 8)
+
+    def prepare_data(self) -> None:
+        """Downloads the data set if it is missing, or fills the cache of a folder."""
+        if self.dataset == "folder" and self.cache == "h5":
+            self._folder.cache(data_root(None) / "folders")
+        if self.dataset not in DOWNLOADS:
+            return
+        download = DOWNLOADS[self.dataset]
+        try:
+            download.dataset(self.root, download=False)
+        except RuntimeError:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                download.dataset(self.root, download=True)
+            except (OSError, RuntimeError) as error:
+                raise InputError(
+                    f"{self.dataset} is not in {self.root} and could not be downloaded ({error}): connect to the "
+                    f"network, copy its files to {self.root / download.files}, or set --data.root to the folder "
+                    "that holds them."
+                ) from error
+
+    def setup(self, stage: str | None = None) -> None:
+        """Loads and splits the data; a second call changes nothing."""
+        if self.parts:
+            return
+        images, labels, official = self._load()
+        seed, val, test = self.hparams["split_seed"], self.hparams["val_fraction"], self.hparams["test_fraction"]
+        rows = {part: torch.tensor([i for i, p in enumerate(official) if p == part], dtype=torch.int64) for part in PARTS}
+        missing = [part for part in PARTS[1:] if not len(rows[part])]
+        fractions = [{"val": val, "test": test}[part] for part in missing]
+        pieces = split_indices(labels[rows["train"]], fractions, seed)
+        rows |= {part: rows["train"][piece] for part, piece in zip(["train", *missing], pieces, strict=True)}
+        for part, chosen in rows.items():
+            if not len(chosen):
+                raise InputError(f"{len(labels)} images leave none for {part}: add images or change the fractions.")
+            self.parts[part] = self._dataset(part, images, labels, chosen)
+
+    def _dataset(self, part: str, images: Tensor | Path, labels: Tensor, rows: Tensor) -> ImageDataset:
+        chosen = CachedImages(images, rows) if isinstance(images, Path) else images[rows]
+        levels = 17 if self._has_digits_levels else 256
+        dynamic = self.binarize == "dynamic" and part == "train"
+        if self.binarize != "none" and not dynamic:
+            generator = torch.Generator().manual_seed(mix_seed(self.hparams["split_seed"], PARTS.index(part)))
+            chosen = torch.rand(chosen.shape, generator=generator) < chosen / (levels - 1)  # type: ignore[union-attr, operator]
+            levels = 2
+        augment = self.augment if part == "train" else None
+        return ImageDataset(chosen, labels[rows], levels, augment, binarize=dynamic)
+
+    def _load(self) -> tuple[Tensor | Path, Tensor, list[str]]:
+        """All images (uint8 levels, or the path of their cache), labels, and the official part of each."""
+        if self.dataset == "folder":
+            folder = self._folder
+            images = folder.cache(data_root(None) / "folders") if self.cache == "h5" else folder.load()
+            return images, folder.labels, [part or "train" for part in folder.parts]
+        if self.dataset == "digits":
+            digits = load_digits()
+            pixels = torch.from_numpy(digits.images).unsqueeze(1)
+            if not self._has_digits_levels:
+                pixels = (pixels * 255 / 16).round()
+            return self._resized(pixels.byte()), torch.from_numpy(digits.target).long(), ["train"] * len(pixels)
+        official = {
+            part: DOWNLOADS[self.dataset].dataset(self.root, train=part == "train") for part in ("train", "test")
+        }
+        images = torch.cat([_channels_first(torch.as_tensor(part.data)) for part in official.values()])
+        labels = torch.cat([torch.as_tensor(part.targets) for part in official.values()])
+        return self._resized(images), labels, [name for name, part in official.items() for _ in range(len(part))]
+
+    def _resized(self, images: Tensor) -> Tensor:
+        channels, *size = self.in_shape
+        if channels != images.shape[1]:
+            images = v2.functional.rgb_to_grayscale(images) if channels == 1 else images.expand(-1, 3, -1, -1)
+        return images if list(images.shape[2:]) == size else v2.functional.resize(images, size, antialias=True)
+
+    def tensors(self, part: Literal["train", "val", "test"], limit: int | None = None) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) in [0, 1], not augmented, and labels (N,) of the first ``limit`` samples of a part."""
+        self.setup()
+        dataset = typing.cast(ImageDataset, self.parts[part])
+        chosen = torch.arange(min(limit or len(dataset), len(dataset)))
+        return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
+
+    @property
+    def class_weights(self) -> Tensor:
+        """Weights n / (K n_c) per class of the training part: (K,)."""
+        self.setup()
+        return class_weights(typing.cast(ImageDataset, self.parts["train"]).labels, self.num_classes)
+
+    def sample_weights(self) -> Tensor | None:
+        """With ``balanced``, the weight of each training sample's class."""
+        if not self.hparams["balanced"]:
+            return None
+        return self.class_weights[typing.cast(ImageDataset, self.parts["train"]).labels]
+
+
+PARTS = ("train", "val", "test")
+FASHION = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+def augmentation(shift: float, rotation: float, blur: float, exposure: float) -> v2.Transform | None:
+    """A random transform of one float image (C, H, W), or None if every strength is 0."""
+    if min(shift, rotation, blur, exposure) < 0 or shift >= 1:
+        raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
+    steps: list[v2.Transform] = []
+    if shift or rotation:
+        bilinear = v2.InterpolationMode.BILINEAR
+        steps.append(v2.RandomAffine(rotation, translate=(shift, shift), interpolation=bilinear))
+    if blur:
+        steps.append(v2.GaussianBlur(kernel_size=2 * int(3 * blur + 0.5) + 1, sigma=(0.01, blur)))
+    if exposure:
+        steps.append(v2.ColorJitter(brightness=exposure))
+    return v2.Compose(steps) if steps else None
+
+
+def _channels_first(images: Tensor) -> Tensor:
+    return images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)

@@ -1,0 +1,41 @@
+"""What a user can mend: one exception type, and the command line's way of showing it in one sentence."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+
+class InputError(ValueError):
+    """The user's input, files or settings cannot be used; the message says what to do about it."""
+
+
+def describe(error: BaseException) -> str | None:
+    """The one sentence a user should read, or None where the error is a defect that needs its traceback."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{place}: check that the path exists, is writable and its disk has space."
+    # Lightning's own configuration errors are written for users (an accelerator that is not there, say).
+    if type(error).__name__ in ("MisconfigurationException", "ProcessRaisedException"):
+        return str(error)
+    return None
+
+
+def run_main(main: Callable[[], Any]) -> NoReturn:
+    """Runs a recipe's ``main`` as a program: exit code 0, or 1 with one sentence for what the user can mend.
+
+    Set ``NNZOO_TRACEBACK=1`` to see the traceback all the same. Wrong flags end with exit code 2.
+    """
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        sentence = describe(error)
+        if sentence is None or os.environ.get("NNZOO_TRACEBACK"):
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)

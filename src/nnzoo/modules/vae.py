@@ -1,0 +1,324 @@
+"""The variational autoencoder, with its importance-weighted bound."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from nnzoo.errors import InputError
+from nnzoo.modules.training import (
+    Schedule,
+    StageMeans,
+    check_images,
+    check_labels,
+    check_optimizer,
+    configure_adamw,
+    evaluation_generator,
+)
+from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes
+from nnzoo.nets.likelihoods import LikelihoodName, bits_per_dim, build_likelihood
+from nnzoo.nets.vae import (
+    LOG_VAR_RANGE,
+    apply_free_bits,
+    gaussian_kl,
+    importance_bound,
+    log_posterior,
+    log_standard_normal,
+    reparameterize,
+)
+
+Batch = tuple[Tensor, Tensor]
+MAX_DECODED_VALUES = 2**23
+"""Largest number of decoded values held at once while a log-likelihood is estimated (32 MiB in float32)."""
+
+
+class VAE(L.LightningModule):
+    """Variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114) of images in [0, 1].
+
+    Minimises ``alpha_rec * rec + beta * KL`` with rec = -E_q log p(x|z) and KL = KL(q(z|x) || N(0, I)): both in nats,
+    summed over pixels and latent dimensions, averaged over the batch. With both factors 1 this is the negative ELBO.
+    With ``num_importance_samples`` K > 1 it maximises the IWAE bound log (1/K) sum_k w_k (arXiv:1509.00519) instead.
+
+    To use other networks, override :meth:`build_encoder` or :meth:`build_decoder`.
+
+    Args:
+        in_shape: (C, H, W) of the images (the command line takes it from the data).
+        levels: Number of grey levels of the images (the command line takes it from the data).
+        num_classes: Number of classes, needed if ``conditional`` (the command line takes it from the data).
+        latent_dim: Number of latent dimensions, L.
+        architecture: mlp | conv.
+        hidden: Layer widths (mlp) or channels of stride-2 stages (conv), from the image inwards.
+        activation: relu | leaky_relu | silu | gelu | tanh.
+        upsampling: transposed convolutions, or nearest-neighbour upsampling and a convolution (only for conv).
+        likelihood: bernoulli (binary images) | gaussian (learned mean and standard deviation per pixel; images are
+            dequantised) | discretized_logistic (grey levels).
+        conditional: Condition encoder and decoder on the class: p(x|y).
+        alpha_rec: Factor on the reconstruction term.
+        beta: Factor on the KL term (beta-VAE).
+        kl_warmup_epochs: Epochs over which beta rises linearly from 0; evaluation always uses the full beta.
+        free_bits: Nats per latent dimension below which the KL is not reduced further, in training only.
+        num_importance_samples: K of the IWAE bound; 1 trains the ELBO with the analytic KL.
+        num_nll_samples: Importance samples per image for the test's negative log-likelihood.
+        lr: Learning rate of AdamW.
+        weight_decay: Decoupled weight decay, not applied to biases.
+        lr_schedule: constant | cosine | linear.
+        lr_warmup: Share of all steps during which the learning rate rises from 0.
+
+    Raises:
+        InputError: If a value is out of range, or the images are too small for the number of stages.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_shape: tuple[int, int, int] = (1, 28, 28),
+        levels: int = 256,
+        num_classes: int = 0,
+        latent_dim: int = 16,
+        architecture: Architecture = "mlp",
+        hidden: Sequence[int] = (256, 256),
+        activation: Activation = "relu",
+        upsampling: Upsampling = "transposed",
+        likelihood: LikelihoodName = "discretized_logistic",
+        conditional: bool = False,
+        alpha_rec: float = 1.0,
+        beta: float = 1.0,
+        kl_warmup_epochs: float = 0.0,
+        free_bits: float = 0.0,
+        num_importance_samples: int = 1,
+        num_nll_samples: int = 1000,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        lr_schedule: Schedule = "constant",
+        lr_warmup: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        check_sizes(
+            latent_dim=latent_dim,
+            num_importance_samples=num_importance_samples,
+            num_nll_samples=num_nll_samples,
+        )
+        check_optimizer(self.hparams)
+        if min(alpha_rec, beta, kl_warmup_epochs, free_bits) < 0:
+            raise InputError("alpha_rec, beta, kl_warmup_epochs and free_bits must not be negative.")
+        if free_bits and num_importance_samples > 1:
+            raise InputError("free_bits is defined for the ELBO only: set --model.num_importance_samples 1.")
+        if conditional and num_classes < 1:
+            raise InputError("conditional needs classes: use data with labels, such as a folder with class folders.")
+        if levels == 2 and likelihood != "bernoulli":
+            raise InputError("Binary images need --model.likelihood bernoulli.")
+        self.likelihood = build_likelihood(likelihood, levels)
+        self.encoder = self.build_encoder()
+        self.decoder = self.build_decoder()
+        losses = ["loss", "reconstruction", "kl"]
+        evaluation = [*losses, "elbo"]
+        test = [*evaluation, "nll", "bits_per_dim"]
+        self.means = StageMeans({"train": losses, "val": evaluation, "test": test})
+
+    def build_encoder(self) -> nn.Module:
+        """A network from (images, labels) to the posterior's (B, 2 L) means and log-variances."""
+        hparams = self.hparams
+        return Encoder(
+            hparams["in_shape"],
+            2 * hparams["latent_dim"],
+            hparams["architecture"],
+            hparams["hidden"],
+            hparams["activation"],
+            self.num_conditions,
+        )
+
+    def build_decoder(self) -> nn.Module:
+        """A network from (codes (B, L), labels) to the likelihood's parameters (B, n C, H, W)."""
+        hparams = self.hparams
+        channels, height, width = hparams["in_shape"]
+        return Decoder(
+            (channels * self.likelihood.params_per_channel, height, width),
+            hparams["latent_dim"],
+            hparams["architecture"],
+            hparams["hidden"],
+            hparams["activation"],
+            hparams["upsampling"],
+            self.num_conditions,
+        )
+
+    @property
+    def num_conditions(self) -> int:
+        """Number of classes the networks are conditioned on; 0 for none."""
+        return self.hparams["num_classes"] if self.hparams["conditional"] else 0
+
+    def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, L) of q(z|x); the log-variance is clamped to ``LOG_VAR_RANGE``."""
+        mean, log_var = self.encoder(images, labels).chunk(2, dim=1)
+        return mean, log_var.clamp(*LOG_VAR_RANGE)
+
+    def log_joint_terms(
+        self, images: Tensor, codes: Tensor, mean: Tensor, log_var: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """log p(x|z) and log p(z) - log q(z|x) for codes (K, B, L): both (K, B)."""
+        labels = None if labels is None else labels.repeat(len(codes))
+        params = self.decoder(codes.flatten(0, 1), labels).unflatten(0, codes.shape[:2])
+        return self.likelihood.log_prob(images, params), log_standard_normal(codes) - log_posterior(
+            codes, mean, log_var
+        )
+
+    def loss_terms(
+        self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Per-sample loss, reconstruction term, KL and bound ("elbo"): each (B,), in nats.
+
+        Warm-up and free bits shape the loss in training mode only.
+        """
+        hparams = self.hparams
+        images = self._dequantized(images, generator)
+        mean, log_var = self.posterior(images, labels)
+        codes = reparameterize(mean, log_var, hparams["num_importance_samples"], generator)
+        kl = gaussian_kl(mean, log_var)
+        alpha, beta = hparams["alpha_rec"], hparams["beta"] * self.kl_warmup()
+        if len(codes) == 1:
+            labels = labels if self.num_conditions else None
+            reconstruction = -self.likelihood.log_prob(images, self.decoder(codes[0], labels))
+            total_kl = kl.sum(dim=1)
+            penalty = apply_free_bits(kl, hparams["free_bits"]) if self.training else total_kl
+            loss, bound = alpha * reconstruction + beta * penalty, -reconstruction - total_kl
+        else:
+            log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
+            reconstruction, total_kl = -log_px.mean(dim=0), kl.sum(dim=1)
+            loss = -importance_bound(alpha * log_px + beta * log_ratio)
+            bound = importance_bound(log_px + log_ratio)
+        return {"loss": loss, "reconstruction": reconstruction, "kl": total_kl, "elbo": bound}
+
+    def kl_warmup(self) -> float:
+        """The factor on beta: from 0 to 1 over ``kl_warmup_epochs`` in training, 1 otherwise."""
+        epochs = self.hparams["kl_warmup_epochs"]
+        if not self.training or epochs == 0 or self._trainer is None:
+            return 1.0
+        return min(1.0, self.global_step / (epochs * self.trainer.num_training_batches))
+
+    def _dequantized(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        if not self.likelihood.is_density:
+            return images
+        noise = torch.empty_like(images).uniform_(-0.5, 0.5, generator=generator)
+        return images + noise / (self.hparams["levels"] - 1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss of a batch (images, labels)."""
+        terms = self._checked_terms(batch, batch_idx)
+        self.means.update("train", terms)
+        return terms["loss"].mean()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures the loss and its terms, with the full beta."""
+        self.means.update("val", self._checked_terms(batch, batch_idx, evaluation_generator(self, batch_idx)))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures the terms, the NLL by importance sampling (nats) and bits per dimension."""
+        generator = evaluation_generator(self, batch_idx)
+        terms = self._checked_terms(batch, batch_idx, generator)
+        nll = -self.log_likelihood(*batch, generator=generator)
+        bits = bits_per_dim(nll, batch[0][0].numel(), self.likelihood)
+        self.means.update("test", {**terms, "nll": nll, "bits_per_dim": bits})
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Reconstructions of a batch (images, labels)."""
+        return self(*batch)
+
+    def _checked_terms(self, batch: Batch, batch_idx: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        images, labels = batch
+        if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
+            check_images(images, self.hparams["in_shape"], binary=self.hparams["likelihood"] == "bernoulli")
+            if self.num_conditions:
+                check_labels(labels, self.num_conditions)
+        return self.loss_terms(images, labels, generator)
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the means of the epoch."""
+        self.means.log(self, "train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the means of the epoch."""
+        self.means.log(self, "val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the means over the test samples."""
+        self.means.log(self, "test")
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW with the configured schedule."""
+        return configure_adamw(self)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Reconstructs images (B, C, H, W) from their posterior means."""
+        return self.reconstruct(images, labels)
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Posterior means (B, L) of images."""
+        return self.posterior(images, labels)[0]
+
+    def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Expected images (B, C, H, W) of codes (B, L)."""
+        return self.likelihood.mean(self.decoder(codes, labels))
+
+    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Expected images given the posterior means of ``images``."""
+        return self.decode(self.encode(images, labels), labels)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        num_samples: int,
+        labels: Tensor | None = None,
+        mean: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draws images (num_samples, C, H, W) from the model.
+
+        Args:
+            num_samples: Number of images.
+            labels: Their classes (num_samples,) if the model is conditional; drawn uniformly if not given.
+            mean: Return the expected image of each code instead of a draw from the likelihood.
+            generator: Source of the noise, on the model's device.
+        """
+        codes = torch.empty(num_samples, self.hparams["latent_dim"], device=self.device).normal_(generator=generator)
+        if self.num_conditions and labels is None:
+            labels = torch.arange(num_samples, device=self.device) % self.num_conditions
+        params = self.decoder(codes, labels)
+        return self.likelihood.mean(params) if mean else self.likelihood.sample(params, generator)
+
+    @torch.no_grad()
+    def interpolate(self, first: Tensor, second: Tensor, steps: int = 8, labels: Tensor | None = None) -> Tensor:
+        """Decodes ``steps`` codes on the straight lines between the codes of two batches: (B, steps, C, H, W)."""
+        weights = torch.linspace(0, 1, steps, device=self.device).view(1, steps, 1)
+        codes = torch.lerp(self.encode(first, labels)[:, None], self.encode(second, labels)[:, None], weights)
+        repeated = None if labels is None else labels.repeat_interleave(steps)
+        return self.decode(codes.flatten(0, 1), repeated).unflatten(0, codes.shape[:2])
+
+    @torch.no_grad()
+    def log_likelihood(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        num_samples: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Importance-sampled log p(x) per image (B,), in nats: log (1/K) sum_k p(x, z_k) / q(z_k|x).
+
+        A lower bound in expectation that tightens with K. Memory does not grow with K.
+
+        Args:
+            images: Images (B, C, H, W).
+            labels: Their classes, if the model is conditional.
+            num_samples: K; ``num_nll_samples`` if not given.
+            generator: Source of the noise, on the model's device.
+        """
+        num_samples = num_samples or self.hparams["num_nll_samples"]
+        images = self._dequantized(images, generator)
+        mean, log_var = self.posterior(images, labels)
+        chunk = max(1, MAX_DECODED_VALUES // (images.numel() * self.likelihood.params_per_channel))
+        log_weights = []
+        for start in range(0, num_samples, chunk):
+            codes = reparameterize(mean, log_var, min(chunk, num_samples - start), generator)
+            log_weights.append(sum(self.log_joint_terms(images, codes, mean, log_var, labels)))
+        return importance_bound(torch.cat(log_weights))

@@ -1,0 +1,1 @@
+"""Networks and their mathematics: plain torch, never lightning."""

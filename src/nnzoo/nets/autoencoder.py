@@ -1,0 +1,49 @@
+"""The mathematics of (denoising) autoencoders: corruption, reconstruction error, weight penalties."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Noise = Literal["none", "gaussian", "masking", "salt_and_pepper"]
+ReconstructionLoss = Literal["mse", "bce"]
+
+
+def corrupt(images: Tensor, noise: Noise, level: float, generator: torch.Generator | None = None) -> Tensor:
+    """Adds noise to images in [0, 1] (Vincent et al. 2010, JMLR 11:3371).
+
+    Args:
+        images: Clean images (B, C, H, W).
+        noise: ``gaussian`` adds N(0, level^2) and is not cut to [0, 1]; ``masking`` sets a share ``level`` of the pixels
+            to 0; ``salt_and_pepper`` sets that share to 0 or 1, half each. All channels of a pixel go together.
+        level: Standard deviation, or share of pixels.
+        generator: Source of the noise; the global one if None.
+    """
+    if noise == "none" or level == 0:
+        return images
+    if noise == "gaussian":
+        return images + level * torch.empty_like(images).normal_(generator=generator)
+    uniform = torch.empty_like(images[:, :1]).uniform_(generator=generator)
+    corrupted = images.masked_fill(uniform < level, 0.0)
+    return corrupted if noise == "masking" else corrupted.masked_fill(uniform < level / 2, 1.0)
+
+
+def reconstruction_error(images: Tensor, logits: Tensor, loss: ReconstructionLoss) -> Tensor:
+    """Error per image, summed over its pixels: (B,).
+
+    ``mse``: sum_d (x_d - s(l_d))^2. ``bce``: cross entropy of s(l_d) with x_d as the target; a fine training signal
+    for grey images, but not a likelihood.
+    """
+    if loss == "mse":
+        return (images - torch.sigmoid(logits)).square().flatten(1).sum(1)
+    return F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(1)
+
+
+def weight_penalty(net: nn.Module, l1: float, l2: float) -> Tensor:
+    """l1 * sum |w| + l2 / 2 * sum w^2 over the weight matrices and kernels; biases go free."""
+    weights = [parameter for parameter in net.parameters() if parameter.dim() > 1]
+    return sum(
+        (l1 * weight.abs().sum() + 0.5 * l2 * weight.square().sum() for weight in weights),
+        start=torch.zeros((), device=weights[0].device),
+    )

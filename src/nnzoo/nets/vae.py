@@ -1,0 +1,62 @@
+"""The mathematics of variational autoencoders: KL divergence, free bits, importance weights."""
+
+import math
+
+import torch
+from torch import Tensor
+
+LOG_VAR_RANGE = (-12.0, 8.0)
+"""Log-variances of the posterior are clamped to this range, so that a wild first step cannot overflow exp."""
+
+
+def reparameterize(mean: Tensor, log_var: Tensor, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
+    """Draws z = mean + exp(log_var / 2) * noise (Kingma & Welling 2013, arXiv:1312.6114).
+
+    Args:
+        mean: Posterior means (B, L).
+        log_var: Posterior log-variances (B, L).
+        num_samples: Draws per image, K.
+        generator: Source of the noise; the global one if None.
+
+    Returns:
+        Codes (K, B, L).
+    """
+    noise = torch.empty(num_samples, *mean.shape, device=mean.device, dtype=mean.dtype).normal_(generator=generator)
+    return mean + (0.5 * log_var).exp() * noise
+
+
+def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_var)) || N(0, 1)) per latent dimension: (B, L), in nats."""
+    return 0.5 * (mean.square() + log_var.exp() - log_var - 1)
+
+
+def apply_free_bits(kl: Tensor, free_bits: float) -> Tensor:
+    """Sums the KL over latent dimensions, counting at least ``free_bits`` nats for each (arXiv:1606.04934).
+
+    The paper takes the maximum over batch means; here it is taken per sample, so that the loss of a sample does not
+    depend on its batch.
+
+    Args:
+        kl: KL per latent dimension (B, L).
+        free_bits: Nats per dimension below which the KL is not reduced further.
+
+    Returns:
+        KL per sample (B,).
+    """
+    return kl.clamp(min=free_bits).sum(dim=1)
+
+
+def log_standard_normal(codes: Tensor) -> Tensor:
+    """log N(z; 0, I), summed over the last dimension."""
+    return (-0.5 * codes.square() - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+
+
+def log_posterior(codes: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    """log N(z; mean, exp(log_var)), summed over the last dimension."""
+    log_density = -0.5 * (codes - mean).square() * (-log_var).exp() - 0.5 * log_var - 0.5 * math.log(2 * math.pi)
+    return log_density.sum(dim=-1)
+
+
+def importance_bound(log_weights: Tensor) -> Tensor:
+    """The IWAE bound log (1/K) sum_k w_k from log-weights (K, B): (B,), in nats (Burda et al., arXiv:1509.00519)."""
+    return torch.logsumexp(log_weights, dim=0) - math.log(log_weights.shape[0])

@@ -16,6 +16,7 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from nnzoo.errors import InputError
+from nnzoo.files import replacing
 
 Color = Literal["auto", "grey", "rgb"]
 PARTS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -128,17 +129,11 @@ class ImageFolder:
         target = folder / f"{self.root.resolve().name}-{digest}.h5"
         if target.is_file():
             return target
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(f".{os.getpid()}.part")
-        try:
-            with h5py.File(temporary, "w") as file:
-                shape = (len(self.paths), *self.shape)
-                data = file.create_dataset("images", shape, "float16", chunks=(1, *self.shape), compression="lzf")
-                for index, image in enumerate(self.decode_all()):
-                    data[index] = image.astype(np.float32) / 255
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as temporary, h5py.File(temporary, "w") as file:
+            shape = (len(self.paths), *self.shape)
+            data = file.create_dataset("images", shape, "float16", chunks=(1, *self.shape), compression="lzf")
+            for index, image in enumerate(self.decode_all()):
+                data[index] = image.astype(np.float32) / 255
         return target
 
 

@@ -18,7 +18,7 @@ from nnzoo.modules.training import (
     image_metrics,
 )
 from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error, weight_penalty
-from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes
+from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
 
 Batch = tuple[Tensor, Tensor]
 
@@ -187,8 +187,7 @@ class Autoencoder(L.LightningModule):
     @torch.no_grad()
     def interpolate(self, first: Tensor, second: Tensor, steps: int = 8) -> Tensor:
         """Decodes ``steps`` codes on the straight lines between the codes of two batches: (B, steps, C, H, W)."""
-        weights = torch.linspace(0, 1, steps, device=self.device).view(1, steps, 1)
-        codes = torch.lerp(self.encode(first)[:, None], self.encode(second)[:, None], weights)
+        codes = line_between(self.encode(first), self.encode(second), steps)
         return self.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
 
     @torch.no_grad()

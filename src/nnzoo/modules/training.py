@@ -102,11 +102,11 @@ def check_labels(labels: Tensor | None, num_classes: int) -> None:
 
 def evaluation_generator(module: L.LightningModule, batch_idx: int) -> torch.Generator:
     """Noise for one evaluation batch that is the same in every evaluation and leaves the training's noise alone."""
-    rank = module.global_rank if module.has_trainer() else 0  # type: ignore[operator]
+    rank = module.global_rank if module._trainer else 0
     return torch.Generator(module.device).manual_seed(mix_seed(rank, batch_idx))
 
 
-class StageMeans(nn.ModuleDict):
+class StageMeans(nn.Module):
     """Means over samples of named loss terms, one torchmetrics object per stage and term.
 
     Logging once per epoch instead of at every step saves about a millisecond a step.
@@ -116,19 +116,21 @@ class StageMeans(nn.ModuleDict):
     """
 
     def __init__(self, terms: Mapping[str, Sequence[str]]) -> None:
-        super().__init__(
-            {f"{stage}/{name}": MeanMetric(nan_strategy="disable") for stage, names in terms.items() for name in names}
-        )
+        super().__init__()
+        names = [f"{stage}/{term}" for stage, measured in terms.items() for term in measured]
+        self.metrics = nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in names})
 
-    def update(self, stage: str, terms: Mapping[str, Tensor]) -> None:  # type: ignore[override]
+    def update(self, stage: str, terms: Mapping[str, Tensor]) -> None:
         """Adds a batch: per-sample values (B,) of the terms; those the stage does not measure are passed over."""
-        for name, values in terms.items():
-            if f"{stage}/{name}" in self:
-                self[f"{stage}/{name}"].update(values.detach())
+        for term, values in terms.items():
+            if f"{stage}/{term}" in self.metrics:
+                self.metrics[f"{stage}/{term}"].update(values.detach())  # type: ignore[operator]
 
     def log(self, module: L.LightningModule, stage: str) -> None:
         """Logs the means of a stage; call it at the end of an epoch."""
-        module.log_dict({name: metric for name, metric in self.items() if name.startswith(f"{stage}/")})
+        for name, metric in self.metrics.items():
+            if name.startswith(f"{stage}/"):
+                module.log(name, metric, prog_bar=name.endswith("/loss"))  # type: ignore[arg-type]
 
 
 def image_metrics(in_shape: Sequence[int]) -> MetricCollection:

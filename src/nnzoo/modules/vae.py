@@ -17,7 +17,7 @@ from nnzoo.modules.training import (
     configure_adamw,
     evaluation_generator,
 )
-from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes
+from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
 from nnzoo.nets.likelihoods import LikelihoodName, bits_per_dim, build_likelihood
 from nnzoo.nets.vae import (
     LOG_VAR_RANGE,
@@ -290,8 +290,7 @@ class VAE(L.LightningModule):
     @torch.no_grad()
     def interpolate(self, first: Tensor, second: Tensor, steps: int = 8, labels: Tensor | None = None) -> Tensor:
         """Decodes ``steps`` codes on the straight lines between the codes of two batches: (B, steps, C, H, W)."""
-        weights = torch.linspace(0, 1, steps, device=self.device).view(1, steps, 1)
-        codes = torch.lerp(self.encode(first, labels)[:, None], self.encode(second, labels)[:, None], weights)
+        codes = line_between(self.encode(first, labels), self.encode(second, labels), steps)
         repeated = None if labels is None else labels.repeat_interleave(steps)
         return self.decode(codes.flatten(0, 1), repeated).unflatten(0, codes.shape[:2])
 

@@ -162,3 +162,9 @@ def append_one_hot(features: Tensor, labels: Tensor | None, num_classes: int) ->
         raise InputError(f"This model is conditioned on {num_classes} classes: give it labels.")
     one_hot = nn.functional.one_hot(labels, num_classes).to(features)
     return torch.cat([features, one_hot], dim=1)
+
+
+def line_between(first: Tensor, second: Tensor, steps: int) -> Tensor:
+    """Points on the straight lines between codes ``first`` (B, L) and ``second`` (B, L), ends included: (B, steps, L)."""
+    weights = torch.linspace(0, 1, steps, device=first.device, dtype=first.dtype).view(1, steps, 1)
+    return torch.lerp(first[:, None], second[:, None], weights)

@@ -1,0 +1,21 @@
+"""Denoising autoencoder on handwritten digits.
+
+Paper: Vincent et al. 2010, JMLR 11:3371 (stacked denoising autoencoders; here one is trained end to end).
+
+    python -m nnzoo.recipes.autoencoder
+    python -m nnzoo.recipes.autoencoder --config autoencoder_mnist
+"""
+
+from nnzoo.cli import ZooCLI
+from nnzoo.data.image import ImageDataModule
+from nnzoo.errors import run_main
+from nnzoo.modules.autoencoder import Autoencoder
+
+
+def main(args: list[str] | None = None) -> dict[str, float]:
+    """Runs the recipe with command-line arguments and returns the test metrics."""
+    return ZooCLI(Autoencoder, ImageDataModule, recipe="autoencoder", args=args).metrics
+
+
+if __name__ == "__main__":
+    run_main(main)

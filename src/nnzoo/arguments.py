@@ -1,0 +1,145 @@
+"""A recipe's command line, put into the order that the parser needs: subcommand, configs, then flags.
+
+jsonargparse applies arguments from left to right, so a later ``--config`` would silently undo an earlier flag. Here the
+recipe's own YAML comes first, then the configs in the order given, then all flags: a flag always wins.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from nnzoo.callbacks.checkpoint import CLASS_KEY, read_checkpoint
+from nnzoo.errors import InputError
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+
+@dataclass
+class Arguments:
+    """What was asked for.
+
+    Attributes:
+        subcommand: fit, validate, test or predict.
+        test_after_fit: Whether to test the best checkpoint once fitted (no subcommand was given).
+        configs: Config files, in the order in which they apply.
+        flags: All other arguments.
+        run_dir: Folder of the run to resume.
+        ckpt_path: Checkpoint to load.
+    """
+
+    subcommand: str
+    test_after_fit: bool
+    configs: list[Path] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    run_dir: Path | None = None
+    ckpt_path: Path | None = None
+
+    def command_line(self) -> list[str]:
+        """Arguments for LightningCLI."""
+        configs = [part for config in self.configs for part in ("--config", str(config))]
+        ckpt_path = ["--ckpt_path", str(self.ckpt_path)] if self.ckpt_path else []
+        return [self.subcommand, *configs, *self.flags, *ckpt_path]
+
+    def model_is_subclass(self) -> bool:
+        """Whether a flag or config names the model's class, as ``--model my_package.MyVAE`` does."""
+        if any(flag == "--model" or flag.startswith("--model=") for flag in self.flags):
+            return True
+        contents = [yaml.safe_load(config.read_text()) for config in self.configs]
+        models = [content.get("model") for content in contents if isinstance(content, dict)]
+        return any(isinstance(model, dict) and "class_path" in model for model in models)
+
+
+def parse(args: Iterable[str], recipe: str) -> Arguments:
+    """Sorts a recipe's arguments.
+
+    Args:
+        args: As typed.
+        recipe: Stem of the recipe, whose YAML holds the defaults.
+
+    Raises:
+        InputError: If a config, run folder or checkpoint does not exist.
+    """
+    args = list(args)
+    given = args.pop(0) if args and args[0] in SUBCOMMANDS else None
+    parsed = Arguments(given or "fit", test_after_fit=given is None)
+    names = _take(args, "--config", "-c")
+    resume = _take(args, "--resume")
+    checkpoints = _take(args, "--ckpt_path")
+    parsed.flags = args
+    parsed.configs = [find_config(recipe)]
+    if resume:
+        parsed.run_dir = Path(resume[-1])
+        parsed.ckpt_path = last_checkpoint(parsed.run_dir)
+        # The run's config is complete: the recipe's own would add keys where it names another class.
+        parsed.configs = [parsed.run_dir / "config.yaml"]
+    elif checkpoints and checkpoints[-1] not in ("best", "last", "null"):
+        parsed.ckpt_path = Path(checkpoints[-1])
+        beside = parsed.ckpt_path.parent / "config.yaml"
+        if parsed.subcommand != "fit" and beside.is_file():
+            parsed.configs = [beside]
+    elif checkpoints:
+        parsed.flags += ["--ckpt_path", checkpoints[-1]]
+    parsed.configs += [find_config(name) for name in names]
+    return parsed
+
+
+def _take(args: list[str], *options: str) -> list[str]:
+    """Removes ``--option value`` and ``--option=value`` from the arguments and returns the values."""
+    values, rest = [], []
+    remaining = iter(args)
+    for argument in remaining:
+        option, equals, value = argument.partition("=")
+        if option not in options:
+            rest.append(argument)
+        elif equals:
+            values.append(value)
+        else:
+            value = next(remaining, "")
+            if not value or value.startswith("--"):
+                raise InputError(f"{option} needs a value.")
+            values.append(value)
+    args[:] = rest
+    return values
+
+
+def packaged_configs() -> dict[str, Path]:
+    """Every packaged YAML by its stem: recipes, their variants and overlays."""
+    folder = Path(str(files("nnzoo.recipes")))
+    return {path.stem: path for path in [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("overlays/*.yaml"))]}
+
+
+def find_config(name: str) -> Path:
+    """The packaged config of that name, or the file at that path."""
+    packaged = packaged_configs()
+    if name in packaged:
+        return packaged[name]
+    if Path(name).is_file():
+        return Path(name)
+    nearest = difflib.get_close_matches(name, packaged, n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    raise InputError(f"There is no config {name}:{hint} Give a file, or one of {', '.join(packaged)}.")
+
+
+def last_checkpoint(run_dir: Path) -> Path:
+    """The newest checkpoint of a run folder."""
+    if not (run_dir / "config.yaml").is_file():
+        raise InputError(f"{run_dir} is not a run folder (it has no config.yaml): check --resume.")
+    checkpoints = sorted(run_dir.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+    if not checkpoints:
+        raise InputError(f"{run_dir} has no checkpoint yet, so there is nothing to resume: start the run again.")
+    # best.ckpt and last.ckpt of one epoch are written in that order.
+    return checkpoints[-1]
+
+
+def check_checkpoint(path: Path, model_class: type) -> None:
+    """Raises InputError if the checkpoint cannot be read or was saved by another class than the model's."""
+    saved = read_checkpoint(path).get(CLASS_KEY)
+    related = {f"{cls.__module__}.{cls.__qualname__}" for cls in model_class.__mro__}
+    if saved is not None and saved not in related and not saved.startswith("__main__."):
+        raise InputError(
+            f"{path} holds a {saved}, not a {model_class.__name__}: use that model's recipe, or give --model {saved}."
+        )

@@ -1,0 +1,110 @@
+"""Classical models on the same samples, so that the table shows what the network is worth."""
+
+import math
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+from torch import Tensor
+
+from nnzoo.modules.training import image_metrics
+
+
+class DensityBaselines(Callback):
+    """Bits per dimension of scikit-learn's PCA, kernel density and Gaussian mixture, as ``baseline/NAME/bits_per_dim``.
+
+    All see the grey levels dequantised with uniform noise, (k + u) / levels, of the module's own training and test samples.
+    Bandwidth and number of components are chosen on the validation samples; PCA has as many components as the module has
+    latent dimensions.
+
+    Args:
+        max_samples: Use at most so many samples of each part: these models are slow on large sets.
+    """
+
+    def __init__(self, max_samples: int = 5000) -> None:
+        self.max_samples = max_samples
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Fits and logs the baselines."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not hasattr(data, "tensors") or data.levels == 2:
+            rank_zero_warn("DensityBaselines needs grey images of an ImageDataModule: no baselines in the table.")
+            return
+        parts = [dequantized(data.tensors(part, self.max_samples)[0], data.levels) for part in ("train", "val", "test")]
+        for name, bits in density_baselines(*parts, data.levels, pl_module.hparams["latent_dim"]).items():
+            pl_module.log(f"baseline/{name}/bits_per_dim", bits, rank_zero_only=True)
+
+
+def dequantized(images: Tensor, levels: int) -> NDArray[np.float64]:
+    """Grey levels k of images k / (levels - 1) as (k + u) / levels with u ~ U(0, 1), one row per image."""
+    rng = np.random.default_rng(0)
+    grey = images.flatten(1).double().numpy() * (levels - 1)
+    return (grey.round() + rng.random(grey.shape)) / levels
+
+
+def density_baselines(
+    train: NDArray[np.float64], val: NDArray[np.float64], test: NDArray[np.float64], levels: int, latent_dim: int
+) -> dict[str, float]:
+    """Bits per dimension on ``test`` of PCA, kernel density and Gaussian mixture fitted on ``train``."""
+    dims = train.shape[1]
+
+    def bits(model: Any) -> float:
+        log_density = np.mean(model.score_samples(test))
+        return float((math.log(levels) - log_density / dims) / math.log(2))
+
+    def best(candidates: list[Any]) -> Any:
+        return max((model.fit(train) for model in candidates), key=lambda model: np.mean(model.score_samples(val)))
+
+    pca = PCA(min(latent_dim, dims - 1, len(train) - 1), random_state=0).fit(train)
+    kde = best([KernelDensity(bandwidth=bandwidth) for bandwidth in np.geomspace(0.02, 0.5, 8)])
+    mixture = best(
+        [GaussianMixture(number, reg_covar=1e-3, random_state=0) for number in (1, 5, 10, 20) if number < len(train)]
+    )
+    return {"pca": bits(pca), "kde": bits(kde), "mixture": bits(mixture)}
+
+
+class ReconstructionBaselines(Callback):
+    """MSE, PSNR and SSIM of the identity and of a PCA of the same size, as ``baseline/NAME/METRIC``.
+
+    Both get the very input that the module gets: with noise, the identity is the noisy image itself. PCA is fitted on clean
+    training images and projects its input on as many components as the module has latent dimensions. Without noise the
+    identity is perfect and left out.
+
+    Args:
+        max_samples: Fit PCA on at most so many training samples.
+    """
+
+    def __init__(self, max_samples: int = 20000) -> None:
+        self.max_samples = max_samples
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Fits PCA."""
+        hparams = pl_module.hparams
+        names = ["pca"] if hparams["noise"] == "none" else ["identity", "pca"]
+        self._metrics = {name: image_metrics(hparams["in_shape"]).to(pl_module.device) for name in names}
+        images = trainer.datamodule.tensors("train", self.max_samples)[0].flatten(1).numpy()  # type: ignore[attr-defined]
+        self._pca = PCA(min(hparams["latent_dim"], *images.shape), random_state=0).fit(images)
+
+    def on_test_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Measures both on the module's own input."""
+        images, _ = batch
+        inputs = pl_module.corrupt_for_evaluation(images, batch_idx)
+        projected = self._pca.inverse_transform(self._pca.transform(inputs.flatten(1).cpu().numpy()))
+        outputs = {"identity": inputs, "pca": torch.from_numpy(projected).to(images).view_as(images)}
+        for name, metrics in self._metrics.items():
+            metrics.update(outputs[name].clamp(0, 1), images)
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Logs the baselines."""
+        for baseline, metrics in self._metrics.items():
+            for name, value in metrics.compute().items():
+                pl_module.log(f"baseline/{baseline}/{name}", value, rank_zero_only=True)

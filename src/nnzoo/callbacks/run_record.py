@@ -1,0 +1,103 @@
+"""The run record: result.json with metrics, seed, versions, time, memory and commit."""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from nnzoo.files import replacing
+
+PACKAGES = ("nnzoo", "torch", "lightning", "torchmetrics", "torchvision", "scikit-learn", "numpy")
+
+
+class RunRecord(Callback):
+    """Writes ``result.json`` into the run folder at the end of fitting and of testing."""
+
+    def __init__(self) -> None:
+        self._seconds = {"fit": 0.0, "test": 0.0}
+        self._started = 0.0
+        self._metrics: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Training time so far, so that a resumed run reports the whole."""
+        return {"fit_seconds": self._seconds["fit"] + time.monotonic() - self._started}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up the training time of the run before."""
+        self._seconds["fit"] = state_dict["fit_seconds"]
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Records the fit."""
+        self._record(trainer, pl_module, "fit")
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Records the test."""
+        self._record(trainer, pl_module, "test")
+
+    def _record(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self._seconds[stage] += time.monotonic() - self._started
+        if not trainer.is_global_zero or trainer.fast_dev_run:
+            return
+        self._metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        checkpoint = trainer.checkpoint_callback
+        record = {
+            "metrics": self._metrics,
+            "model": f"{type(pl_module).__module__}.{type(pl_module).__qualname__}",
+            "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
+            "seed": int(os.environ["PL_GLOBAL_SEED"]) if "PL_GLOBAL_SEED" in os.environ else None,
+            "command": sys.argv[1:],
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "best_checkpoint": Path(getattr(checkpoint, "best_model_path", "")).name or None,
+            "fit_seconds": round(self._seconds["fit"], 2),
+            "test_seconds": round(self._seconds["test"], 2),
+            "peak_memory_mib": peak_memory_mib(pl_module.device),
+            "devices": f"{trainer.world_size} x {device_name(pl_module.device)}",
+            "precision": str(trainer.precision),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "commit": commit(),
+        }
+        with replacing(Path(trainer.default_root_dir) / "result.json") as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def peak_memory_mib(device: torch.device) -> int:
+    """Largest memory so far: of the GPU's allocator, or of this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) // 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def device_name(device: torch.device) -> str:
+    """Name of the GPU, or the number of CPU cores and the kind of processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({os.cpu_count()} cores, {platform.machine()})"
+
+
+def commit() -> str | None:
+    """The commit of nnzoo's source, or None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,225 @@
+"""ZooCLI: the command line of every recipe, on LightningCLI."""
+
+import datetime
+import inspect
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.io import CheckpointIO
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, TQDMProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from nnzoo.arguments import Arguments, check_checkpoint, parse
+from nnzoo.callbacks.checkpoint import AtomicCheckpointIO, ExactResume, read_checkpoint
+from nnzoo.callbacks.figures import Figures
+from nnzoo.callbacks.metrics_log import metrics_logger
+from nnzoo.callbacks.nan_guard import NaNGuard
+from nnzoo.callbacks.run_record import RunRecord
+from nnzoo.files import replacing
+from nnzoo.parser import ZooParser
+
+LINKS = ("in_shape", "levels", "num_classes")
+"""What the data know and the model needs, where it has a parameter of that name."""
+
+EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",  # data in memory are fetched fastest without
+    ".*args parameter is intended to run from within Python.*",  # the arguments have been put in order
+    ".*exists and is not empty.*",  # config.yaml is in the run folder before the first checkpoint
+    ".*configure_optimizers. will be overridden.*",  # that is what --optimizer asks for
+    ".*smaller than the logging interval.*",  # means are logged once per epoch
+    ".*LeafSpec.*is deprecated.*",
+)
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the complete configuration to ``config.yaml`` of the run folder, whole or not at all."""
+
+    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Writes the file; the checkpoint of a resumed run is left out, so that the config can start a new run."""
+        config = self.config.clone()
+        config.ckpt_path = None
+        with replacing(Path(trainer.default_root_dir) / "config.yaml") as temporary:
+            temporary.write_text(self.parser.dump(config, skip_none=False))
+
+
+class ZooCLI(LightningCLI):
+    """A recipe's command line: fits, then tests the best checkpoint, unless a subcommand says otherwise.
+
+    Args:
+        model_class: The recipe's LightningModule.
+        datamodule_class: Its LightningDataModule.
+        recipe: Stem of the recipe: its defaults are ``nnzoo.recipes/RECIPE.yaml``, its runs go to ``runs/RECIPE/``.
+        args: Arguments as typed; ``sys.argv[1:]`` if None.
+
+    Attributes:
+        metrics: Test metrics (validation metrics after ``fit`` and ``validate``) by name.
+        run_dir: The run's folder.
+
+    Raises:
+        InputError: If an argument names something that does not exist or cannot be used.
+    """
+
+    def __init__(
+        self,
+        model_class: type[L.LightningModule],
+        datamodule_class: type[L.LightningDataModule],
+        recipe: str,
+        args: list[str] | None = None,
+    ) -> None:
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+        self.recipe = recipe
+        self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe)
+        self.metrics: dict[str, float] = {}
+        ZooParser.known_keys = frozenset(f"model.{name}" for name in inspect.signature(model_class).parameters)
+        super().__init__(
+            model_class,
+            datamodule_class,
+            save_config_callback=SaveRunConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_defaults={"default_root_dir": "runs", "use_distributed_sampler": False},
+            seed_everything_default=0,
+            parser_kwargs={"prog": f"python -m nnzoo.recipes.{recipe}"},
+            parser_class=ZooParser,
+            subclass_mode_model=self.arguments.model_is_subclass(),
+            args=self.arguments.command_line(),
+        )
+        self._finish()
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds checkpoints, figures, compilation, and the links from data to model."""
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(ModelCheckpoint, "last_checkpoint")
+        parser.add_lightning_class_args(Figures, "figures")
+        parser.set_defaults(
+            {
+                "checkpoint.filename": "best",
+                "checkpoint.monitor": "val/loss",
+                "checkpoint.save_on_train_epoch_end": True,
+                "checkpoint.enable_version_counter": False,
+                "last_checkpoint.filename": "last",
+                "last_checkpoint.save_on_train_epoch_end": True,
+                "last_checkpoint.enable_version_counter": False,
+            }
+        )
+        parser.add_argument("--compile", type=bool, default=False, help="Compile the networks with torch.compile.")
+        parser.add_argument("--resume", type=str | None, default=None, help="Folder of a run to go on with.")
+        model = "model.init_args." if self.subclass_mode_model else "model."
+        for name in LINKS:
+            if name in inspect.signature(self._model_class).parameters:
+                parser.link_arguments(f"data.{name}", model + name, apply_on="instantiate")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    def _parse_ckpt_path(self) -> None:
+        """Checks the checkpoint; where no config lies beside it, takes the model's hyperparameters from it.
+
+        LightningCLI would let them override flags.
+        """
+        path = self.arguments.ckpt_path
+        if path is None:
+            return
+        check_checkpoint(path, self._model_class)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
+        config = self._get(self.config_init, "trainer")
+        self.run_dir = self.arguments.run_dir or self._new_run_dir(Path(config["default_root_dir"] or "runs"))
+        for key in ("checkpoint", "last_checkpoint"):
+            checkpoint = self._get(self.config_init, key)
+            checkpoint.dirpath = checkpoint.dirpath or str(self.run_dir.resolve())
+        callbacks = [*_as_list(config["callbacks"]), ExactResume(), NaNGuard(), RunRecord()]
+        if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+            callbacks.append(TQDMProgressBar(refresh_rate=20))  # a bar redrawn at every step costs milliseconds
+        plugins = _as_list(config["plugins"])
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
+        logger = config["logger"]
+        if logger is not False:
+            extra = [] if logger in (None, True) else _as_list(logger)
+            logger = [metrics_logger(self.run_dir, self._first_step()), *extra]
+        return super().instantiate_trainer(
+            default_root_dir=str(self.run_dir), callbacks=callbacks, plugins=plugins, logger=logger, **kwargs
+        )
+
+    def _first_step(self) -> int:
+        resumed = self.arguments.run_dir and self.arguments.ckpt_path
+        return read_checkpoint(resumed)["global_step"] if resumed else 0
+
+    def _new_run_dir(self, root: Path) -> Path:
+        suffix = "" if self.subcommand == "fit" else f"-{self.subcommand}"
+        name = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
+        run_dir = root / self.recipe / name
+        # Only process 0 writes into it; the others need not know its name.
+        if rank_zero_only.rank == 0 and not self._get(self.config_init, "trainer")["fast_dev_run"]:
+            number = 2
+            while True:
+                try:
+                    run_dir.mkdir(parents=True)
+                    break
+                except FileExistsError:
+                    run_dir = root / self.recipe / f"{name}-{number}"
+                    number += 1
+        return run_dir
+
+    def before_fit(self) -> None:
+        """Compiles the networks in place, which keeps the names in the checkpoint."""
+        if self._get(self.config_init, "compile"):
+            for network in self.model.children():
+                if any(True for _ in network.parameters()):
+                    network.compile()
+
+    def _finish(self) -> None:
+        trainer = self.trainer
+        self._collect()
+        if self.arguments.test_after_fit:
+            saved = getattr(trainer.checkpoint_callback, "best_model_path", "")
+            trainer.test(self.model, self.datamodule, ckpt_path=saved or None, verbose=False)
+            self._collect()
+        if self.subcommand == "predict" and trainer.is_global_zero:
+            with replacing(self.run_dir / "predictions.pt") as temporary:
+                torch.save(trainer.predict_loop.predictions, temporary)
+        if trainer.is_global_zero:
+            print(table(self.metrics, type(self.model).__name__))
+            if not trainer.fast_dev_run:
+                print(f"run folder: {self.run_dir}")
+
+    def _collect(self) -> None:
+        self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+
+def table(metrics: Mapping[str, float], model_name: str) -> str:
+    """A text table: a row for each metric, a column for the model and for each baseline.
+
+    A baseline's metrics are named ``baseline/NAME/METRIC``, the model's ``STAGE/METRIC``.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        stage, _, metric = name.partition("/")
+        column = model_name
+        if stage == "baseline":
+            column, _, metric = metric.partition("/")
+        rows.setdefault(metric if stage in ("test", "baseline") else name, {})[column] = value
+    columns = [model_name, *sorted({column for row in rows.values() for column in row} - {model_name})]
+    lines = [["metric", *columns]]
+    lines += [[metric, *(f"{row[c]:.4f}" if c in row else "" for c in columns)] for metric, row in sorted(rows.items())]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    text = ["  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines]
+    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip: For seamless" not in record.getMessage()

@@ -5,15 +5,20 @@ recipe's own YAML comes first, then the configs in the order given, then all fla
 """
 
 import difflib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from nnzoo.callbacks.checkpoint import CLASS_KEY, read_checkpoint
 from nnzoo.errors import InputError
+
+LINKS = ("in_shape", "levels", "num_classes")
+"""What the data know and the model needs, where it has a parameter of that name."""
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -25,7 +30,7 @@ class Arguments:
     Attributes:
         subcommand: fit, validate, test or predict.
         test_after_fit: Whether to test the best checkpoint once fitted (no subcommand was given).
-        configs: Config files, in the order in which they apply.
+        configs: Config files, or YAML text, in the order in which they apply.
         flags: All other arguments.
         run_dir: Folder of the run to resume.
         ckpt_path: Checkpoint to load.
@@ -33,14 +38,14 @@ class Arguments:
 
     subcommand: str
     test_after_fit: bool
-    configs: list[Path] = field(default_factory=list)
+    configs: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     run_dir: Path | None = None
     ckpt_path: Path | None = None
 
     def command_line(self) -> list[str]:
         """Arguments for LightningCLI."""
-        configs = [part for config in self.configs for part in ("--config", str(config))]
+        configs = [part for config in self.configs for part in ("--config", config)]
         ckpt_path = ["--ckpt_path", str(self.ckpt_path)] if self.ckpt_path else []
         return [self.subcommand, *configs, *self.flags, *ckpt_path]
 
@@ -48,9 +53,18 @@ class Arguments:
         """Whether a flag or config names the model's class, as ``--model my_package.MyVAE`` does."""
         if any(flag == "--model" or flag.startswith("--model=") for flag in self.flags):
             return True
-        contents = [yaml.safe_load(config.read_text()) for config in self.configs]
-        models = [content.get("model") for content in contents if isinstance(content, dict)]
+        models = [_contents(config).get("model") for config in self.configs]
         return any(isinstance(model, dict) and "class_path" in model for model in models)
+
+
+def _contents(config: str) -> dict[str, Any]:
+    try:
+        contents = yaml.safe_load(config if config.startswith("{") else Path(config).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"The config {config} is not valid YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(contents, dict):
+        raise InputError(f"The config {config} must hold keys such as model:, data: and trainer:.")
+    return contents
 
 
 def parse(args: Iterable[str], recipe: str) -> Arguments:
@@ -75,12 +89,14 @@ def parse(args: Iterable[str], recipe: str) -> Arguments:
         parsed.run_dir = Path(resume[-1])
         parsed.ckpt_path = last_checkpoint(parsed.run_dir)
         # The run's config is complete: the recipe's own would add keys where it names another class.
-        parsed.configs = [parsed.run_dir / "config.yaml"]
+        parsed.configs = [str(parsed.run_dir / "config.yaml")]
     elif checkpoints and checkpoints[-1] not in ("best", "last", "null"):
         parsed.ckpt_path = Path(checkpoints[-1])
         beside = parsed.ckpt_path.parent / "config.yaml"
         if parsed.subcommand != "fit" and beside.is_file():
-            parsed.configs = [beside]
+            parsed.configs = [str(beside)]
+        else:
+            parsed.configs.append(saved_model(parsed.ckpt_path))
     elif checkpoints:
         parsed.flags += ["--ckpt_path", checkpoints[-1]]
     parsed.configs += [find_config(name) for name in names]
@@ -112,16 +128,16 @@ def packaged_configs() -> dict[str, Path]:
     return {path.stem: path for path in [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("overlays/*.yaml"))]}
 
 
-def find_config(name: str) -> Path:
+def find_config(name: str) -> str:
     """The packaged config of that name, or the file at that path."""
     packaged = packaged_configs()
     if name in packaged:
-        return packaged[name]
+        return str(packaged[name])
     if Path(name).is_file():
-        return Path(name)
+        return name
     nearest = difflib.get_close_matches(name, packaged, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    raise InputError(f"There is no config {name}:{hint} Give a file, or one of {', '.join(packaged)}.")
+    raise InputError(f"There is no config {name}.{hint} Give a file, or one of {', '.join(packaged)}.")
 
 
 def last_checkpoint(run_dir: Path) -> Path:
@@ -133,6 +149,18 @@ def last_checkpoint(run_dir: Path) -> Path:
         raise InputError(f"{run_dir} has no checkpoint yet, so there is nothing to resume: start the run again.")
     # best.ckpt and last.ckpt of one epoch are written in that order.
     return checkpoints[-1]
+
+
+def saved_model(path: Path) -> str:
+    """The model's hyperparameters in a checkpoint, as a config; those that follow from the data are left out."""
+    hparams = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in read_checkpoint(path).get("hyper_parameters", {}).items()
+        if name not in LINKS
+    }
+    class_path = hparams.pop("_class_path", None)
+    hparams.pop("_instantiator", None)
+    return json.dumps({"model": {"class_path": class_path, "init_args": hparams} if class_path else hparams})
 
 
 def check_checkpoint(path: Path, model_class: type) -> None:

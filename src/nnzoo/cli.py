@@ -2,23 +2,21 @@
 
 import datetime
 import inspect
-import json
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from nnzoo.arguments import Arguments, check_checkpoint, parse
+from nnzoo.arguments import LINKS, Arguments, check_checkpoint, parse
 from nnzoo.callbacks.checkpoint import AtomicCheckpointIO, ExactResume, read_checkpoint
 from nnzoo.callbacks.figures import Figures
 from nnzoo.callbacks.metrics_log import metrics_logger
@@ -26,9 +24,6 @@ from nnzoo.callbacks.nan_guard import NaNGuard
 from nnzoo.callbacks.run_record import RunRecord
 from nnzoo.files import replacing
 from nnzoo.parser import ZooParser
-
-LINKS = ("in_shape", "levels", "num_classes")
-"""What the data know and the model needs, where it has a parameter of that name."""
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # data in memory are fetched fastest without
@@ -121,14 +116,9 @@ class ZooCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
     def _parse_ckpt_path(self) -> None:
-        """Checks the checkpoint; where no config lies beside it, takes the model's hyperparameters from it.
-
-        LightningCLI would let them override flags.
-        """
-        path = self.arguments.ckpt_path
-        if path is None:
-            return
-        check_checkpoint(path, self._model_class)
+        """Checks the checkpoint; its hyperparameters are among the configs already, where flags override them."""
+        if self.arguments.ckpt_path is not None:
+            check_checkpoint(self.arguments.ckpt_path, cast(type, self._model_class))
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
@@ -160,7 +150,7 @@ class ZooCLI(LightningCLI):
         name = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
         run_dir = root / self.recipe / name
         # Only process 0 writes into it; the others need not know its name.
-        if rank_zero_only.rank == 0 and not self._get(self.config_init, "trainer")["fast_dev_run"]:
+        if _is_global_zero() and not self._get(self.config_init, "trainer")["fast_dev_run"]:
             number = 2
             while True:
                 try:
@@ -190,7 +180,7 @@ class ZooCLI(LightningCLI):
                 torch.save(trainer.predict_loop.predictions, temporary)
         if trainer.is_global_zero:
             print(table(self.metrics, type(self.model).__name__))
-            if not trainer.fast_dev_run:
+            if not getattr(trainer, "fast_dev_run", False):
                 print(f"run folder: {self.run_dir}")
 
     def _collect(self) -> None:
@@ -215,6 +205,10 @@ def table(metrics: Mapping[str, float], model_name: str) -> str:
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     text = ["  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines]
     return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+
+
+def _is_global_zero() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _as_list(value: Any) -> list[Any]:

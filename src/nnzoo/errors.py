@@ -36,6 +36,7 @@ def run_main(main: Callable[[], Any]) -> NoReturn:
         sentence = describe(error)
         if sentence is None or os.environ.get("NNZOO_TRACEBACK"):
             raise
-        print(f"error: {sentence}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of a run meet the same error
+            print(f"\nerror: {sentence}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)

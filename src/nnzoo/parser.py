@@ -23,7 +23,8 @@ class ZooParser(LightningArgumentParser):
         if unknown:
             message = self._unknown_key(next(filter(None, unknown.groups())))
         message = re.sub(r"Expected an? (<class '(\w+)'>|typing\.Literal)", r"expected \2", " ".join(message.split()))
-        sys.stderr.write(f"error: {message.replace('Parser key', 'option').rstrip('.')}. See --help.\n")
+        message = message.replace("Parser key", "option").rstrip(".")
+        sys.stderr.write(f"error: {message}{'' if message.endswith('?') else '.'} See --help.\n")
         sys.exit(2)
 
     def _unknown_key(self, key: str) -> str:

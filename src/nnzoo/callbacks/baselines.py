@@ -21,8 +21,7 @@ class DensityBaselines(Callback):
     """Bits per dimension of scikit-learn's PCA, kernel density and Gaussian mixture, as ``baseline/NAME/bits_per_dim``.
 
     All see the grey levels dequantised with uniform noise, (k + u) / levels, of the module's own training and test samples.
-    Bandwidth and number of components are chosen on the validation samples; PCA has as many components as the module has
-    latent dimensions.
+    Their sizes (components of PCA and mixture, bandwidth of the kernel) are chosen on the validation samples.
 
     Args:
         max_samples: Use at most so many samples of each part: these models are slow on large sets.
@@ -33,12 +32,14 @@ class DensityBaselines(Callback):
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Fits and logs the baselines."""
+        if not trainer.is_global_zero:
+            return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if not hasattr(data, "tensors") or data.levels == 2:
             rank_zero_warn("DensityBaselines needs grey images of an ImageDataModule: no baselines in the table.")
             return
         parts = [dequantized(data.tensors(part, self.max_samples)[0], data.levels) for part in ("train", "val", "test")]
-        for name, bits in density_baselines(*parts, data.levels, pl_module.hparams["latent_dim"]).items():
+        for name, bits in density_baselines(*parts, levels=data.levels).items():
             pl_module.log(f"baseline/{name}/bits_per_dim", bits, rank_zero_only=True)
 
 
@@ -50,24 +51,31 @@ def dequantized(images: Tensor, levels: int) -> NDArray[np.float64]:
 
 
 def density_baselines(
-    train: NDArray[np.float64], val: NDArray[np.float64], test: NDArray[np.float64], levels: int, latent_dim: int
+    train: NDArray[np.float64], val: NDArray[np.float64], test: NDArray[np.float64], levels: int
 ) -> dict[str, float]:
     """Bits per dimension on ``test`` of PCA, kernel density and Gaussian mixture fitted on ``train``."""
     dims = train.shape[1]
-
-    def bits(model: Any) -> float:
-        log_density = np.mean(model.score_samples(test))
-        return float((math.log(levels) - log_density / dims) / math.log(2))
-
-    def best(candidates: list[Any]) -> Any:
-        return max((model.fit(train) for model in candidates), key=lambda model: np.mean(model.score_samples(val)))
-
-    pca = PCA(min(latent_dim, dims - 1, len(train) - 1), random_state=0).fit(train)
-    kde = best([KernelDensity(bandwidth=bandwidth) for bandwidth in np.geomspace(0.02, 0.5, 8)])
-    mixture = best(
-        [GaussianMixture(number, reg_covar=1e-3, random_state=0) for number in (1, 5, 10, 20) if number < len(train)]
-    )
-    return {"pca": bits(pca), "kde": bits(kde), "mixture": bits(mixture)}
+    small = dims <= 256  # full covariances of larger images would take hours
+    few = [number for number in (1, 2, 5, 10, 20, 30) if number < len(train)]
+    components = [
+        number for number in [*few, *((dims // 2, dims - 1) if small else (100,))] if number < min(train.shape)
+    ]
+    covariance = "full" if small else "diag"
+    candidates: dict[str, list[Any]] = {
+        "pca": [PCA(number, random_state=0) for number in components],
+        "kde": [KernelDensity(bandwidth=bandwidth) for bandwidth in np.geomspace(0.02, 0.5, 12)],
+        "mixture": [
+            GaussianMixture(number, covariance_type=covariance, reg_covar=floor, random_state=0)
+            for number in few
+            for floor in (1e-4, 1e-3)
+        ],
+    }
+    bits = {}
+    for name, models in candidates.items():
+        fitted = (model.fit(train) for model in models)
+        best = max(fitted, key=lambda model: np.mean(model.score_samples(val)))
+        bits[name] = float((math.log(levels) - np.mean(best.score_samples(test)) / dims) / math.log(2))
+    return bits
 
 
 class ReconstructionBaselines(Callback):
@@ -93,7 +101,13 @@ class ReconstructionBaselines(Callback):
         self._pca = PCA(min(hparams["latent_dim"], *images.shape), random_state=0).fit(images)
 
     def on_test_batch_end(
-        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: L.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Measures both on the module's own input."""
         images, _ = batch

@@ -71,9 +71,7 @@ class ExactResume(Callback):
     def __init__(self) -> None:
         self._states: list[dict[str, Any]] | None = None
 
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Adds the states of all processes."""
         state = {"random": random_states(), "metrics": metric_states(pl_module)}
         states: list[Any] = [state]
@@ -83,9 +81,7 @@ class ExactResume(Callback):
         checkpoint[RESUME_KEY] = states
         checkpoint[CLASS_KEY] = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
 
-    def on_load_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keeps the states until training starts."""
         self._states = checkpoint.get(RESUME_KEY)
 

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -53,7 +53,7 @@ class Figures(Callback):
 
     @torch.no_grad()
     def _draw(self, trainer: L.Trainer, pl_module: L.LightningModule, loader: Any) -> None:
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         was_training = pl_module.training
         pl_module.eval()
@@ -99,7 +99,7 @@ class Figures(Callback):
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):  # W&B and loggers with its interface
                 logger.log_image(f"figures/{name}", [str(path)])
-            elif hasattr(logger.experiment, "add_figure"):  # TensorBoard
+            elif isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_figure(f"figures/{name}", figure, trainer.global_step)
 
 

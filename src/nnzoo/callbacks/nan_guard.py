@@ -20,14 +20,13 @@ class NaNGuard(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Checks the loss."""
-        if batch_idx % trainer.log_every_n_steps == 0 and isinstance(outputs, dict) and "loss" in outputs:
+        every = getattr(trainer, "log_every_n_steps", 1)
+        if batch_idx % every == 0 and isinstance(outputs, dict) and "loss" in outputs:
             loss = outputs["loss"]
             if not torch.isfinite(loss):
                 self._stop(trainer, f"The loss is {loss.item()}")
 
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Checks the weights."""
         for name, parameter in pl_module.named_parameters():
             if not torch.isfinite(parameter).all():

@@ -54,7 +54,7 @@ class RunRecord(Callback):
 
     def _record(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         self._seconds[stage] += time.monotonic() - self._started
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         self._metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
         checkpoint = trainer.checkpoint_callback

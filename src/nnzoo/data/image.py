@@ -12,7 +12,14 @@ from torch.utils.data import Dataset
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from nnzoo.data.base import BatchIndex, GlobalBatchDataModule, class_weights, data_root, mix_seed, split_indices
+from nnzoo.data.base import (
+    BatchIndex,
+    GlobalBatchDataModule,
+    class_weights,
+    data_root,
+    mix_seed,
+    split_indices,
+)
 from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
 from nnzoo.errors import InputError
 
@@ -221,8 +228,14 @@ class ImageDataModule(GlobalBatchDataModule):
         if self.parts:
             return
         images, labels, official = self._load()
-        seed, val, test = self.hparams["split_seed"], self.hparams["val_fraction"], self.hparams["test_fraction"]
-        rows = {part: torch.tensor([i for i, p in enumerate(official) if p == part], dtype=torch.int64) for part in PARTS}
+        seed, val, test = (
+            self.hparams["split_seed"],
+            self.hparams["val_fraction"],
+            self.hparams["test_fraction"],
+        )
+        rows = {
+            part: torch.tensor([i for i, p in enumerate(official) if p == part], dtype=torch.int64) for part in PARTS
+        }
         missing = [part for part in PARTS[1:] if not len(rows[part])]
         fractions = [{"val": val, "test": test}[part] for part in missing]
         pieces = split_indices(labels[rows["train"]], fractions, seed)
@@ -254,13 +267,21 @@ class ImageDataModule(GlobalBatchDataModule):
             pixels = torch.from_numpy(digits.images).unsqueeze(1)
             if not self._has_digits_levels:
                 pixels = (pixels * 255 / 16).round()
-            return self._resized(pixels.byte()), torch.from_numpy(digits.target).long(), ["train"] * len(pixels)
+            return (
+                self._resized(pixels.byte()),
+                torch.from_numpy(digits.target).long(),
+                ["train"] * len(pixels),
+            )
         official = {
             part: DOWNLOADS[self.dataset].dataset(self.root, train=part == "train") for part in ("train", "test")
         }
         images = torch.cat([_channels_first(torch.as_tensor(part.data)) for part in official.values()])
         labels = torch.cat([torch.as_tensor(part.targets) for part in official.values()])
-        return self._resized(images), labels, [name for name, part in official.items() for _ in range(len(part))]
+        return (
+            self._resized(images),
+            labels,
+            [name for name, part in official.items() for _ in range(len(part))],
+        )
 
     def _resized(self, images: Tensor) -> Tensor:
         channels, *size = self.in_shape
@@ -289,7 +310,18 @@ class ImageDataModule(GlobalBatchDataModule):
 
 
 PARTS = ("train", "val", "test")
-FASHION = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+FASHION = [
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+]
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 

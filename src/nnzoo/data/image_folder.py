@@ -124,7 +124,9 @@ class ImageFolder:
         The file's name contains a digest of every image's name, size and time of change, so a changed folder gets a new
         cache. It is written under a temporary name first.
         """
-        stats = [(str(path.relative_to(self.root)), path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths]
+        stats = [
+            (str(path.relative_to(self.root)), path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths
+        ]
         digest = hashlib.sha256(repr((stats, self.shape)).encode()).hexdigest()[:16]
         target = folder / f"{self.root.resolve().name}-{digest}.h5"
         if target.is_file():

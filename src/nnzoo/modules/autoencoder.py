@@ -1,10 +1,10 @@
 """The autoencoder, plain or denoising."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from nnzoo.errors import InputError
@@ -18,7 +18,15 @@ from nnzoo.modules.training import (
     image_metrics,
 )
 from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error, weight_penalty
-from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
+from nnzoo.nets.encoder_decoder import (
+    Activation,
+    Architecture,
+    Decoder,
+    Encoder,
+    Upsampling,
+    check_sizes,
+    line_between,
+)
 
 Batch = tuple[Tensor, Tensor]
 
@@ -89,7 +97,11 @@ class Autoencoder(L.LightningModule):
         """A network from images (B, C, H, W) to codes (B, L)."""
         hparams = self.hparams
         return Encoder(
-            hparams["in_shape"], hparams["latent_dim"], hparams["architecture"], hparams["hidden"], hparams["activation"]
+            hparams["in_shape"],
+            hparams["latent_dim"],
+            hparams["architecture"],
+            hparams["hidden"],
+            hparams["activation"],
         )
 
     def build_decoder(self) -> nn.Module:
@@ -160,7 +172,7 @@ class Autoencoder(L.LightningModule):
         self.means.log(self, "test")
         self.log_dict(self.test_images)  # type: ignore[arg-type]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the configured schedule."""
         return configure_adamw(self)
 

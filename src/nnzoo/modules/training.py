@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
@@ -19,7 +20,7 @@ Schedule = Literal["constant", "cosine", "linear"]
 STAGES = ("train", "val", "test")
 
 
-def configure_adamw(module: L.LightningModule) -> dict[str, Any]:
+def configure_adamw(module: L.LightningModule) -> OptimizerLRScheduler:
     """AdamW with a learning-rate schedule, from the module's hyperparameters; what ``configure_optimizers`` returns.
 
     Reads ``lr``, ``weight_decay`` (applied to weight matrices and kernels, not to biases and norms),

@@ -1,10 +1,10 @@
 """The variational autoencoder, with its importance-weighted bound."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from nnzoo.errors import InputError
@@ -17,7 +17,15 @@ from nnzoo.modules.training import (
     configure_adamw,
     evaluation_generator,
 )
-from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
+from nnzoo.nets.encoder_decoder import (
+    Activation,
+    Architecture,
+    Decoder,
+    Encoder,
+    Upsampling,
+    check_sizes,
+    line_between,
+)
 from nnzoo.nets.likelihoods import LikelihoodName, bits_per_dim, build_likelihood
 from nnzoo.nets.vae import (
     LOG_VAR_RANGE,
@@ -157,7 +165,7 @@ class VAE(L.LightningModule):
     def log_joint_terms(
         self, images: Tensor, codes: Tensor, mean: Tensor, log_var: Tensor, labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """log p(x|z) and log p(z) - log q(z|x) for codes (K, B, L): both (K, B)."""
+        """Log p(x|z) and log p(z) - log q(z|x) for codes (K, B, L): both (K, B)."""
         labels = None if labels is None else labels.repeat(len(codes))
         params = self.decoder(codes.flatten(0, 1), labels).unflatten(0, codes.shape[:2])
         return self.likelihood.log_prob(images, params), log_standard_normal(codes) - log_posterior(
@@ -225,7 +233,9 @@ class VAE(L.LightningModule):
         """Reconstructions of a batch (images, labels)."""
         return self(*batch)
 
-    def _checked_terms(self, batch: Batch, batch_idx: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    def _checked_terms(
+        self, batch: Batch, batch_idx: int, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
         images, labels = batch
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             check_images(images, self.hparams["in_shape"], binary=self.hparams["likelihood"] == "bernoulli")
@@ -245,7 +255,7 @@ class VAE(L.LightningModule):
         """Logs the means over the test samples."""
         self.means.log(self, "test")
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the configured schedule."""
         return configure_adamw(self)
 
@@ -319,5 +329,6 @@ class VAE(L.LightningModule):
         log_weights = []
         for start in range(0, num_samples, chunk):
             codes = reparameterize(mean, log_var, min(chunk, num_samples - start), generator)
-            log_weights.append(sum(self.log_joint_terms(images, codes, mean, log_var, labels)))
+            log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
+            log_weights.append(log_px + log_ratio)
         return importance_bound(torch.cat(log_weights))

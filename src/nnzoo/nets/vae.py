@@ -47,12 +47,12 @@ def apply_free_bits(kl: Tensor, free_bits: float) -> Tensor:
 
 
 def log_standard_normal(codes: Tensor) -> Tensor:
-    """log N(z; 0, I), summed over the last dimension."""
+    """Log N(z; 0, I), summed over the last dimension."""
     return (-0.5 * codes.square() - 0.5 * math.log(2 * math.pi)).sum(dim=-1)
 
 
 def log_posterior(codes: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """log N(z; mean, exp(log_var)), summed over the last dimension."""
+    """Log N(z; mean, exp(log_var)), summed over the last dimension."""
     log_density = -0.5 * (codes - mean).square() * (-log_var).exp() - 0.5 * log_var - 0.5 * math.log(2 * math.pi)
     return log_density.sum(dim=-1)
 

@@ -1,0 +1,173 @@
+"""Recorded numbers: found on disk, written by a command, shown in the listing and in the README."""
+
+import datetime
+import importlib
+import json
+import statistics
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nnzoo.files import replacing
+
+FOLDER = Path(__file__).parent
+BEGIN, END = "<!-- recorded numbers: begin -->", "<!-- recorded numbers: end -->"
+
+
+@dataclass
+class Entry:
+    """A recipe, or a variant of one (vae_mnist belongs to vae), with its recorded numbers.
+
+    Attributes:
+        name: Stem of its YAML file.
+    """
+
+    name: str
+
+    @property
+    def recipe(self) -> str:
+        """The recipe that runs it: the longest stem of a recipe that the name starts with."""
+        stems = [path.stem for path in FOLDER.glob("[!_]*.py") if (FOLDER / f"{path.stem}.yaml").is_file()]
+        return max((stem for stem in stems if f"{self.name}_".startswith(f"{stem}_")), key=len)
+
+    @property
+    def command(self) -> str:
+        """The command that runs it."""
+        return f"python -m nnzoo.recipes.{self.recipe}" + ("" if self.name == self.recipe else f" --config {self.name}")
+
+    @property
+    def task(self) -> str:
+        """What it does: the first comment of its YAML, up to the first colon or full stop."""
+        first = (FOLDER / f"{self.name}.yaml").read_text().splitlines()[0].lstrip("# ")
+        return first.partition(":")[0].rstrip(".")
+
+    @property
+    def data(self) -> str:
+        """Name of its data set."""
+        return yaml.safe_load((FOLDER / f"{self.name}.yaml").read_text())["data"]["dataset"]
+
+    @cached_property
+    def result(self) -> dict[str, Any] | None:
+        """The recorded run, if there is one."""
+        path = FOLDER / "results" / f"{self.name}.json"
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    @property
+    def number(self) -> str:
+        """The recorded number as metric, mean, spread and number of seeds."""
+        if self.result is None:
+            return "not recorded"
+        metric = self.result["metric"]
+        values = self.result["metrics"][metric]
+        spread = f" ± {values['std']:.3g}" if len(values["values"]) > 1 else ""
+        return f"{metric.rpartition('/')[2]} {values['mean']:.4g}{spread} (n={len(values['values'])})"
+
+    @property
+    def baselines(self) -> str:
+        """The baselines' means of the same metric."""
+        if self.result is None:
+            return ""
+        metric = self.result["metric"].rpartition("/")[2]
+        found = {name.split("/")[1]: values for name, values in self.result["metrics"].items()
+                 if name.startswith("baseline/") and name.endswith(f"/{metric}")}  # fmt: skip
+        return ", ".join(f"{name} {values['mean']:.4g}" for name, values in found.items())
+
+    @property
+    def time(self) -> str:
+        """Minutes per run."""
+        return "" if self.result is None else f"{self.result['minutes']:.1f} min"
+
+
+def entries() -> list[Entry]:
+    """All recipes and variants, as found on disk."""
+    return [Entry(path.stem) for path in sorted(FOLDER.glob("*.yaml"))]
+
+
+def rows() -> list[list[str]]:
+    """The listing as a table, header first."""
+    header = ["recipe", "task", "data", "recorded number", "baselines", "time"]
+    return [header, *([e.name, e.task, e.data, e.number, e.baselines, e.time] for e in entries())]
+
+
+def listing() -> str:
+    """The table as text, with the commands."""
+    widths = [max(map(len, column)) for column in zip(*rows(), strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows()]
+    commands = [f"  {entry.command}" for entry in entries()]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *commands])
+
+
+def markdown() -> str:
+    """The table as Markdown, with the hardware of the recorded runs."""
+    header, *body = rows()
+    body = [[f"`{name}`", *rest] for name, *rest in body]
+    lines = ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body]]
+    hardware = sorted({entry.result["hardware"] for entry in entries() if entry.result})
+    return "\n".join([*lines, "", f"Mean ± standard deviation over n seeds; measured on {', '.join(hardware)}."])
+
+
+def update_readme(path: Path) -> None:
+    """Replaces what stands between the markers in a file by the table."""
+    before, _, rest = path.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    with replacing(path) as temporary:
+        temporary.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}")
+
+
+def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
+    """Runs a recipe once per seed and writes ``results/NAME.json``.
+
+    Args:
+        name: Recipe or variant.
+        metric: The number to quote.
+        seeds: Seeds of the runs.
+        flags: Further flags of the recipe, kept in the record.
+
+    Returns:
+        Path of the record.
+    """
+    entry = Entry(name)
+    recipe = importlib.import_module(f"nnzoo.recipes.{entry.recipe}")
+    runs = []
+    for seed in seeds:
+        root = Path("runs", "recorded", name, f"seed-{seed}")
+        recipe.main(
+            [
+                "--config",
+                name,
+                "--seed_everything",
+                str(seed),
+                "--trainer.default_root_dir",
+                str(root),
+                *flags,
+            ]
+        )
+        newest = max(root.rglob("result.json"), key=lambda path: path.stat().st_mtime)
+        runs.append(json.loads(newest.read_text()))
+    names = [key for key in runs[0]["metrics"] if key.startswith(("test/", "baseline/"))]
+    values = {key: [run["metrics"][key] for run in runs] for key in names}
+    result = {
+        "command": entry.command,
+        "flags": flags,
+        "metric": metric,
+        "seeds": seeds,
+        "metrics": {
+            key: {"mean": statistics.fmean(v), "std": statistics.stdev(v) if len(v) > 1 else 0.0, "values": v}
+            for key, v in values.items()
+        },
+        "minutes": round(statistics.fmean(run["fit_seconds"] + run["test_seconds"] for run in runs) / 60, 2),
+        "peak_memory_mib": max(run["peak_memory_mib"] for run in runs),
+        "parameters": runs[0]["parameters"],
+        "hardware": runs[0]["devices"],
+        "precision": runs[0]["precision"],
+        "versions": runs[0]["versions"],
+        "commit": runs[0]["commit"],
+        "date": f"{datetime.date.today():%Y-%m-%d}",
+    }
+    path = FOLDER / "results" / f"{name}.json"
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n")
+    return path

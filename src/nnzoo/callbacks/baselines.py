@@ -20,7 +20,7 @@ from nnzoo.modules.training import image_metrics
 class DensityBaselines(Callback):
     """Bits per dimension of scikit-learn's PCA, kernel density and Gaussian mixture, as ``baseline/NAME/bits_per_dim``.
 
-    All see the grey levels dequantised with uniform noise, (k + u) / levels, of the module's own training and test samples.
+    All see the grey levels dequantised with uniform noise, (k + u) / levels, of the module's own samples.
     Their sizes (components of PCA and mixture, bandwidth of the kernel) are chosen on the validation samples.
 
     Args:
@@ -38,8 +38,10 @@ class DensityBaselines(Callback):
         if not hasattr(data, "tensors") or data.levels == 2:
             rank_zero_warn("DensityBaselines needs grey images of an ImageDataModule: no baselines in the table.")
             return
-        parts = [dequantized(data.tensors(part, self.max_samples)[0], data.levels) for part in ("train", "val", "test")]
-        for name, bits in density_baselines(*parts, levels=data.levels).items():
+        train, val, test = (
+            dequantized(data.tensors(part, self.max_samples)[0], data.levels) for part in ("train", "val", "test")
+        )
+        for name, bits in density_baselines(train, val, test, data.levels).items():
             pl_module.log(f"baseline/{name}/bits_per_dim", bits, rank_zero_only=True)
 
 
@@ -81,9 +83,9 @@ def density_baselines(
 class ReconstructionBaselines(Callback):
     """MSE, PSNR and SSIM of the identity and of a PCA of the same size, as ``baseline/NAME/METRIC``.
 
-    Both get the very input that the module gets: with noise, the identity is the noisy image itself. PCA is fitted on clean
-    training images and projects its input on as many components as the module has latent dimensions. Without noise the
-    identity is perfect and left out.
+    Both get the very input that the module gets: with noise, the identity is the noisy image itself. PCA is fitted on
+    clean training images and projects its input on as many components as the module has latent dimensions. Without
+    noise the identity is perfect and left out.
 
     Args:
         max_samples: Fit PCA on at most so many training samples.

@@ -147,7 +147,7 @@ def set_metric_states(module: torch.nn.Module, states: dict[str, dict[str, Any]]
     """Restores what :func:`metric_states` returned."""
     for name, state in states.items():
         metric = module.get_submodule(name)
-        metric._update_count = state["count"]  # type: ignore[assignment]
+        metric._update_count = state["count"]
         for key, value in state["values"].items():
             setattr(metric, key, _to(value, module))
 

@@ -22,8 +22,8 @@ class Figures(Callback):
 
     ``sample`` gives samples.png, ``reconstruct`` reconstructions.png, ``encode`` latent_space.png, ``interpolate``
     interpolation.png, and ``sample`` with two latent dimensions also manifold.png; learning_curves.png comes from
-    metrics.csv. Loggers that take pictures (W&B, TensorBoard) get the same ones. They are drawn at the end of fitting and,
-    from the tested checkpoint, at the end of testing.
+    metrics.csv. Loggers that take pictures (W&B, TensorBoard) get the same ones. They are drawn at the end of fitting
+    and, from the tested checkpoint, at the end of testing.
 
     Args:
         every_n_epochs: Draw during training too, at the end of every so many epochs; 0 for never.

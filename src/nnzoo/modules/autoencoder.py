@@ -165,12 +165,12 @@ class Autoencoder(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Logs the means of the epoch."""
         self.means.log(self, "val")
-        self.log_dict(self.val_images)  # type: ignore[arg-type]
+        self.log_dict(self.val_images)
 
     def on_test_epoch_end(self) -> None:
         """Logs the means over the test samples."""
         self.means.log(self, "test")
-        self.log_dict(self.test_images)  # type: ignore[arg-type]
+        self.log_dict(self.test_images)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the configured schedule."""

@@ -15,8 +15,8 @@ def corrupt(images: Tensor, noise: Noise, level: float, generator: torch.Generat
 
     Args:
         images: Clean images (B, C, H, W).
-        noise: ``gaussian`` adds N(0, level^2) and is not cut to [0, 1]; ``masking`` sets a share ``level`` of the pixels
-            to 0; ``salt_and_pepper`` sets that share to 0 or 1, half each. All channels of a pixel go together.
+        noise: ``gaussian`` adds N(0, level^2) and is not cut to [0, 1]; ``masking`` sets a share ``level`` of the
+            pixels to 0; ``salt_and_pepper`` sets that share to 0 or 1, half each. All channels of a pixel go together.
         level: Standard deviation, or share of pixels.
         generator: Source of the noise; the global one if None.
     """

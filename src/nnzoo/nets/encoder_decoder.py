@@ -165,6 +165,6 @@ def append_one_hot(features: Tensor, labels: Tensor | None, num_classes: int) ->
 
 
 def line_between(first: Tensor, second: Tensor, steps: int) -> Tensor:
-    """Points on the straight lines between codes ``first`` (B, L) and ``second`` (B, L), ends included: (B, steps, L)."""
+    """Points on the lines between codes ``first`` (B, L) and ``second`` (B, L), ends included: (B, steps, L)."""
     weights = torch.linspace(0, 1, steps, device=first.device, dtype=first.dtype).view(1, steps, 1)
     return torch.lerp(first[:, None], second[:, None], weights)

@@ -57,7 +57,7 @@ class RunRecord(Callback):
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         self._metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        checkpoint = trainer.checkpoint_callback
+        best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
         record = {
             "metrics": self._metrics,
             "model": f"{type(pl_module).__module__}.{type(pl_module).__qualname__}",
@@ -66,7 +66,7 @@ class RunRecord(Callback):
             "command": sys.argv[1:],
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
-            "best_checkpoint": Path(getattr(checkpoint, "best_model_path", "")).name or None,
+            "best_checkpoint": Path(getattr(best, "best_model_path", "")).name or None,
             "fit_seconds": round(self._seconds["fit"], 2),
             "test_seconds": round(self._seconds["test"], 2),
             "peak_memory_mib": peak_memory_mib(pl_module.device),

@@ -205,6 +205,8 @@ class GlobalBatchDataModule(L.LightningDataModule):
             batch_sampler=sampler,  # type: ignore[arg-type]
             collate_fn=_identity,
             num_workers=self.num_workers,
+            # Without one, each new iterator would draw from the global generator and so shift the training noise.
+            generator=torch.Generator().manual_seed(self.seed),
             pin_memory=torch.cuda.is_available(),
         )
 

@@ -1,0 +1,341 @@
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.utils.class_weight import compute_class_weight
+from torch.utils.data import Dataset
+
+from nnzoo.data.base import (
+    GlobalBatchDataModule,
+    GlobalBatchSampler,
+    class_weights,
+    data_root,
+    mix_seed,
+    split_indices,
+)
+from nnzoo.errors import InputError
+
+SAMPLERS = [{"train": True}, {"train": False}, {"train": True, "weights": torch.arange(1.0, 104.0)}]
+
+
+def listed(*args, epoch=0, step=0, **kwargs):
+    return [
+        (batch.samples.tolist(), batch.seed, batch.rows, batch.size)
+        for batch in GlobalBatchSampler(*args, position=lambda: (epoch, step), **kwargs)
+    ]
+
+
+def samples(batches):
+    return [batch[0] for batch in batches]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_the_rows_of_all_ranks_rebuild_the_global_batches_of_one_device(kind, world_size):
+    whole = listed(103, 12, seed=5, epoch=3, **kind)
+    shares = [listed(103, 12, seed=5, epoch=3, rank=r, world_size=world_size, **kind) for r in range(world_size)]
+    assert [len(share) for share in shares] == [len(whole)] * world_size
+    for (expected, seed, _, size), *ranks in zip(whole, *shares, strict=True):
+        rebuilt = [None] * size
+        for rank, (chosen, rank_seed, rows, rank_size) in enumerate(ranks):
+            assert (rank_seed, rank_size) == (seed, size)
+            assert rows == slice(rank, None, world_size)
+            rebuilt[rank::world_size] = chosen
+        assert rebuilt == expected
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_starting_at_a_step_gives_exactly_the_tail_of_the_epoch(kind):
+    whole = listed(103, 12, epoch=2, **kind)
+    for step in range(len(whole) + 1):
+        assert listed(103, 12, epoch=2, step=step, **kind) == whole[step:]
+
+
+def test_batches_depend_on_seed_and_epoch_and_not_on_the_global_generator():
+    torch.manual_seed(0)
+    first = listed(50, 5, seed=1, epoch=1)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    assert listed(50, 5, seed=1, epoch=1) == first
+    assert torch.equal(torch.get_rng_state(), state)
+    for other in (listed(50, 5, seed=2, epoch=1), listed(50, 5, seed=1, epoch=2)):
+        assert samples(other) != samples(first)
+        assert not {seed for _, seed, *_ in other} & {seed for _, seed, *_ in first}
+
+
+def test_a_sampler_asks_for_the_position_each_time_it_is_iterated():
+    epochs = iter([0, 1, 0])
+    sampler = GlobalBatchSampler(20, 4, position=lambda: (next(epochs), 0))
+    first, second, third = ([batch.samples.tolist() for batch in sampler] for _ in range(3))
+    assert first == third != second
+
+
+@pytest.mark.parametrize(("num_samples", "batch_size"), [(1, 1), (10, 3), (12, 3), (12, 12), (100, 64), (103, 1)])
+def test_training_leaves_out_only_the_incomplete_batch(num_samples, batch_size):
+    batches = samples(listed(num_samples, batch_size))
+    assert [len(batch) for batch in batches] == [batch_size] * (num_samples // batch_size)
+    seen = [index for batch in batches for index in batch]
+    assert len(set(seen)) == len(seen)
+    assert set(seen) <= set(range(num_samples))
+    assert len(GlobalBatchSampler(num_samples, batch_size)) == len(batches)
+
+
+def test_every_sample_is_equally_likely_to_be_left_out():
+    left_out = np.zeros(5)
+    for epoch in range(2000):
+        left_out[list(set(range(5)) - set(GlobalBatchSampler(5, 4).order(epoch)[:4].tolist()))] += 1
+    assert np.abs(left_out - 400).max() < 5 * np.sqrt(2000 * 0.2 * 0.8)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4, 8])
+def test_evaluation_visits_every_sample_once_in_equally_many_batches_on_all_ranks(world_size):
+    for num_samples, share in itertools.product([*range(world_size, 40), 97, 100, 360], [1, 2, 3, 7, 64]):
+        batch_size = share * world_size
+        sampler = GlobalBatchSampler(num_samples, batch_size, world_size=world_size, train=False)
+        ranks = [samples(listed(num_samples, batch_size, 0, r, world_size, train=False)) for r in range(world_size)]
+        assert [len(rank) for rank in ranks] == [len(sampler)] * world_size
+        assert all(batch for rank in ranks for batch in rank)
+        assert sorted(index for rank in ranks for batch in rank for index in batch) == list(range(num_samples))
+        sizes = [sum(len(batch) for batch in batches) for batches in zip(*ranks, strict=True)]
+        assert max(sizes) - min(sizes) <= 1
+        # A device may have to take one more than its share where there are fewer than two batches of samples.
+        assert max(sizes) <= max(batch_size, 2 * world_size - 1)
+
+
+def test_evaluation_keeps_the_order_and_is_the_same_in_every_epoch():
+    batches = samples(listed(23, 5, train=False))
+    assert [index for batch in batches for index in batch] == list(range(23))
+    assert samples(listed(23, 5, train=False, seed=4, epoch=9)) == batches
+
+
+def test_weighted_draws_have_the_frequencies_of_the_weights():
+    weights = torch.tensor([0.0, 1.0, 3.0, 6.0]).repeat(10_000)
+    drawn = torch.tensor(samples(listed(len(weights), 100, weights=weights))).flatten() % 4
+    share = torch.bincount(drawn, minlength=4) / len(drawn)
+    expected = torch.tensor([0.0, 0.1, 0.3, 0.6])
+    assert share[0] == 0
+    assert ((share - expected).abs() <= 5 * (expected * (1 - expected) / len(drawn)).sqrt()).all()
+
+
+def test_mixed_seeds_are_all_different_and_fit_a_generator():
+    triples = [mix_seed(*numbers) for numbers in itertools.product(range(12), repeat=3)]
+    pairs = [mix_seed(*numbers) for numbers in itertools.product(range(12), repeat=2)]
+    assert len(set(triples)) == len(triples)
+    assert all(0 <= seed < 2**63 for seed in triples)
+    assert not set(pairs) & set(triples), "the order of an epoch shares the seed of one of its batches"
+
+
+LABELS = {
+    "digits": load_digits().target,
+    "no classes": np.zeros(1000, int),
+    "uneven": np.repeat(np.arange(5), [500, 200, 100, 50, 7]),
+    "random sizes": np.repeat(np.arange(6), [13, 28, 41, 67, 74, 111]),
+    "one or two members": np.repeat(np.arange(6), [60, 1, 2, 1, 2, 34]),
+    "many classes of one": np.repeat(np.arange(51), [950] + [1] * 50),
+    "many classes of two": np.repeat(np.arange(51), [900] + [2] * 50),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("fractions", [(0.15, 0.15), (0.15,), (0.1, 0.3), ()])
+def test_parts_of_a_split_are_disjoint_complete_sorted_and_of_the_stated_size(labels, fractions):
+    parts = split_indices(labels, fractions, seed=0)
+    sizes = [round(fraction * len(labels)) for fraction in fractions]
+    assert [len(part) for part in parts] == [len(labels) - sum(sizes), *sizes]
+    assert sorted(torch.cat(parts).tolist()) == list(range(len(labels)))
+    assert all(part.tolist() == sorted(part.tolist()) for part in parts)
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_every_part_has_each_class_in_proportion_up_to_one_sample(labels):
+    sizes = np.bincount(labels)
+    for seed in range(30):
+        for part in split_indices(labels, (0.15, 0.15), seed):
+            counts = np.bincount(labels[part.numpy()], minlength=len(sizes))
+            assert np.abs(counts - sizes * len(part) / len(labels)).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["digits", "no classes", "uneven"])
+def test_class_counts_agree_with_scikit_learns_stratified_split(name):
+    labels = LABELS[name]
+    train, test = split_indices(labels, (0.15,), seed=0)
+    splitter = StratifiedShuffleSplit(1, test_size=len(test), random_state=0)
+    ours = np.bincount(labels[test.numpy()], minlength=labels.max() + 1)
+    theirs = np.bincount(labels[next(splitter.split(labels, labels))[1]], minlength=labels.max() + 1)
+    assert len(train) + len(test) == len(labels)
+    assert np.abs(ours - theirs).max() <= 1
+
+
+def test_a_single_member_falls_into_each_part_as_often_as_its_fraction_says():
+    labels = np.repeat([0, 1], [99, 1])
+    hits = np.array([[99 in part for part in split_indices(labels, (0.15, 0.15), seed)] for seed in range(1000)])
+    expected = np.array([0.7, 0.15, 0.15])
+    assert np.abs(hits.mean(0) - expected).max() < 5 * np.sqrt(0.25 / 1000)
+
+
+def test_a_split_depends_on_the_seed_alone():
+    labels = LABELS["uneven"]
+    torch.manual_seed(0)
+    first = split_indices(labels, (0.15, 0.15), seed=0)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    again = split_indices(torch.tensor(labels), (0.15, 0.15), seed=0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[2], split_indices(labels, (0.15, 0.15), seed=1)[2])
+
+
+PROGRAM = """
+import json
+from sklearn.datasets import load_digits
+from nnzoo.data.base import GlobalBatchSampler, split_indices
+parts = split_indices(load_digits().target, (0.15, 0.15), 7)
+batches = GlobalBatchSampler(103, 12, seed=5, position=lambda: (3, 2))
+print(json.dumps([[part.tolist() for part in parts], [[b.samples.tolist(), b.seed] for b in batches]]))
+"""
+
+
+def test_another_process_makes_the_same_split_and_the_same_batches():
+    environment = {**os.environ, "PYTHONHASHSEED": "123"}
+    output = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+    parts, batches = json.loads(output)
+    assert parts == [part.tolist() for part in split_indices(LABELS["digits"], (0.15, 0.15), 7)]
+    assert batches == [[chosen, seed] for chosen, seed, *_ in listed(103, 12, seed=5, epoch=3, step=2)]
+
+
+@pytest.mark.parametrize("name", ["digits", "uneven", "one or two members"])
+def test_class_weights_equal_scikit_learns(name):
+    labels = LABELS[name]
+    expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+    np.testing.assert_allclose(class_weights(torch.tensor(labels), labels.max() + 1), expected, rtol=1e-6)
+
+
+def test_a_class_without_samples_has_weight_zero():
+    assert class_weights(torch.tensor([0, 0, 2]), 4).tolist() == [3 / 8, 0, 3 / 4, 0]
+
+
+def test_the_data_root_is_the_argument_or_nnzoo_data_or_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("NNZOO_DATA", "/data")
+    assert data_root("~/mine") == Path.home() / "mine"
+    assert data_root(None) == Path("/data")
+    monkeypatch.delenv("NNZOO_DATA")
+    assert data_root(None) == tmp_path / "nnzoo"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert data_root(None) == Path.home() / ".cache" / "nnzoo"
+
+
+class Numbers(Dataset):
+    def __init__(self, size):
+        self.size = size
+
+    def __len__(self):
+        return self.size
+
+    def __getitems__(self, batch):
+        return batch.samples
+
+
+class NumbersModule(GlobalBatchDataModule):
+    def __init__(self, batch_size=4, sizes=(22, 7, 5), world_size=1, rank=0, seed=0):
+        super().__init__(batch_size, seed, num_workers=0)
+        self.parts = {part: Numbers(size) for part, size in zip(("train", "val", "test"), sizes, strict=True)}
+        progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=0)))
+        self.trainer = SimpleNamespace(
+            world_size=world_size, global_rank=rank, current_epoch=0, fit_loop=SimpleNamespace(epoch_loop=progress)
+        )
+
+
+PARTS = ("train", "val", "test", "predict")
+
+
+def loaded(module, part):
+    return [batch.tolist() for batch in getattr(module, f"{part}_dataloader")()]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_loaders_of_two_devices_share_the_batches_of_one(part):
+    whole = loaded(NumbersModule(), part)
+    ranks = [loaded(NumbersModule(world_size=2, rank=rank), part) for rank in range(2)]
+    assert [len(loaded) for loaded in ranks] == [len(whole)] * 2
+    assert all(batch[rank::2] == share for rank in range(2) for batch, share in zip(whole, ranks[rank], strict=True))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_batch_size_that_does_not_divide_over_the_devices_is_refused_with_one_that_does(part):
+    with pytest.raises(InputError, match=r"--data\.batch_size 6\b"):
+        loaded(NumbersModule(batch_size=4, world_size=3), part)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_with_fewer_samples_than_devices_is_refused(part):
+    with pytest.raises(InputError, match="3 samples"):
+        loaded(NumbersModule(sizes=(3, 3, 3), world_size=4), part)
+
+
+@pytest.mark.parametrize(("world_size", "used"), [(1, 22), (4, 20)])
+def test_a_batch_larger_than_the_training_part_is_made_smaller_with_a_warning(world_size, used):
+    ranks = []
+    for rank in range(world_size):
+        with pytest.warns(UserWarning, match=f"Only 22 training samples.*{used}"):
+            ranks.append(loaded(NumbersModule(batch_size=128, world_size=world_size, rank=rank), "train"))
+    assert [len(batches) for batches in ranks] == [1] * world_size
+    assert len({index for batches in ranks for index in batches[0]}) == used
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_size_that_is_not_positive_is_refused(batch_size):
+    with pytest.raises(InputError, match=r"--data\.batch_size"):
+        NumbersModule(batch_size=batch_size)
+
+
+class Recorder(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def training_step(self, batch, batch_idx):
+        self.seen.append((self.current_epoch, batch_idx, batch.tolist()))
+        return self.weight * 1.0
+
+    def validation_step(self, batch, batch_idx):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def trained(tmp_path, ckpt_path=None):
+    recorder = Recorder()
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, every_n_train_steps=1),
+    )
+    trainer.fit(recorder, datamodule=NumbersModule(), ckpt_path=ckpt_path)
+    return recorder.seen
+
+
+def test_a_run_resumed_after_any_step_continues_with_the_next_batch(tmp_path):
+    whole = trained(tmp_path / "whole")
+    assert [(epoch, step) for epoch, step, _ in whole] == list(itertools.product(range(3), range(5)))
+    assert [batch for *_, batch in whole] == [batch for e in range(3) for batch in samples(listed(22, 4, epoch=e))]
+    for step in (1, 4, 5, 8, 10, 14):
+        assert trained(tmp_path / "resumed", tmp_path / "whole" / f"step={step}.ckpt") == whole[step:]

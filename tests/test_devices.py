@@ -1,0 +1,53 @@
+"""Two processes see the global batches of one, and end with its weights up to rounding."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from found import RECIPES, recipe
+
+FLAGS = [
+    *("fit", "--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.limit_train_batches", "4", "--model.lr_schedule", "constant"),
+    *("--data.shift", "0.1", "--data.rotation", "10"),
+    "--trainer.callbacks=null",
+    "--trainer.callbacks+=helpers.RecordBatches",
+]
+# What makes the loss deterministic: processes draw different noise on purpose.
+NOISELESS = {"autoencoder": ["--model.noise", "none"], "vae": ["--model", "helpers.NoiselessVAE"]}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_two_processes_train_as_one(name, in_tmp):
+    flags = [*FLAGS, *NOISELESS[name]]
+    one = recipe(name).main([*flags, "--trainer.callbacks.folder", "one", "--trainer.default_root_dir", "one"])
+
+    flags += ["--trainer.callbacks.folder", "two", "--trainer.default_root_dir", "two"]
+    flags += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-m", f"nnzoo.recipes.{name}", *flags]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+
+    steps = torch.load("one/rank0.pt")
+    ranks = [torch.load(f"two/rank{rank}.pt") for rank in range(2)]
+    assert len(steps) == len(ranks[0]) == len(ranks[1]) == 8
+    for images, *parts in zip(steps, *ranks, strict=True):
+        assembled = torch.empty_like(images)
+        assembled[0::2], assembled[1::2] = parts
+        assert torch.equal(assembled, images)
+
+    (first,), (second,) = (list(Path(at).rglob("last.ckpt")) for at in ("one", "two"))
+    weights = [torch.load(path, weights_only=True)["state_dict"] for path in (first, second)]
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-5)
+    (metrics,) = Path("two").rglob("metrics.csv")
+    assert f"{one['val/loss']:.3f}" in {f"{float(cell):.3f}" for cell in cells(metrics)}
+
+
+def cells(path: Path) -> list[str]:
+    header, *lines = path.read_text().splitlines()
+    column = header.split(",").index("val/loss")
+    return [line.split(",")[column] for line in lines if line.split(",")[column]]

@@ -1,0 +1,67 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nnzoo.files import replacing
+
+
+def test_the_file_is_written_with_its_missing_folders_and_nothing_else(tmp_path):
+    path = tmp_path / "a" / "b" / "result.json"
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert os.listdir(path.parent) == ["result.json"]
+
+
+def test_readers_see_the_old_content_until_the_block_ends(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    with path.open() as reader:
+        with replacing(path) as temporary:
+            temporary.write_text("new")
+            assert temporary.parent == path.parent, "renaming is atomic only within one file system"
+            assert path.read_text() == "old"
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("existed", [True, False])
+def test_after_an_error_the_old_content_is_intact_and_nothing_is_left_over(tmp_path, error, existed):
+    path = tmp_path / "result.json"
+    if existed:
+        path.write_text("old")
+
+    def write_half():
+        with replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise error("half")
+
+    with pytest.raises(error, match="half"):
+        write_half()
+    assert os.listdir(tmp_path) == (["result.json"] if existed else [])
+    assert not existed or path.read_text() == "old"
+
+
+def test_a_block_that_writes_nothing_is_an_error_and_keeps_the_old_content(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "old"
+
+
+def test_a_killed_process_leaves_the_old_content(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    program = (
+        "import os, pathlib, sys\n"
+        "from nnzoo.files import replacing\n"
+        "with replacing(pathlib.Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('ne')\n"
+        "    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == 9
+    assert path.read_text() == "old"

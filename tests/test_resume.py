@@ -1,0 +1,72 @@
+"""Killed and resumed gives the bits of the run that was never stopped, for every recipe."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from found import RECIPES, recipe
+
+STEPS_PER_EPOCH = 9  # 1,257 training digits in batches of 128
+FLAGS = [
+    *("--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+    "--trainer.callbacks=null",  # no baselines: they are slow
+    "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint",
+    "--trainer.callbacks.every_n_train_steps=3",
+    "--trainer.callbacks.filename=step",
+    "--trainer.callbacks.enable_version_counter=false",
+]
+
+
+def run_folder(root: Path) -> Path:
+    (folder,) = {path.parent for path in root.rglob("config.yaml")}
+    return folder
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def run_until_killed(name: str, step: int) -> Path:
+    command = [sys.executable, "-m", f"nnzoo.recipes.{name}", *FLAGS, "--trainer.default_root_dir", "killed"]
+    command += ["--trainer.callbacks+=helpers.KillAtStep", f"--trainer.callbacks.step={step}"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    folder = run_folder(Path("killed"))
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace(f"step: {step}", "step: -1"))  # no power cut this time
+    return folder
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(name, in_tmp):
+    uninterrupted = recipe(name).main([*FLAGS, "--trainer.default_root_dir", "whole"])
+
+    folder = run_until_killed(name, step=2 * STEPS_PER_EPOCH + 7)
+    saved_at = torch.load(folder / "step.ckpt", weights_only=True)["global_step"]
+    assert saved_at % STEPS_PER_EPOCH == 6, "the checkpoint must lie inside an epoch"
+    rows_before = rows(folder)
+    resumed = recipe(name).main(["--resume", str(folder)])
+
+    assert resumed == uninterrupted
+    assert rows_before
+    assert rows(folder)[: len(rows_before)] == rows_before
+    assert rows(folder) == rows(run_folder(Path("whole")))
+    for checkpoint in ("last.ckpt", "best.ckpt"):
+        one, other = (torch.load(run_folder(Path(at)) / checkpoint, weights_only=True) for at in ("whole", "killed"))
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
+            torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
+
+
+def test_resuming_keeps_flags_and_results(in_tmp):
+    main = recipe("autoencoder").main
+    main([*FLAGS, "--trainer.max_epochs", "1"])
+    folder = run_folder(Path("runs"))
+    main(["--resume", str(folder), "--trainer.max_epochs", "2"])
+    assert [row["epoch"] for row in rows(folder) if "train/loss" in row] == ["0", "1"]

@@ -5,10 +5,10 @@ import inspect
 import pkgutil
 
 import lightning as L
+import nnzoo.recipes
 import yaml
 
 import nnzoo.modules
-import nnzoo.recipes
 from nnzoo.arguments import LINKS, packaged_configs
 
 CONFIGS = packaged_configs()

@@ -7,8 +7,8 @@ import typing
 import lightning as L
 import pytest
 import torch
-from found import CONFIGS, LINKS, RECIPES, all_modules, build, class_in, recipe
 
+from found import CONFIGS, LINKS, RECIPES, all_modules, build, class_in, recipe
 from nnzoo import InputError
 
 QUIET = {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from found import RECIPES, recipe
 
 STEPS_PER_EPOCH = 9  # 1,257 training digits in batches of 128

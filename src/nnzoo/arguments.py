@@ -44,8 +44,8 @@ class Arguments:
     ckpt_path: Path | None = None
 
     def command_line(self) -> list[str]:
-        """Arguments for LightningCLI."""
-        configs = [part for config in self.configs for part in ("--config", config)]
+        """Arguments for LightningCLI, which gets the first config as its default config."""
+        configs = [part for config in self.configs[1:] for part in ("--config", config)]
         ckpt_path = ["--ckpt_path", str(self.ckpt_path)] if self.ckpt_path else []
         return [self.subcommand, *configs, *self.flags, *ckpt_path]
 
@@ -169,5 +169,6 @@ def check_checkpoint(path: Path, model_class: type) -> None:
     related = {f"{cls.__module__}.{cls.__qualname__}" for cls in model_class.__mro__}
     if saved is not None and saved not in related and not saved.startswith("__main__."):
         raise InputError(
-            f"{path} holds a {saved}, not a {model_class.__name__}: use that model's recipe, or give --model {saved}."
+            f"{path} was saved by {saved}, but this recipe trains {model_class.__name__}: use that model's recipe, or "
+            f"give --model {saved} if it is a subclass."
         )

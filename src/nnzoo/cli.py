@@ -14,6 +14,7 @@ import torch
 from lightning.fabric.plugins.io import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from nnzoo.arguments import LINKS, Arguments, check_checkpoint, parse
@@ -22,6 +23,7 @@ from nnzoo.callbacks.figures import Figures
 from nnzoo.callbacks.metrics_log import metrics_logger
 from nnzoo.callbacks.nan_guard import NaNGuard
 from nnzoo.callbacks.run_record import RunRecord
+from nnzoo.errors import InputError
 from nnzoo.files import replacing
 from nnzoo.parser import ZooParser
 
@@ -88,7 +90,11 @@ class ZooCLI(LightningCLI):
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={"default_root_dir": "runs", "use_distributed_sampler": False},
             seed_everything_default=0,
-            parser_kwargs={"prog": f"python -m nnzoo.recipes.{recipe}"},
+            parser_kwargs={
+                "prog": f"python -m nnzoo.recipes.{recipe}",
+                # As a default config rather than a first --config, so that --help shows the recipe's own values.
+                self.arguments.subcommand: {"default_config_files": [self.arguments.configs[0]]},
+            },
             parser_class=ZooParser,
             subclass_mode_model=self.arguments.model_is_subclass(),
             args=self.arguments.command_line(),
@@ -139,9 +145,14 @@ class ZooCLI(LightningCLI):
         if logger is not False:
             extra = [] if logger in (None, True) else _as_list(logger)
             logger = [metrics_logger(self.run_dir, self._first_step()), *extra]
-        return super().instantiate_trainer(
-            default_root_dir=str(self.run_dir), callbacks=callbacks, plugins=plugins, logger=logger, **kwargs
-        )
+        kwargs |= {"callbacks": callbacks, "plugins": plugins, "logger": logger}
+        try:
+            return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
+        except (
+            ValueError,
+            MisconfigurationException,
+        ) as error:  # an unknown strategy, an accelerator that is not there
+            raise InputError(f"The Trainer cannot be set up: {error}") from error
 
     def _first_step(self) -> int:
         resumed = self.arguments.run_dir and self.arguments.ckpt_path

@@ -20,11 +20,8 @@ class ZooParser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints the sentence and exits with code 2."""
         unknown = UNKNOWN_KEY.search(message)
-        if unknown:
-            message = self._unknown_key(next(filter(None, unknown.groups())))
-        message = re.sub(r"Expected an? (<class '(\w+)'>|typing\.Literal)", r"expected \2", " ".join(message.split()))
-        message = message.replace("Parser key", "option").rstrip(".")
-        sys.stderr.write(f"error: {message}{'' if message.endswith('?') else '.'} See --help.\n")
+        sentence = self._unknown_key(next(filter(None, unknown.groups()))) if unknown else one_sentence(message)
+        sys.stderr.write(f"error: {sentence} See --help.\n")
         sys.exit(2)
 
     def _unknown_key(self, key: str) -> str:
@@ -37,4 +34,22 @@ class ZooParser(LightningArgumentParser):
         nearest = [siblings[match] for match in difflib.get_close_matches(name, siblings, n=1)]
         nearest += difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         nearest += [option for option in known if option.rpartition(".")[2] == name]
-        return f"there is no option {key}" + (f", did you mean {nearest[0]}?" if nearest else "")
+        return f"there is no option {key}" + (f", did you mean {nearest[0]}?" if nearest else ".")
+
+
+def one_sentence(message: str) -> str:
+    """A parser's message on one line, without the list of all types that it tried."""
+    key = re.search(r'Parser key "([\w.]+)"', message)
+    if key is None:
+        return " ".join(message.split()).rstrip(".") + "."
+    # Each reason starts with a dash; the types that were tried and failed because the value is not None say nothing.
+    reasons = [" ".join(reason.split()) for reason in re.split(r"\n\s*- |Errors:", message.partition("\n")[2])]
+    given = re.search(r"(?:Given value|Got value): (.*)", message)
+    kept = [
+        re.sub(r"( Given value type| Got value).*", "", reason).rstrip(".")
+        for reason in reasons
+        if reason and not re.match(r"Does not validate|Expected a path|Expected a <class 'NoneType'>", reason)
+    ]
+    text = " or ".join(dict.fromkeys(kept))
+    text = re.sub(r"Expected an? (?:<class '(\w+)'>|typing\.Literal(\[.*?\]))", r"expected \1\2", text)
+    return f"{key.group(1)}: {text}" + (f", got {given.group(1)[:80]}." if given else ".")

@@ -143,6 +143,16 @@ def test_values_and_gradients_are_finite_at_extreme_parameters(likelihood, locat
     assert params.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "discretized_logistic"])
+def test_images_are_compared_with_several_draws_of_their_parameters(name):
+    likelihood = build_likelihood(name, 17)
+    images = torch.randint(2, (4, 3, 5, 6)).float()
+    params = torch.randn(7, 4, 3 * likelihood.params_per_channel, 5, 6)
+    expected = torch.stack([likelihood.log_prob(images, draw) for draw in params])
+    assert expected.shape == (7, 4)
+    torch.testing.assert_close(likelihood.log_prob(images, params), expected)
+
+
 def test_the_gradient_of_the_logistic_log_probability_equals_finite_differences():
     params = random_params(8, spread=0.2).requires_grad_()
     images = torch.linspace(0, 16, 8, dtype=torch.float64).round().view(8, 1, 1, 1) / 16

@@ -1,0 +1,159 @@
+"""Bad input ends with one sentence and exit code 1 or 2, no traceback, and leaves earlier results intact."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from nnzoo.recipes import autoencoder, vae
+from PIL import Image
+
+from nnzoo.errors import run_main
+
+QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.callbacks", "null"]
+QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
+
+
+@pytest.fixture
+def ends_with(capfd):
+    """Runs a recipe's program and returns its error sentence."""
+
+    def run(args, main=vae.main):
+        with pytest.raises(SystemExit) as end:
+            run_main(lambda: main(args))
+        assert end.value.code in (1, 2)
+        output = capfd.readouterr().err
+        assert "Traceback" not in output
+        assert output.count("error:") == 1
+        sentence = output.partition("error:")[2].strip()
+        assert "\n" not in sentence
+        return sentence
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--model.latnt_dim", "2"], "did you mean model.latent_dim?"),
+        (["--model.latent_dim", "0"], "latent_dim must be positive"),
+        (["--model.hidden", "[0]"], "hidden must be positive"),
+        (["--model.lr", "-1"], "set --model.lr"),
+        (["--model.architecture", "conv", "--model.hidden", "[8, 8, 8, 8]"], "at most 3 stride-2 stages"),
+        (["--model.likelihood", "bernoulli"], "set --data.binarize dynamic"),
+        (["--model.conditional", "true", "--data.dataset", "folder", "--data.root", "flat"], "needs classes"),
+        (["--model", "nothing.Model"], "nothing"),
+        (["--model.lr", "1e30"], "NaN"),
+        (["--data.dataset", "mnis"], "'mnist'"),
+        (["--data.batch_size", "0"], "set --data.batch_size"),
+        (["--data.batch_size", "2.5"], "expected int"),
+        (["--data.dataset", "folder"], "needs --data.root"),
+        (["--data.dataset", "folder", "--data.root", "absent"], "There is no folder absent"),
+        (["--data.dataset", "folder", "--data.root", "empty"], "No images in empty"),
+        (["--data.dataset", "folder", "--data.root", "broken"], "bad.png"),
+        (["--data.dataset", "folder", "--data.root", "sizes"], "set --data.image_size"),
+        (["--data.val_fraction", "1"], "leave something to train on"),
+        (["--config", "smok"], "Did you mean smoke?"),
+        (["--config", "invalid.yaml"], "not valid YAML"),
+        (["--config", "typo.yaml"], "did you mean trainer.max_epochs?"),
+        (["--config"], "needs a value"),
+        (["--resume", "absent"], "not a run folder"),
+        (["--ckpt_path", "absent.ckpt"], "There is no checkpoint absent.ckpt"),
+        (["--ckpt_path", "text.ckpt"], "truncated or not a checkpoint"),
+        (["--trainer.strategy", "nothing"], "invalid strategy"),
+        (["--trainer.devices", "2", "--data.batch_size", "127", "--trainer.strategy", "fsdp"], ""),
+        (["--trainer.default_root_dir", "/dev/null"], "Not a directory"),
+    ],
+)
+def test_bad_arguments(flags, says, ends_with, in_tmp):
+    for folder in ("empty", "flat", "broken", "sizes"):
+        Path(folder).mkdir()
+    for number in range(30):
+        Image.new("L", (8, 8), number).save(f"flat/{number}.png")
+    Image.new("L", (8, 8)).save("broken/good.png")
+    Path("broken/bad.png").write_bytes(Path("broken/good.png").read_bytes()[:40])
+    Image.new("L", (8, 8)).save("sizes/a.png")
+    Image.new("L", (9, 8)).save("sizes/b.png")
+    Path("invalid.yaml").write_text("model: [")
+    Path("typo.yaml").write_text("trainer: {max_epoch: 3}")
+    Path("text.ckpt").write_text("not a checkpoint")
+    assert says in ends_with([*QUICK, *flags])
+
+
+def test_a_missing_download_names_the_folder_and_the_way_out(ends_with, in_tmp, monkeypatch):
+    def unreachable(*args, **kwargs):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    sentence = ends_with([*QUICK, "--data.dataset", "mnist", "--data.root", "data", "--data.binarize", "none"])
+    assert "mnist is not in data" in sentence
+    assert "set --data.root" in sentence
+
+
+def test_a_truncated_checkpoint_and_one_of_another_class(ends_with, in_tmp):
+    vae.main(["fit", *QUICK])
+    (best,) = Path("runs").rglob("best.ckpt")
+    assert "was saved by nnzoo.modules.vae.VAE" in ends_with(["test", "--ckpt_path", str(best)], autoencoder.main)
+    best.write_bytes(best.read_bytes()[:-1000])
+    assert "truncated" in ends_with(["test", "--ckpt_path", str(best)])
+
+
+def test_a_batch_that_does_not_divide_over_the_devices(in_tmp):
+    command = [sys.executable, "-m", "nnzoo.recipes.vae", *QUICK, "--data.batch_size", "127"]
+    command += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert process.returncode in (1, 2)
+    assert process.stderr.count("error:") == 1
+    assert "set --data.batch_size 128" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+FULL_DISK = """
+import resource, signal, sys
+from nnzoo.errors import run_main
+from nnzoo.recipes.vae import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # no file can grow beyond: as a full disk
+run_main(lambda: main(sys.argv[1:]))
+"""
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoints_whole(in_tmp):
+    vae.main(["fit", *QUICK])
+    (folder,) = {path.parent for path in Path("runs").rglob("last.ckpt")}
+    before = {path.name: path.read_bytes() for path in folder.glob("*.ckpt")}
+    command = [sys.executable, "-c", FULL_DISK, "--resume", str(folder), "--trainer.max_epochs", "3"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 1
+    assert "Cannot save the checkpoint" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert {path.name: path.read_bytes() for path in folder.glob("*.ckpt")} == before
+    assert not list(folder.glob("*.part"))
+    torch.load(folder / "last.ckpt", weights_only=True)
+    vae.main(["--resume", str(folder), "--trainer.max_epochs", "2"])
+
+
+def test_nan_never_overwrites_a_good_checkpoint(ends_with, in_tmp):
+    vae.main(["fit", *QUICK])
+    (folder,) = {path.parent for path in Path("runs").rglob("last.ckpt")}
+    before = (folder / "last.ckpt").read_bytes()
+    sentence = ends_with(["--resume", str(folder), "--trainer.max_epochs", "3", "--model.alpha_rec", "1e38"])
+    assert "lower --model.lr" in sentence
+    assert (folder / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_write_permission(ends_with, in_tmp):
+    Path("locked").mkdir(mode=0o500)
+    assert "Permission denied" in ends_with([*QUICK, "--trainer.default_root_dir", "locked"])
+
+
+def test_a_defect_still_shows_its_traceback():
+    def broken():
+        raise ZeroDivisionError("a defect")
+
+    with pytest.raises(ZeroDivisionError):
+        run_main(broken)

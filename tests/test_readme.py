@@ -1,0 +1,102 @@
+"""The README's commands and code run as written, and its numbers are the recorded ones."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nnzoo.recipes import __main__ as listing
+from nnzoo.recipes import _records
+from PIL import Image
+
+from found import CONFIGS, RECIPES, recipe
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
+
+
+def commands(text):
+    """Every ``python -m nnzoo.recipes...`` in a text, as arguments after ``python -m``."""
+    lines = re.findall(r"^(?:.*&& |    |)python -m (nnzoo\.recipes[^#\n]*)", text, re.MULTILINE)
+    return [shlex.split(line) for line in dict.fromkeys(map(str.strip, lines))]
+
+
+DOCUMENTED = [*(c for language, text in BLOCKS if language == "bash" for c in commands(text))]
+DOCUMENTED += [c for name in RECIPES for c in commands(recipe(name).__doc__) if c not in DOCUMENTED]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A finished run, standing for runs/vae/RUN."""
+    root = tmp_path_factory.mktemp("readme")
+    recipe("vae").main([*QUICK, "--trainer.default_root_dir", str(root), "--trainer.callbacks", "null"])
+    (folder,) = {path.parent for path in root.rglob("best.ckpt")}
+    return folder
+
+
+def test_there_are_commands_to_run():
+    assert len(DOCUMENTED) >= 10
+    assert {language for language, _ in BLOCKS} == {"bash", "python"}
+
+
+@pytest.mark.parametrize("command", DOCUMENTED, ids=" ".join)
+def test_documented_commands_run(command, in_tmp, run_folder, capsys):
+    module, *flags = [part.replace("runs/vae/RUN", str(run_folder)) for part in command]
+    if any(flag.endswith("_mnist") for flag in flags):
+        if "NNZOO_DATA" not in os.environ:
+            pytest.skip("needs MNIST: set NNZOO_DATA")
+        flags += ["--model.hidden", "[16]"]
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        path = Path("my_images", "ab"[number % 2], f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40 + number, 50, 3), np.uint8)).save(path)
+    if module == "nnzoo.recipes":
+        listing.main(flags)
+        assert all(name in capsys.readouterr().out for name in RECIPES[:1])
+    elif "--help" in flags:
+        with pytest.raises(SystemExit):
+            recipe("vae").main(flags)
+    elif "--trainer.devices" in flags:  # starts processes of its own
+        command = [sys.executable, "-m", module, *flags, *QUICK]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert process.returncode == 0, process.stderr
+    else:
+        flags += [] if "--resume" in flags or "test" in flags else [*QUICK, "--trainer.callbacks", "null"]
+        assert recipe(module.rpartition(".")[2]).main(flags)
+
+
+def test_the_code_runs(run_folder):
+    for language, text in BLOCKS:
+        if language == "python":
+            names: dict = {}
+            exec(text.replace("runs/vae/RUN", str(run_folder)), names)
+            if "LinearVAE" in names:
+                assert names["LinearVAE"](in_shape=(1, 8, 8), levels=17).sample(3).shape == (3, 1, 8, 8)
+
+
+def test_the_numbers_are_the_recorded_ones():
+    table = README.partition(_records.BEGIN)[2].partition(_records.END)[0].strip()
+    assert table == _records.markdown()
+
+
+def test_every_recipe_is_recorded_and_its_docstring_quotes_the_number():
+    for entry in _records.entries():
+        assert entry.result is not None, f"record {entry.name}: see CONTRIBUTING.md"
+        values = entry.result["metrics"][entry.result["metric"]]
+        assert f"{values['mean']:.4g}" in recipe(entry.recipe).__doc__, entry.name
+
+
+def test_the_listing_shows_every_recipe_and_variant(capsys):
+    listing.main([])
+    output = capsys.readouterr().out
+    overlays = {path.stem for path in CONFIGS.values() if path.parent.name == "overlays"}
+    assert all(name in output for name in CONFIGS.keys() - overlays)
+    assert "--config vae_mnist" in output

@@ -134,17 +134,7 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
     runs = []
     for seed in seeds:
         root = Path("runs", "recorded", name, f"seed-{seed}")
-        recipe.main(
-            [
-                "--config",
-                name,
-                "--seed_everything",
-                str(seed),
-                "--trainer.default_root_dir",
-                str(root),
-                *flags,
-            ]
-        )
+        recipe.main(["--config", name, "--seed_everything", str(seed), "--trainer.default_root_dir", str(root), *flags])
         newest = max(root.rglob("result.json"), key=lambda path: path.stat().st_mtime)
         runs.append(json.loads(newest.read_text()))
     names = [key for key in runs[0]["metrics"] if key.startswith(("test/", "baseline/"))]

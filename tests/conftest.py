@@ -1,5 +1,10 @@
 """Fixtures that all tests share."""
 
+import os
+
+# The networks here are tiny: more threads only wait for each other, the more so beside other jobs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import lightning as L
 import pytest
 

@@ -8,7 +8,7 @@ import lightning as L
 import nnzoo.recipes
 import yaml
 
-import nnzoo.modules
+import nnzoo.modules.base
 from nnzoo.arguments import LINKS, packaged_configs
 
 CONFIGS = packaged_configs()
@@ -39,10 +39,6 @@ def all_modules():
     """Every LightningModule of nnzoo."""
     found = set()
     for info in pkgutil.iter_modules(nnzoo.modules.__path__, "nnzoo.modules."):
-        module = importlib.import_module(info.name)
-        found |= {
-            value
-            for value in vars(module).values()
-            if inspect.isclass(value) and issubclass(value, L.LightningModule) and value.__module__ == info.name
-        }
-    return found
+        classes = [v for v in vars(importlib.import_module(info.name)).values() if inspect.isclass(v)]
+        found |= {v for v in classes if issubclass(v, L.LightningModule) and v.__module__ == info.name}
+    return found - {nnzoo.modules.base.ZooModule}

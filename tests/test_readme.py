@@ -73,7 +73,7 @@ def test_documented_commands_run(command, in_tmp, run_folder, capsys):
         assert recipe(module.rpartition(".")[2]).main(flags)
 
 
-def test_the_code_runs(run_folder):
+def test_the_code_runs(run_folder, in_tmp):
     for language, text in BLOCKS:
         if language == "python":
             names: dict = {}

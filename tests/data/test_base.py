@@ -16,14 +16,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 from torch.utils.data import Dataset
 
-from nnzoo.data.base import (
-    GlobalBatchDataModule,
-    GlobalBatchSampler,
-    class_weights,
-    data_root,
-    mix_seed,
-    split_indices,
-)
+from nnzoo.data.base import GlobalBatchDataModule, GlobalBatchSampler, class_weights, data_root, mix_seed, split_indices
 from nnzoo.errors import InputError
 
 SAMPLERS = [{"train": True}, {"train": False}, {"train": True, "weights": torch.arange(1.0, 104.0)}]
@@ -177,11 +170,13 @@ def test_class_counts_agree_with_scikit_learns_stratified_split(name):
     assert np.abs(ours - theirs).max() <= 1
 
 
-def test_a_single_member_falls_into_each_part_as_often_as_its_fraction_says():
-    labels = np.repeat([0, 1], [99, 1])
-    hits = np.array([[99 in part for part in split_indices(labels, (0.15, 0.15), seed)] for seed in range(1000)])
-    expected = np.array([0.7, 0.15, 0.15])
-    assert np.abs(hits.mean(0) - expected).max() < 5 * np.sqrt(0.25 / 1000)
+def test_every_sample_falls_into_each_part_as_often_as_its_fraction_says():
+    labels = np.repeat([0, 1, 2], [17, 1, 2])
+    hits = np.zeros((3, 20))
+    for seed in range(1000):
+        for part, indices in enumerate(split_indices(labels, (0.15, 0.15), seed)):
+            hits[part, indices] += 1
+    assert np.abs(hits / 1000 - np.array([[0.7], [0.15], [0.15]])).max() < 5 * np.sqrt(0.25 / 1000)
 
 
 def test_a_split_depends_on_the_seed_alone():
@@ -300,6 +295,19 @@ def test_a_batch_larger_than_the_training_part_is_made_smaller_with_a_warning(wo
 def test_a_batch_size_that_is_not_positive_is_refused(batch_size):
     with pytest.raises(InputError, match=r"--data\.batch_size"):
         NumbersModule(batch_size=batch_size)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_iterating_a_loader_leaves_the_global_generator_alone(part):
+    state = torch.get_rng_state()
+    loaded(NumbersModule(), part)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_sample_weights_are_used_in_training_only(monkeypatch):
+    monkeypatch.setattr(NumbersModule, "sample_weights", lambda self: torch.eye(22)[13])
+    assert loaded(NumbersModule(), "train") == [[13] * 4] * 5
+    assert [index for batch in loaded(NumbersModule(), "val") for index in batch] == list(range(7))
 
 
 class Recorder(L.LightningModule):

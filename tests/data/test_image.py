@@ -113,6 +113,11 @@ def test_the_parts_of_digits_together_are_scikit_learns_images():
     assert found == rows(expected.images.astype(np.uint8), expected.target)
 
 
+def test_each_part_has_its_own_fraction():
+    module = prepared(val_fraction=0.1, test_fraction=0.3)
+    assert [len(module.tensors(part)[1]) for part in PARTS] == [1078, 180, 539]
+
+
 @pytest.mark.parametrize("binarize", ["none", "static"])
 def test_a_second_setup_and_a_second_module_have_the_same_tensors(binarize):
     module = prepared(binarize=binarize)

@@ -175,9 +175,9 @@ MODES = {
         ["tiff"],
         1,
     ),
-    "I;16": (Image.fromarray(L.astype(np.uint16) * 257), L, ["png", "tiff"], 0),
-    "I": (Image.fromarray(L.astype(np.int32) * 257), L, ["tiff"], 0),
-    "F": (Image.fromarray((L / 255).astype(np.float32)), L, ["tiff"], 0),
+    "I;16": (Image.fromarray(L.astype(np.uint16) * 256 + A), L, ["png", "tiff"], 1),
+    "I": (Image.fromarray(L.astype(np.int32) * 256 + A), L, ["tiff"], 1),
+    "F": (Image.fromarray(((L - 0.4) / 255).astype(np.float32)), L, ["tiff"], 0),
 }
 GREY = ("1", "L", "LA", "I;16", "I", "F")
 FILES = [(mode, extension) for mode, (*_, extensions, _) in MODES.items() for extension in extensions]

@@ -11,16 +11,16 @@ from torch.utils.data import DataLoader
 
 from nnzoo.errors import InputError
 from nnzoo.modules.autoencoder import Autoencoder
+from nnzoo.modules.base import ZooModule
 from nnzoo.modules.training import (
     StageMeans,
     check_images,
-    check_labels,
     check_optimizer,
     configure_adamw,
-    evaluation_generator,
     image_metrics,
     schedule_factor,
 )
+from nnzoo.nets.encoder_decoder import checked_labels
 
 SETTINGS = {"lr": 0.1, "weight_decay": 0.2, "lr_schedule": "constant", "lr_warmup": 0.0}
 
@@ -58,7 +58,7 @@ def test_the_rate_never_rises_after_the_warmup_and_never_falls_within(schedule):
 
 
 def module_with(precision="32-true", steps=8, **settings):
-    module = L.LightningModule()
+    module = ZooModule()
     module.net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
     module.save_hyperparameters({**SETTINGS, **settings})
     module._trainer = SimpleNamespace(precision=precision, estimated_stepping_batches=steps)
@@ -203,16 +203,16 @@ def test_proper_images_pass_whether_the_shape_is_a_tuple_or_a_list():
 @pytest.mark.parametrize("labels", [None, torch.tensor([0, 3]), torch.tensor([-1, 0])])
 def test_missing_and_unknown_labels_are_refused(labels):
     with pytest.raises(InputError, match=r"give it labels|renumber the classes"):
-        check_labels(labels, 3)
+        checked_labels(labels, 3)
 
 
 def test_labels_of_all_classes_pass():
-    check_labels(torch.arange(3), 3)
+    checked_labels(torch.arange(3), 3)
 
 
 def draws(rank, batch_idx):
     module = SimpleNamespace(device=torch.device("cpu"), _trainer=object(), global_rank=rank)
-    return tuple(torch.rand(4, generator=evaluation_generator(module, batch_idx)).tolist())
+    return tuple(torch.rand(4, generator=ZooModule.evaluation_generator(module, batch_idx)).tolist())
 
 
 def test_evaluation_noise_is_the_same_every_time_but_differs_between_batches_and_devices():
@@ -224,12 +224,12 @@ def test_evaluation_noise_is_the_same_every_time_but_differs_between_batches_and
 
 def test_evaluation_noise_leaves_the_global_generator_alone_and_works_without_a_trainer():
     before = torch.get_rng_state()
-    module = L.LightningModule()
-    first = torch.rand(4, generator=evaluation_generator(module, 3))
+    module = ZooModule()
+    first = torch.rand(4, generator=module.evaluation_generator(3))
     torch.manual_seed(99)
-    assert torch.equal(torch.rand(4, generator=evaluation_generator(module, 3)), first)
+    assert torch.equal(torch.rand(4, generator=module.evaluation_generator(3)), first)
     torch.set_rng_state(before)
-    evaluation_generator(module, 3)
+    module.evaluation_generator(3)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -302,15 +302,15 @@ def window_of(side, uniform):
 
 
 def ssim_by_hand(preds, images, window):
-    """Wang et al. 2004, equation 13, at every pixel of the image (borders mirrored)."""
-    border = len(window) // 2
-    c1, c2 = 0.01**2, 0.03**2
+    """Wang et al. 2004, equation 13, averaged over all pixels, with the image mirrored at its borders."""
+    side, c1, c2 = len(window), 0.01**2, 0.03**2
+    margin = [(0, 0), (0, 0), *[(side // 2, side // 2)] * 2]
+    preds, images = (np.pad(array, margin, mode="reflect") for array in (preds, images))
+    positions = [(row, column) for row, column in np.ndindex(images.shape[2] - side + 1, images.shape[3] - side + 1)]
     values = []
-    for image, channel in np.ndindex(preds.shape[:2]):
-        x, y = (np.pad(a[image, channel], border, mode="reflect") for a in (preds, images))
-        for row, column in np.ndindex(preds.shape[2:]):
-            patches = (a[row : row + len(window), column : column + len(window)] for a in (x, y))
-            p, q = patches
+    for image, channel in np.ndindex(images.shape[:2]):
+        for row, column in positions:
+            p, q = (a[image, channel, row : row + side, column : column + side] for a in (preds, images))
             mu_p, mu_q = (window * p).sum(), (window * q).sum()
             var_p, var_q = (window * (p - mu_p) ** 2).sum(), (window * (q - mu_q) ** 2).sum()
             cov = (window * (p - mu_p) * (q - mu_q)).sum()
@@ -318,28 +318,38 @@ def ssim_by_hand(preds, images, window):
     return np.mean(values)
 
 
-@pytest.mark.parametrize(
-    ("shape", "side", "uniform"),
-    [
-        ((1, 12, 12), 11, False),
-        ((2, 13, 15), 11, False),
-        ((1, 8, 8), 7, True),
-        ((3, 11, 9), 7, True),
-        ((1, 6, 7), 5, True),
-        ((1, 4, 4), 3, True),
-        ((1, 1, 1), 1, True),
-    ],
-)
-def test_image_metrics_equal_their_formulas_over_unequal_batches(shape, side, uniform):
-    images = torch.rand(5, *shape)
+def measure(shape):
+    """Metrics of noisy images with dark borders, in two unequal batches: (values, reconstructions, images)."""
+    images = torch.rand(5, *shape) * torch.linspace(0, 1, shape[1]).view(-1, 1) ** 2
     preds = (images + 0.2 * torch.randn(5, *shape)).clamp(0, 1)
     metrics = image_metrics(shape)
     for rows in (slice(0, 4), slice(4, 5)):
         metrics.update(preds[rows], images[rows])
     values = {name: value.item() for name, value in metrics.compute().items()}
-    preds, images = preds.double().numpy(), images.double().numpy()
+    return values, preds.double().numpy(), images.double().numpy()
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12), (2, 13, 15), (1, 8, 8), (3, 4, 4), (1, 1, 1)])
+def test_mse_and_psnr_equal_their_formulas_over_unequal_batches(shape):
+    values, preds, images = measure(shape)
     assert values["mse"] == pytest.approx(np.mean((preds - images) ** 2), rel=1e-5)
     assert values["psnr"] == pytest.approx(psnr_by_hand(preds, images), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "uniform"),
+    [
+        ((1, 12, 12), 11, False),
+        ((2, 13, 15), 11, False),
+        ((1, 8, 8), 11, False),
+        ((3, 6, 9), 11, False),
+        ((1, 5, 7), 3, True),
+        ((1, 2, 2), 3, True),
+        ((1, 1, 1), 1, True),
+    ],
+)
+def test_ssim_equals_its_formula_over_windows_around_every_pixel(shape, side, uniform):
+    values, preds, images = measure(shape)
     assert values["ssim"] == pytest.approx(ssim_by_hand(preds, images, window_of(side, uniform)), abs=1e-4)
 
 

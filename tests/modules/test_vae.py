@@ -545,12 +545,11 @@ def test_evaluation_averages_over_samples_not_over_batches(make_trainer, monkeyp
 
 def test_a_fit_raises_the_bound_on_a_data_set_with_structure(make_trainer):
     rows = torch.eye(4).repeat(16, 1).view(64, 1, 2, 2)
-    model = VAE(in_shape=(1, 2, 2), levels=2, latent_dim=2, hidden=(16,), likelihood="bernoulli", lr=0.02)
-    trainer = make_trainer(max_epochs=60)
-    trainer.fit(model, loader(rows))
+    model = VAE(in_shape=(1, 2, 2), levels=2, latent_dim=2, hidden=(16,), likelihood="bernoulli", lr=0.03)
+    make_trainer(max_epochs=1).fit(model, loader(*[rows] * 200))
     # Independent pixels with the right means cost 4 H(1/4) = 2.25 nats; the entropy of the data is log 4 = 1.39 nats.
     nll = -model.eval().log_likelihood(rows, num_samples=200, generator=seeded()).mean().item()
-    assert math.log(4) - 0.05 < nll < 2.2
+    assert math.log(4) - 0.05 < nll < 2.1
 
 
 # Conditioning on classes

@@ -103,13 +103,7 @@ class ReconstructionBaselines(Callback):
         self._pca = PCA(min(hparams["latent_dim"], *images.shape), random_state=0).fit(images)
 
     def on_test_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Measures both on the module's own input."""
         images, _ = batch

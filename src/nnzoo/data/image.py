@@ -8,18 +8,11 @@ from typing import Literal, NamedTuple
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
-from torch.utils.data import Dataset
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from nnzoo.data.base import (
-    BatchIndex,
-    GlobalBatchDataModule,
-    class_weights,
-    data_root,
-    mix_seed,
-    split_indices,
-)
+from nnzoo.data.base import GlobalBatchDataModule, class_weights, data_root, mix_seed, split_indices
+from nnzoo.data.image_dataset import ImageDataset, augmentation
 from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
 from nnzoo.errors import InputError
 
@@ -40,58 +33,6 @@ DOWNLOADS = {
     "fashion_mnist": Download(datasets.FashionMNIST, (1, 28, 28), "FashionMNIST/raw"),
     "cifar10": Download(datasets.CIFAR10, (3, 32, 32), "cifar-10-batches-py"),
 }
-
-
-class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Images fetched by whole batches: (B, C, H, W) float in [0, 1] and labels (B,).
-
-    Args:
-        images: uint8 grey levels (N, C, H, W), in memory or cached on disk.
-        labels: Class of each image (N,).
-        levels: Number of grey levels; an image is its levels divided by ``levels - 1``.
-        augment: Transform of one image, drawn anew for each image and each epoch.
-        binarize: Draw each pixel as 0 or 1 with its grey value as probability, anew in each epoch.
-    """
-
-    def __init__(
-        self,
-        images: Tensor | CachedImages,
-        labels: Tensor,
-        levels: int = 256,
-        augment: v2.Transform | None = None,
-        binarize: bool = False,
-    ) -> None:
-        self.images, self.labels, self.levels = images, labels, levels
-        self.augment, self.binarize = augment, binarize
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        images, labels = self.__getitems__(BatchIndex(torch.tensor([index]), index, slice(None), 1))
-        return images[0], labels[0]
-
-    def __getitems__(self, batch: BatchIndex) -> tuple[Tensor, Tensor]:
-        images = self.images[batch.samples].float() / (self.levels - 1)
-        generator = torch.Generator().manual_seed(batch.seed)
-        if self.augment is not None:
-            seeds = torch.randint(2**62, (batch.size,), generator=generator)[batch.rows]
-            images = torch.stack(
-                [_seeded(self.augment, image, int(seed)) for image, seed in zip(images, seeds, strict=True)]
-            )
-        if self.binarize:
-            thresholds = torch.rand(batch.size, *images.shape[1:], generator=generator)[batch.rows]
-            images = (thresholds < images).float()
-        return images, self.labels[batch.samples]
-
-
-def _seeded(transform: v2.Transform, image: Tensor, seed: int) -> Tensor:
-    # torchvision's transforms draw from the global generator; torch.manual_seed would reset the GPU's as well.
-    state = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
-    image = transform(image)
-    torch.set_rng_state(state)
-    return image.clamp(0, 1)
 
 
 class ImageDataModule(GlobalBatchDataModule):
@@ -228,11 +169,7 @@ class ImageDataModule(GlobalBatchDataModule):
         if self.parts:
             return
         images, labels, official = self._load()
-        seed, val, test = (
-            self.hparams["split_seed"],
-            self.hparams["val_fraction"],
-            self.hparams["test_fraction"],
-        )
+        seed, val, test = (self.hparams["split_seed"], self.hparams["val_fraction"], self.hparams["test_fraction"])
         rows = {
             part: torch.tensor([i for i, p in enumerate(official) if p == part], dtype=torch.int64) for part in PARTS
         }
@@ -267,21 +204,13 @@ class ImageDataModule(GlobalBatchDataModule):
             pixels = torch.from_numpy(digits.images).unsqueeze(1)
             if not self._has_digits_levels:
                 pixels = (pixels * 255 / 16).round()
-            return (
-                self._resized(pixels.byte()),
-                torch.from_numpy(digits.target).long(),
-                ["train"] * len(pixels),
-            )
+            return (self._resized(pixels.byte()), torch.from_numpy(digits.target).long(), ["train"] * len(pixels))
         official = {
             part: DOWNLOADS[self.dataset].dataset(self.root, train=part == "train") for part in ("train", "test")
         }
         images = torch.cat([_channels_first(torch.as_tensor(part.data)) for part in official.values()])
         labels = torch.cat([torch.as_tensor(part.targets) for part in official.values()])
-        return (
-            self._resized(images),
-            labels,
-            [name for name, part in official.items() for _ in range(len(part))],
-        )
+        return (self._resized(images), labels, [name for name, part in official.items() for _ in range(len(part))])
 
     def _resized(self, images: Tensor) -> Tensor:
         channels, *size = self.in_shape
@@ -310,34 +239,8 @@ class ImageDataModule(GlobalBatchDataModule):
 
 
 PARTS = ("train", "val", "test")
-FASHION = [
-    "T-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-]
+FASHION = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-
-
-def augmentation(shift: float, rotation: float, blur: float, exposure: float) -> v2.Transform | None:
-    """A random transform of one float image (C, H, W), or None if every strength is 0."""
-    if min(shift, rotation, blur, exposure) < 0 or shift >= 1:
-        raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
-    steps: list[v2.Transform] = []
-    if shift or rotation:
-        bilinear = v2.InterpolationMode.BILINEAR
-        steps.append(v2.RandomAffine(rotation, translate=(shift, shift), interpolation=bilinear))
-    if blur:
-        steps.append(v2.GaussianBlur(kernel_size=2 * int(3 * blur + 0.5) + 1, sigma=(0.01, blur)))
-    if exposure:
-        steps.append(v2.ColorJitter(brightness=exposure))
-    return v2.Compose(steps) if steps else None
 
 
 def _channels_first(images: Tensor) -> Tensor:

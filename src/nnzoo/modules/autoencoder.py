@@ -2,36 +2,19 @@
 
 from collections.abc import Sequence
 
-import lightning as L
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from nnzoo.errors import InputError
-from nnzoo.modules.training import (
-    Schedule,
-    StageMeans,
-    check_images,
-    check_optimizer,
-    configure_adamw,
-    evaluation_generator,
-    image_metrics,
-)
+from nnzoo.modules.base import ZooModule
+from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images, image_metrics
 from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error, weight_penalty
-from nnzoo.nets.encoder_decoder import (
-    Activation,
-    Architecture,
-    Decoder,
-    Encoder,
-    Upsampling,
-    check_sizes,
-    line_between,
-)
+from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
 
 Batch = tuple[Tensor, Tensor]
 
 
-class Autoencoder(L.LightningModule):
+class Autoencoder(ZooModule):
     """Autoencoder of images in [0, 1]; with noise, a denoising one (Vincent et al. 2010, JMLR 11:3371).
 
     Minimises the error between the clean image and the reconstruction of the corrupted one, summed over pixels and
@@ -82,7 +65,7 @@ class Autoencoder(L.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         check_sizes(latent_dim=latent_dim)
-        check_optimizer(self.hparams)
+        check_hyperparameters(self)
         if min(weight_l1, weight_l2, noise_level) < 0:
             raise InputError("weight_l1, weight_l2 and noise_level must not be negative.")
         if noise in ("masking", "salt_and_pepper") and noise_level > 1:
@@ -122,7 +105,7 @@ class Autoencoder(L.LightningModule):
 
     def corrupt_for_evaluation(self, images: Tensor, batch_idx: int) -> Tensor:
         """Adds the noise that validation and test add to the batch of that number, the same every time."""
-        return self.corrupt(images, evaluation_generator(self, batch_idx))
+        return self.corrupt(images, self.evaluation_generator(batch_idx))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch (images, labels) plus the weight penalty."""
@@ -158,23 +141,11 @@ class Autoencoder(L.LightningModule):
             check_images(images, self.hparams["in_shape"])
         return images
 
-    def on_train_epoch_end(self) -> None:
-        """Logs the mean error of the epoch."""
-        self.means.log(self, "train")
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the means of the epoch."""
-        self.means.log(self, "val")
-        self.log_dict(self.val_images)
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the means over the test samples."""
-        self.means.log(self, "test")
-        self.log_dict(self.test_images)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with the configured schedule."""
-        return configure_adamw(self)
+    def log_stage(self, stage: str) -> None:
+        """Logs the mean error, and the image metrics of validation and test."""
+        super().log_stage(stage)
+        if stage != "train":
+            self.log_dict(self.val_images if stage == "val" else self.test_images)
 
     def logits(self, images: Tensor) -> Tensor:
         """The decoder's output (B, C, H, W) before the sigmoid."""

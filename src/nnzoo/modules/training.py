@@ -1,8 +1,8 @@
-"""Steps that the modules share: the optimiser and its schedule, batch checks, means per stage, evaluation noise."""
+"""Steps that the modules share: the optimiser and its schedule, batch checks, means per stage, image metrics."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import lightning as L
 import torch
@@ -13,7 +13,6 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 from torchmetrics.regression import MeanSquaredError
 
-from nnzoo.data.base import mix_seed
 from nnzoo.errors import InputError
 
 Schedule = Literal["constant", "cosine", "linear"]
@@ -57,6 +56,19 @@ def schedule_factor(step: int, total_steps: int, schedule: Schedule, warmup: flo
     return 1 - progress if schedule == "linear" else 1.0
 
 
+def check_hyperparameters(module: L.LightningModule) -> None:
+    """Raises InputError if a choice does not exist, or what :func:`configure_adamw` reads is out of range.
+
+    The command line's parser checks choices too; this serves those who build a module in Python.
+    """
+    hparams = module.hparams
+    for name, hint in get_type_hints(type(module).__init__).items():
+        choices = get_args(hint)
+        if get_origin(hint) is Literal and hparams.get(name, choices[0]) not in choices:
+            raise InputError(f"There is no {name} {hparams[name]!r}: choose one of {', '.join(choices)}.")
+    check_optimizer(hparams)
+
+
 def check_optimizer(hparams: Mapping[str, Any]) -> None:
     """Raises InputError if the hyperparameters that :func:`configure_adamw` reads are out of range."""
     if not hparams["lr"] > 0:
@@ -91,22 +103,6 @@ def check_images(images: Tensor, in_shape: Sequence[int], binary: bool = False) 
         )
 
 
-def check_labels(labels: Tensor | None, num_classes: int) -> None:
-    """Raises InputError unless labels (B,) lie in 0 .. num_classes - 1."""
-    if labels is None:
-        raise InputError(f"This model is conditioned on {num_classes} classes: give it labels.")
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise InputError(
-            f"Labels must lie in 0 .. {num_classes - 1}, got {labels.min()} .. {labels.max()}: renumber the classes."
-        )
-
-
-def evaluation_generator(module: L.LightningModule, batch_idx: int) -> torch.Generator:
-    """Noise for one evaluation batch that is the same in every evaluation and leaves the training's noise alone."""
-    rank = module.global_rank if module._trainer else 0
-    return torch.Generator(module.device).manual_seed(mix_seed(rank, batch_idx))
-
-
 class StageMeans(nn.Module):
     """Means over samples of named loss terms, one torchmetrics object per stage and term.
 
@@ -137,12 +133,11 @@ class StageMeans(nn.Module):
 def image_metrics(in_shape: Sequence[int]) -> MetricCollection:
     """MSE, PSNR (dB, of the mean squared error over all images) and SSIM of reconstructions in [0, 1].
 
-    SSIM uses the 11x11 Gaussian window of Wang et al. 2004, and for smaller images the largest odd uniform window (at
-    most 7) that leaves at least two positions.
+    SSIM (Wang et al. 2004) is torchmetrics': an 11x11 Gaussian window around every pixel, the image mirrored at its
+    borders. Mirroring needs more than five pixels a side; smaller images get a uniform 3x3 window.
     """
     side = min(in_shape[1:])
-    small = min(7, (side - 2) // 2 * 2 + 1)
-    window: dict[str, Any] = {} if side >= 12 else {"gaussian_kernel": False, "kernel_size": max(1, small)}
+    window: dict[str, Any] = {} if side > 5 else {"gaussian_kernel": False, "kernel_size": 3 if side > 1 else 1}
     return MetricCollection(
         {
             "mse": MeanSquaredError(),

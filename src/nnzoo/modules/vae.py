@@ -2,21 +2,12 @@
 
 from collections.abc import Sequence
 
-import lightning as L
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from nnzoo.errors import InputError
-from nnzoo.modules.training import (
-    Schedule,
-    StageMeans,
-    check_images,
-    check_labels,
-    check_optimizer,
-    configure_adamw,
-    evaluation_generator,
-)
+from nnzoo.modules.base import ZooModule
+from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images
 from nnzoo.nets.encoder_decoder import (
     Activation,
     Architecture,
@@ -24,14 +15,16 @@ from nnzoo.nets.encoder_decoder import (
     Encoder,
     Upsampling,
     check_sizes,
+    checked_labels,
     line_between,
 )
 from nnzoo.nets.likelihoods import LikelihoodName, bits_per_dim, build_likelihood
 from nnzoo.nets.vae import (
     LOG_VAR_RANGE,
-    apply_free_bits,
+    elbo_terms,
     gaussian_kl,
     importance_bound,
+    iwae_terms,
     log_posterior,
     log_standard_normal,
     reparameterize,
@@ -42,7 +35,7 @@ MAX_DECODED_VALUES = 2**23
 """Largest number of decoded values held at once while a log-likelihood is estimated (32 MiB in float32)."""
 
 
-class VAE(L.LightningModule):
+class VAE(ZooModule):
     """Variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114) of images in [0, 1].
 
     Minimises ``alpha_rec * rec + beta * KL`` with rec = -E_q log p(x|z) and KL = KL(q(z|x) || N(0, I)): both in nats,
@@ -105,17 +98,17 @@ class VAE(L.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         check_sizes(
-            latent_dim=latent_dim,
-            num_importance_samples=num_importance_samples,
-            num_nll_samples=num_nll_samples,
+            latent_dim=latent_dim, num_importance_samples=num_importance_samples, num_nll_samples=num_nll_samples
         )
-        check_optimizer(self.hparams)
+        check_hyperparameters(self)
         if min(alpha_rec, beta, kl_warmup_epochs, free_bits) < 0:
             raise InputError("alpha_rec, beta, kl_warmup_epochs and free_bits must not be negative.")
         if free_bits and num_importance_samples > 1:
             raise InputError("free_bits is defined for the ELBO only: set --model.num_importance_samples 1.")
         if conditional and num_classes < 1:
             raise InputError("conditional needs classes: use data with labels, such as a folder with class folders.")
+        if levels < 2:
+            raise InputError(f"levels is the number of grey levels, 2 or more, got {levels}.")
         if levels == 2 and likelihood != "bernoulli":
             raise InputError("Binary images need --model.likelihood bernoulli.")
         self.likelihood = build_likelihood(likelihood, levels)
@@ -186,24 +179,18 @@ class VAE(L.LightningModule):
         kl = gaussian_kl(mean, log_var)
         alpha, beta = hparams["alpha_rec"], hparams["beta"] * self.kl_warmup()
         if len(codes) == 1:
-            labels = labels if self.num_conditions else None
-            reconstruction = -self.likelihood.log_prob(images, self.decoder(codes[0], labels))
-            total_kl = kl.sum(dim=1)
-            penalty = apply_free_bits(kl, hparams["free_bits"]) if self.training else total_kl
-            loss, bound = alpha * reconstruction + beta * penalty, -reconstruction - total_kl
-        else:
-            log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
-            reconstruction, total_kl = -log_px.mean(dim=0), kl.sum(dim=1)
-            loss = -importance_bound(alpha * log_px + beta * log_ratio)
-            bound = importance_bound(log_px + log_ratio)
-        return {"loss": loss, "reconstruction": reconstruction, "kl": total_kl, "elbo": bound}
+            log_px = self.likelihood.log_prob(images, self.decoder(codes[0], labels))
+            return elbo_terms(log_px, kl, alpha, beta, hparams["free_bits"] if self.training else 0.0)
+        log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
+        return iwae_terms(log_px, log_ratio, kl, alpha, beta)
 
     def kl_warmup(self) -> float:
         """The factor on beta: from 0 to 1 over ``kl_warmup_epochs`` in training, 1 otherwise."""
         epochs = self.hparams["kl_warmup_epochs"]
         if not self.training or epochs == 0 or self._trainer is None:
             return 1.0
-        return min(1.0, self.global_step / (epochs * self.trainer.num_training_batches))
+        batches_seen = self.global_step * self.trainer.accumulate_grad_batches
+        return min(1.0, batches_seen / (epochs * self.trainer.num_training_batches))
 
     def _dequantized(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.likelihood.is_density:
@@ -219,11 +206,11 @@ class VAE(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the loss and its terms, with the full beta."""
-        self.means.update("val", self._checked_terms(batch, batch_idx, evaluation_generator(self, batch_idx)))
+        self.means.update("val", self._checked_terms(batch, batch_idx, self.evaluation_generator(batch_idx)))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the terms, the NLL by importance sampling (nats) and bits per dimension."""
-        generator = evaluation_generator(self, batch_idx)
+        generator = self.evaluation_generator(batch_idx)
         terms = self._checked_terms(batch, batch_idx, generator)
         nll = -self.log_likelihood(*batch, generator=generator)
         bits = bits_per_dim(nll, batch[0][0].numel(), self.likelihood)
@@ -239,25 +226,9 @@ class VAE(L.LightningModule):
         images, labels = batch
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             check_images(images, self.hparams["in_shape"], binary=self.hparams["likelihood"] == "bernoulli")
-            if self.num_conditions:
-                check_labels(labels, self.num_conditions)
+            if self.num_conditions and labels is not None:
+                checked_labels(labels.cpu(), self.num_conditions)
         return self.loss_terms(images, labels, generator)
-
-    def on_train_epoch_end(self) -> None:
-        """Logs the means of the epoch."""
-        self.means.log(self, "train")
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the means of the epoch."""
-        self.means.log(self, "val")
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the means over the test samples."""
-        self.means.log(self, "test")
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with the configured schedule."""
-        return configure_adamw(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Reconstructs images (B, C, H, W) from their posterior means."""
@@ -322,7 +293,8 @@ class VAE(L.LightningModule):
             num_samples: K; ``num_nll_samples`` if not given.
             generator: Source of the noise, on the model's device.
         """
-        num_samples = num_samples or self.hparams["num_nll_samples"]
+        num_samples = self.hparams["num_nll_samples"] if num_samples is None else num_samples
+        check_sizes(num_samples=num_samples)
         images = self._dequantized(images, generator)
         mean, log_var = self.posterior(images, labels)
         chunk = max(1, MAX_DECODED_VALUES // (images.numel() * self.likelihood.params_per_channel))

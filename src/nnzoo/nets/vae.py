@@ -60,3 +60,35 @@ def log_posterior(codes: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
 def importance_bound(log_weights: Tensor) -> Tensor:
     """The IWAE bound log (1/K) sum_k w_k from log-weights (K, B): (B,), in nats (Burda et al., arXiv:1509.00519)."""
     return torch.logsumexp(log_weights, dim=0) - math.log(log_weights.shape[0])
+
+
+def elbo_terms(log_px: Tensor, kl: Tensor, alpha: float, beta: float, free_bits: float) -> dict[str, Tensor]:
+    """The weighted negative ELBO and its parts, per sample.
+
+    loss = alpha * reconstruction + beta * KL, counted by :func:`apply_free_bits`; "elbo" has neither factor.
+
+    Args:
+        log_px: log p(x|z) of one code per image (B,).
+        kl: KL per latent dimension (B, L).
+        alpha: Factor on the reconstruction term.
+        beta: Factor on the KL term.
+        free_bits: Nats per latent dimension that are not reduced further.
+    """
+    total = kl.sum(dim=1)
+    loss = -alpha * log_px + beta * apply_free_bits(kl, free_bits)
+    return {"loss": loss, "reconstruction": -log_px, "kl": total, "elbo": log_px - total}
+
+
+def iwae_terms(log_px: Tensor, log_ratio: Tensor, kl: Tensor, alpha: float, beta: float) -> dict[str, Tensor]:
+    """The weighted negative importance-weighted bound and its parts, per sample; "elbo" is the bound without factors.
+
+    Args:
+        log_px: log p(x|z) of K codes per image (K, B).
+        log_ratio: log p(z) - log q(z|x) of the same codes (K, B).
+        kl: KL per latent dimension (B, L), for the report only.
+        alpha: Factor on log p(x|z).
+        beta: Factor on log p(z) - log q(z|x).
+    """
+    loss = -importance_bound(alpha * log_px + beta * log_ratio)
+    bound = importance_bound(log_px + log_ratio)
+    return {"loss": loss, "reconstruction": -log_px.mean(dim=0), "kl": kl.sum(dim=1), "elbo": bound}

@@ -1,0 +1,42 @@
+"""What all modules share: means per stage, logged once per epoch, and the optimiser."""
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+
+from nnzoo.data.base import mix_seed
+from nnzoo.modules.training import StageMeans, configure_adamw
+
+
+class ZooModule(L.LightningModule):
+    """A LightningModule that measures loss terms in ``self.means`` and reads its optimiser from its hyperparameters.
+
+    A subclass sets ``self.means`` and updates it in its steps.
+    """
+
+    means: StageMeans
+
+    def log_stage(self, stage: str) -> None:
+        """Logs what was measured in a stage; a subclass with further metrics adds them here."""
+        self.means.log(self, stage)
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the means of the epoch."""
+        self.log_stage("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the means over the validation samples."""
+        self.log_stage("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the means over the test samples."""
+        self.log_stage("test")
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW with the configured schedule."""
+        return configure_adamw(self)
+
+    def evaluation_generator(self, batch_idx: int) -> torch.Generator:
+        """Noise for one evaluation batch: the same in every evaluation, and apart from the training's noise."""
+        rank = self.global_rank if self._trainer else 0
+        return torch.Generator(self.device).manual_seed(mix_seed(rank, batch_idx))

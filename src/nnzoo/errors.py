@@ -2,12 +2,23 @@
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 
 class InputError(ValueError):
     """The user's input, files or settings cannot be used; the message says what to do about it."""
+
+
+def check_choices(cls: type, values: Mapping[str, Any]) -> None:
+    """Raises InputError if a value is not among the choices that the class's constructor annotates as ``Literal``.
+
+    The command line's parser checks them too; this serves those who build an object in Python.
+    """
+    for name, hint in get_type_hints(cls.__init__).items():  # type: ignore[misc]
+        choices = get_args(hint)
+        if get_origin(hint) is Literal and values.get(name, choices[0]) not in choices:
+            raise InputError(f"There is no {name} {values[name]!r}: choose one of {', '.join(choices)}.")
 
 
 def describe(error: BaseException) -> str | None:

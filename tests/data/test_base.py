@@ -151,12 +151,12 @@ def test_parts_of_a_split_are_disjoint_complete_sorted_and_of_the_stated_size(la
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-def test_every_part_has_each_class_in_proportion_up_to_one_sample(labels):
+def test_every_part_has_each_class_in_proportion_up_to_two_samples(labels):
     sizes = np.bincount(labels)
     for seed in range(30):
         for part in split_indices(labels, (0.15, 0.15), seed):
             counts = np.bincount(labels[part.numpy()], minlength=len(sizes))
-            assert np.abs(counts - sizes * len(part) / len(labels)).max() <= 1
+            assert np.abs(counts - sizes * len(part) / len(labels)).max() < 2
 
 
 @pytest.mark.parametrize("name", ["digits", "no classes", "uneven"])
@@ -167,7 +167,7 @@ def test_class_counts_agree_with_scikit_learns_stratified_split(name):
     ours = np.bincount(labels[test.numpy()], minlength=labels.max() + 1)
     theirs = np.bincount(labels[next(splitter.split(labels, labels))[1]], minlength=labels.max() + 1)
     assert len(train) + len(test) == len(labels)
-    assert np.abs(ours - theirs).max() <= 1
+    assert np.abs(ours - theirs).max() <= 2
 
 
 def test_every_sample_falls_into_each_part_as_often_as_its_fraction_says():

@@ -277,6 +277,10 @@ def test_photos_that_lie_on_their_side_are_turned_upright(tmp_path, orientation,
     exif[0x0112] = orientation
     save(tmp_path / f"a.{extension}", stored, exif=exif)
     upright = TURNS[orientation](stored)
+    if extension == "tiff" and upright.shape != stored.shape:
+        with pytest.raises(InputError, match=r"a\.tiff .*save it upright"):  # Pillow would garble it
+            read(tmp_path)
+        return
     folder = read(tmp_path, color="grey")
     assert folder.shape == (1, *upright.shape)
     assert np.abs(folder.decode(0)[0].astype(int) - upright).max() <= 8

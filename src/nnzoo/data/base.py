@@ -94,11 +94,13 @@ class GlobalBatchSampler(Sampler[BatchIndex]):
 
 def mix_seed(*numbers: int) -> int:
     """One 63-bit seed from several numbers, such as (seed, epoch, step)."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    # With their count in front: NumPy takes (1, 2) and (1, 2, 0) for the same.
+    entropy = [len(numbers), *(number % 2**64 for number in numbers)]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
 def split_indices(labels: Sequence[int] | Tensor, fractions: Sequence[float], seed: int) -> list[Tensor]:
-    """Splits samples into parts at random, each class in the same proportions (up to one sample).
+    """Splits samples into parts at random, each class in the same proportions (up to two samples).
 
     Unlike scikit-learn's stratified split, this works for classes of any size, a single member included.
 
@@ -112,17 +114,19 @@ def split_indices(labels: Sequence[int] | Tensor, fractions: Sequence[float], se
     """
     labels = torch.as_tensor(labels)
     generator = torch.Generator().manual_seed(seed)
-    place = torch.empty(len(labels))
-    for label in labels.unique():
-        members = (labels == label).nonzero().squeeze(1)
-        shuffled = members[torch.randperm(len(members), generator=generator)]
-        # Spread each class evenly over [0, 1): cutting that line anywhere cuts every class in proportion.
-        offset = torch.rand((), generator=generator)
-        place[shuffled] = (torch.arange(len(members)) + offset) / len(members)
-    order = place.argsort(stable=True)
-    sizes = [round(fraction * len(labels)) for fraction in fractions]
-    parts = order.split([len(labels) - sum(sizes), *sizes])
-    return [part.sort().values for part in parts]
+    shuffled = torch.randperm(len(labels), generator=generator)
+    rest = shuffled[labels[shuffled].argsort(stable=True)]
+    parts = []
+    for fraction in fractions:
+        # Class after class in one line, picked at even steps from a random start: every class gets its share.
+        size = round(fraction * len(labels))
+        start = torch.rand((), generator=generator, dtype=torch.float64)
+        picked = ((torch.arange(size) + start) * (len(rest) / max(1, size))).long()
+        parts.append(rest[picked])
+        kept = torch.ones(len(rest), dtype=torch.bool)
+        kept[picked] = False
+        rest = rest[kept]
+    return [part.sort().values for part in [rest, *parts]]
 
 
 def class_weights(labels: Tensor, num_classes: int) -> Tensor:
@@ -131,10 +135,14 @@ def class_weights(labels: Tensor, num_classes: int) -> Tensor:
     return torch.where(counts > 0, len(labels) / (num_classes * counts.clamp(min=1)), 0.0)
 
 
+def cache_root() -> Path:
+    """Where nnzoo keeps what it can make again: ``$XDG_CACHE_HOME/nnzoo``, by default ``~/.cache/nnzoo``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nnzoo"
+
+
 def data_root(root: str | None) -> Path:
-    """Where data sets are kept: ``root``, else ``$NNZOO_DATA``, else ``~/.cache/nnzoo``."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nnzoo"
-    return Path(root or os.environ.get("NNZOO_DATA") or cache).expanduser()
+    """Where data sets are kept: ``root``, else ``$NNZOO_DATA``, else :func:`cache_root`."""
+    return Path(root or os.environ.get("NNZOO_DATA") or cache_root()).expanduser()
 
 
 class GlobalBatchDataModule(L.LightningDataModule):

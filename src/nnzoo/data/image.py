@@ -1,9 +1,11 @@
 """Images: scikit-learn's digits, MNIST, FashionMNIST, CIFAR-10 or a folder of the user's own."""
 
+import math
+import pickle
 import typing
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from sklearn.datasets import load_digits
@@ -11,10 +13,10 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from nnzoo.data.base import GlobalBatchDataModule, class_weights, data_root, mix_seed, split_indices
+from nnzoo.data.base import GlobalBatchDataModule, cache_root, class_weights, data_root, mix_seed, split_indices
 from nnzoo.data.image_dataset import ImageDataset, augmentation
 from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_choices
 
 DatasetName = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
 Binarize = Literal["none", "dynamic", "static"]
@@ -90,12 +92,10 @@ class ImageDataModule(GlobalBatchDataModule):
     ) -> None:
         super().__init__(batch_size, seed, num_workers)
         self.save_hyperparameters(logger=False)
-        names = typing.get_args(DatasetName)
-        if dataset not in names:
-            raise InputError(f"There is no data set {dataset!r}: choose one of {', '.join(names)}.")
+        check_choices(type(self), self.hparams)
         if image_size is not None and image_size < 1:
             raise InputError(f"image_size must be positive, got {image_size}: set --data.image_size.")
-        if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
             raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
         if dataset == "folder" and root is None:
             raise InputError("--data.dataset folder needs --data.root, the folder that holds your images.")
@@ -103,7 +103,8 @@ class ImageDataModule(GlobalBatchDataModule):
             raise InputError("--data.cache h5 is for --data.dataset folder with --data.binarize none.")
         self.dataset, self.binarize, self.cache = dataset, binarize, cache
         self.root = data_root(root)
-        self.augment = augmentation(shift, rotation, blur, exposure)
+        if not (0 <= shift < 1 and min(rotation, blur, exposure) >= 0 and math.isfinite(rotation + blur + exposure)):
+            raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
 
     @cached_property
     def _folder(self) -> ImageFolder:
@@ -118,6 +119,12 @@ class ImageDataModule(GlobalBatchDataModule):
         channels = {"auto": channels, "grey": 1, "rgb": 3}[self.hparams["color"]]
         size = self.hparams["image_size"]
         return (channels, size, size) if size else (channels, height, width)
+
+    @cached_property
+    def augment(self) -> v2.Transform | None:
+        """Random transform of one training image, or None."""
+        strengths = {name: self.hparams[name] for name in ("shift", "rotation", "blur", "exposure")}
+        return augmentation(**strengths, side=min(self.in_shape[1:]))
 
     @property
     def classes(self) -> list[str]:
@@ -147,22 +154,37 @@ class ImageDataModule(GlobalBatchDataModule):
     def prepare_data(self) -> None:
         """Downloads the data set if it is missing, or fills the cache of a folder."""
         if self.dataset == "folder" and self.cache == "h5":
-            self._folder.cache(data_root(None) / "folders")
+            self._folder.cache(cache_root() / "folders")
         if self.dataset not in DOWNLOADS:
             return
-        download = DOWNLOADS[self.dataset]
         try:
-            download.dataset(self.root, download=False)
-        except RuntimeError:
+            self._official()
+        except FileNotFoundError:
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
-                download.dataset(self.root, download=True)
+                DOWNLOADS[self.dataset].dataset(self.root, download=True)
             except (OSError, RuntimeError) as error:
-                raise InputError(
-                    f"{self.dataset} is not in {self.root} and could not be downloaded ({error}): connect to the "
-                    f"network, copy its files to {self.root / download.files}, or set --data.root to the folder "
-                    "that holds them."
-                ) from error
+                raise InputError(f"{self._missing()} It could not be downloaded either: {error}.") from error
+
+    def _missing(self) -> str:
+        files = self.root / DOWNLOADS[self.dataset].files
+        return (
+            f"{self.dataset} is not in {self.root}: connect to the network to download it, copy its files to {files}, "
+            "or set --data.root to the folder that holds them."
+        )
+
+    def _official(self) -> dict[str, Any]:
+        """The official parts of a downloaded data set; FileNotFoundError if it is not there."""
+        download = DOWNLOADS[self.dataset]
+        try:
+            return {part: download.dataset(self.root, train=part == "train") for part in ("train", "test")}
+        except RuntimeError as error:  # torchvision's word for missing files
+            raise FileNotFoundError(self._missing()) from error
+        except (ValueError, AssertionError, IndexError, EOFError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"The files of {self.dataset} in {self.root / download.files} are damaged ({error}): delete that "
+                "folder, and they will be downloaded again."
+            ) from error
 
     def setup(self, stage: str | None = None) -> None:
         """Loads and splits the data; a second call changes nothing."""
@@ -197,7 +219,7 @@ class ImageDataModule(GlobalBatchDataModule):
         """All images (uint8 levels, or the path of their cache), labels, and the official part of each."""
         if self.dataset == "folder":
             folder = self._folder
-            images = folder.cache(data_root(None) / "folders") if self.cache == "h5" else folder.load()
+            images = folder.cache(cache_root() / "folders") if self.cache == "h5" else folder.load()
             return images, folder.labels, [part or "train" for part in folder.parts]
         if self.dataset == "digits":
             digits = load_digits()
@@ -205,11 +227,17 @@ class ImageDataModule(GlobalBatchDataModule):
             if not self._has_digits_levels:
                 pixels = (pixels * 255 / 16).round()
             return (self._resized(pixels.byte()), torch.from_numpy(digits.target).long(), ["train"] * len(pixels))
-        official = {
-            part: DOWNLOADS[self.dataset].dataset(self.root, train=part == "train") for part in ("train", "test")
-        }
+        try:
+            official = self._official()
+        except FileNotFoundError as error:
+            raise InputError(str(error)) from error
         images = torch.cat([_channels_first(torch.as_tensor(part.data)) for part in official.values()])
         labels = torch.cat([torch.as_tensor(part.targets) for part in official.values()])
+        if len(images) != len(labels):
+            raise InputError(
+                f"{self.dataset} in {self.root} has {len(images)} images but {len(labels)} labels: delete its files, "
+                "and they will be downloaded again."
+            )
         return (self._resized(images), labels, [name for name, part in official.items() for _ in range(len(part))])
 
     def _resized(self, images: Tensor) -> Tensor:
@@ -222,19 +250,23 @@ class ImageDataModule(GlobalBatchDataModule):
         """Images (N, C, H, W) in [0, 1], not augmented, and labels (N,) of the first ``limit`` samples of a part."""
         self.setup()
         dataset = typing.cast(ImageDataset, self.parts[part])
-        chosen = torch.arange(min(limit or len(dataset), len(dataset)))
+        chosen = torch.arange(len(dataset))[:limit]
         return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
 
     @property
     def class_weights(self) -> Tensor:
-        """Weights n / (K n_c) per class of the training part: (K,)."""
+        """Weights n / (K n_c) per class of the training part: (K,); empty if there are no classes."""
         self.setup()
+        if not self.num_classes:
+            return torch.empty(0)
         return class_weights(typing.cast(ImageDataset, self.parts["train"]).labels, self.num_classes)
 
     def sample_weights(self) -> Tensor | None:
         """With ``balanced``, the weight of each training sample's class."""
         if not self.hparams["balanced"]:
             return None
+        if not self.num_classes:
+            raise InputError("--data.balanced needs classes: use data with labels, such as a folder of class folders.")
         return self.class_weights[typing.cast(ImageDataset, self.parts["train"]).labels]
 
 

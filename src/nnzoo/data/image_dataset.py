@@ -1,5 +1,7 @@
 """Images in memory or in a cache, fetched by whole batches, augmented one by one."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -7,7 +9,6 @@ from torchvision.transforms import v2
 
 from nnzoo.data.base import BatchIndex
 from nnzoo.data.image_folder import CachedImages
-from nnzoo.errors import InputError
 
 
 class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -57,21 +58,21 @@ def _seeded(transform: v2.Transform, image: Tensor, seed: int) -> Tensor:
     # torchvision's transforms draw from the global generator; torch.manual_seed would reset the GPU's as well.
     state = torch.get_rng_state()
     torch.default_generator.manual_seed(seed)
-    image = transform(image)
-    torch.set_rng_state(state)
-    return image.clamp(0, 1)
+    try:
+        return transform(image).clamp(0, 1)
+    finally:
+        torch.set_rng_state(state)
 
 
-def augmentation(shift: float, rotation: float, blur: float, exposure: float) -> v2.Transform | None:
-    """A random transform of one float image (C, H, W), or None if every strength is 0."""
-    if min(shift, rotation, blur, exposure) < 0 or shift >= 1:
-        raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
+def augmentation(shift: float, rotation: float, blur: float, exposure: float, side: int) -> v2.Transform | None:
+    """A random transform of one float image (C, H, W) with ``side`` = min(H, W), or None if every strength is 0."""
     steps: list[v2.Transform] = []
     if shift or rotation:
         bilinear = v2.InterpolationMode.BILINEAR
         steps.append(v2.RandomAffine(rotation, translate=(shift, shift), interpolation=bilinear))
     if blur:
-        steps.append(v2.GaussianBlur(kernel_size=2 * int(3 * blur + 0.5) + 1, sigma=(0.01, blur)))
+        reach = min(math.ceil(3 * blur), side - 1)  # the border is mirrored, which the image must be large enough for
+        steps.append(v2.GaussianBlur(2 * reach + 1, sigma=(min(0.01, blur), blur)))
     if exposure:
         steps.append(v2.ColorJitter(brightness=exposure))
     return v2.Compose(steps) if steps else None

@@ -78,19 +78,18 @@ class ImageFolder:
         for path in self.paths:  # headers only: cheap
             with _opened(path) as image:
                 modes.add(image.mode)
-                # A phone's photo may lie on its side, with a note on how to turn it.
-                turned = image.getexif().get(0x0112, 1) >= 5
-                sizes[image.size[::-1] if not turned else image.size] = path
+                sizes[_upright_size(path, image)] = path
         channels = 1 if color == "grey" or (color == "auto" and modes <= GREY_MODES) else 3
         if self.image_size is not None:
             return channels, self.image_size, self.image_size
         if len(sizes) > 1:
             (first, a), (second, b) = list(sizes.items())[:2]
             raise InputError(
-                f"The images differ in size ({a.name} is {first[0]}x{first[1]}, {b.name} {second[0]}x{second[1]}): "
-                "set --data.image_size, for example 32."
+                f"The images differ in size ({a.name} is {first[0]}x{first[1]}, {b.name} {second[0]}x{second[1]} "
+                "pixels): set --data.image_size, for example 32."
             )
-        return (channels, *next(iter(sizes)))
+        width, height = next(iter(sizes))
+        return channels, height, width
 
     def decode(self, index: int) -> NDArray[np.uint8]:
         """The image of that number as (C, H, W) bytes."""
@@ -101,6 +100,10 @@ class ImageFolder:
             except (OSError, ValueError, SyntaxError) as error:
                 raise _unreadable(self.paths[index], error) from error
         if image.size != (width, height):
+            if self.image_size is None:
+                raise InputError(
+                    f"{self.paths[index]} is {image.width}x{image.height}, not {width}x{height}: set --data.image_size."
+                )
             image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
 
@@ -170,17 +173,32 @@ def _opened(path: Path) -> Image.Image:
         raise _unreadable(path, error) from error
 
 
+def _upright_size(path: Path, image: Image.Image) -> tuple[int, int]:
+    """Width and height after turning the image as its EXIF note says, read without decoding it."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return image.size  # Pillow would decode all of a PNG to look for a note at its end
+    try:
+        sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
+        if sideways and image.format == "TIFF":
+            raise ValueError("Pillow garbles a TIFF that lies on its side; save it upright")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _unreadable(path, error) from error
+    return (image.height, image.width) if sideways else image.size
+
+
 def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"Cannot read the image {path} ({error}): repair, replace or remove it.")
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":  # 16 bits: PIL would cut off instead of scaling
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+        image = Image.fromarray((np.asarray(image).clip(0, 2**16 - 1).astype(np.uint32) >> 8).astype(np.uint8))
     elif image.mode == "F":
         values = np.asarray(image)
         if not np.isfinite(values).all():
             raise ValueError("it holds NaN or infinite values")
+        if values.min() < 0 or values.max() > 1:
+            raise ValueError(f"float images must lie in [0, 1], this one in [{values.min():.3g}, {values.max():.3g}]")
         image = Image.fromarray((values.clip(0, 1) * 255).round().astype(np.uint8))
     elif "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
         white = Image.new("RGBA", image.size, "white")

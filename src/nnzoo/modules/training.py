@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -13,7 +13,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 from torchmetrics.regression import MeanSquaredError
 
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_choices
 
 Schedule = Literal["constant", "cosine", "linear"]
 STAGES = ("train", "val", "test")
@@ -57,16 +57,9 @@ def schedule_factor(step: int, total_steps: int, schedule: Schedule, warmup: flo
 
 
 def check_hyperparameters(module: L.LightningModule) -> None:
-    """Raises InputError if a choice does not exist, or what :func:`configure_adamw` reads is out of range.
-
-    The command line's parser checks choices too; this serves those who build a module in Python.
-    """
-    hparams = module.hparams
-    for name, hint in get_type_hints(type(module).__init__).items():
-        choices = get_args(hint)
-        if get_origin(hint) is Literal and hparams.get(name, choices[0]) not in choices:
-            raise InputError(f"There is no {name} {hparams[name]!r}: choose one of {', '.join(choices)}.")
-    check_optimizer(hparams)
+    """Raises InputError if a choice does not exist, or what :func:`configure_adamw` reads is out of range."""
+    check_choices(type(module), module.hparams)
+    check_optimizer(module.hparams)
 
 
 def check_optimizer(hparams: Mapping[str, Any]) -> None:

@@ -258,7 +258,7 @@ class VAE(ZooModule):
 
         Args:
             num_samples: Number of images.
-            labels: Their classes (num_samples,) if the model is conditional; drawn uniformly if not given.
+            labels: Their classes (num_samples,) if the model is conditional; all classes in turn if not given.
             mean: Return the expected image of each code instead of a draw from the likelihood.
             generator: Source of the noise, on the model's device.
         """

@@ -27,7 +27,7 @@ def stage_sizes(in_shape: Sequence[int], num_stages: int) -> list[tuple[int, int
     """Height and width before the first and after each stride-2 stage, ``h -> ceil(h / 2)``.
 
     Raises:
-        InputError: If a side shrinks to nothing before the last stage.
+        InputError: If a side is shorter than 2 ** num_stages.
     """
     height, width = in_shape[1:]
     if min(height, width) < 2**num_stages:
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(in_shape=in_shape, hidden=hidden)
-        self.num_classes = num_classes
+        self.in_shape, self.num_classes = tuple(in_shape), num_classes
         self.features: nn.Module
         if architecture == "mlp":
             self.features = nn.Flatten()
@@ -96,6 +96,8 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Encodes ``images`` (B, C, H, W), conditioned on integer ``labels`` (B,) where the net is conditional."""
+        if tuple(images.shape[1:]) != self.in_shape:
+            raise InputError(f"The network takes images of shape {self.in_shape}, got {tuple(images.shape[1:])}.")
         return self.head(append_one_hot(self.features(images), labels, self.num_classes))
 
 

@@ -521,4 +521,4 @@ def test_the_split_of_a_folder_is_stratified_and_does_not_depend_on_the_cache(tm
         module = prepared(tmp_path / "images", cache=cache)
         counts = [torch.bincount(module.tensors(part)[1]) for part in PARTS]
         assert [count.sum() for count in counts] == [70, 15, 15]
-        assert all((count[0] - count[1]).abs() <= 1 for count in counts)
+        assert all((count[0] - count[1]).abs() <= 2 for count in counts)

@@ -10,6 +10,7 @@ from nnzoo.modules.base import ZooModule
 from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images, image_metrics
 from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error, weight_penalty
 from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
+from nnzoo.nets.likelihoods import at_least_float32
 
 Batch = tuple[Tensor, Tensor]
 
@@ -133,7 +134,7 @@ class Autoencoder(ZooModule):
         logits = self.logits(self.corrupt_for_evaluation(images, batch_idx))
         self.means.update(stage, {"loss": reconstruction_error(images, logits, self.hparams["loss"])})
         metrics = self.val_images if stage == "val" else self.test_images
-        metrics.update(torch.sigmoid(logits.float()), images)
+        metrics.update(torch.sigmoid(logits), images)
 
     def _checked(self, batch: Batch, batch_idx: int) -> Tensor:
         images, _ = batch
@@ -149,7 +150,7 @@ class Autoencoder(ZooModule):
 
     def logits(self, images: Tensor) -> Tensor:
         """The decoder's output (B, C, H, W) before the sigmoid."""
-        return self.decoder(self.encoder(images))
+        return at_least_float32(self.decoder(self.encoder(images)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Reconstructs images (B, C, H, W), which may be noisy."""
@@ -161,7 +162,7 @@ class Autoencoder(ZooModule):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Images (B, C, H, W) of codes (B, L)."""
-        return torch.sigmoid(self.decoder(codes))
+        return torch.sigmoid(at_least_float32(self.decoder(codes)))
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Decodes the codes of images."""

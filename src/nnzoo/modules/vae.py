@@ -18,7 +18,7 @@ from nnzoo.nets.encoder_decoder import (
     checked_labels,
     line_between,
 )
-from nnzoo.nets.likelihoods import LikelihoodName, bits_per_dim, build_likelihood
+from nnzoo.nets.likelihoods import LikelihoodName, at_least_float32, bits_per_dim, build_likelihood
 from nnzoo.nets.vae import (
     LOG_VAR_RANGE,
     elbo_terms,
@@ -152,7 +152,7 @@ class VAE(ZooModule):
 
     def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, L) of q(z|x); the log-variance is clamped to ``LOG_VAR_RANGE``."""
-        mean, log_var = self.encoder(images, labels).chunk(2, dim=1)
+        mean, log_var = at_least_float32(self.encoder(images, labels)).chunk(2, dim=1)
         return mean, log_var.clamp(*LOG_VAR_RANGE)
 
     def log_joint_terms(

@@ -26,12 +26,13 @@ class Bernoulli:
 
     def log_prob(self, images: Tensor, params: Tensor) -> Tensor:
         """Log-probability of ``images`` (..., C, H, W): shape (...), in nats."""
+        params = at_least_float32(params)
         images = images.expand_as(params)
         return -F.binary_cross_entropy_with_logits(params, images, reduction="none").flatten(-3).sum(-1)
 
     def mean(self, params: Tensor) -> Tensor:
         """Expected image."""
-        return torch.sigmoid(params)
+        return torch.sigmoid(at_least_float32(params))
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """A draw from the likelihood."""
@@ -53,7 +54,7 @@ class _LocationScale:
 
     def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Location and scale; the scale is kept above 1 % of a grey level, or constant pixels would drive it to 0."""
-        location, log_scale = params.chunk(2, dim=-3)
+        location, log_scale = at_least_float32(params).chunk(2, dim=-3)
         # Starting from 0.5 and a scale of e^-1 keeps the first steps tame.
         return location + 0.5, (log_scale - 1).clamp(math.log(0.01 * self.width), 3).exp()
 
@@ -111,6 +112,11 @@ class DiscretizedLogistic(_LocationScale):
         uniform = torch.empty_like(location).uniform_(1e-6, 1 - 1e-6, generator=generator)
         continuous = location + scale * torch.logit(uniform)
         return (continuous.clamp(0, 1) * (self.levels - 1)).round() / (self.levels - 1)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Undoes the low precision of autocast: sums over pixels and exponentials need more than bfloat16."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 Likelihood = Bernoulli | Gaussian | DiscretizedLogistic

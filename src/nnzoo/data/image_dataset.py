@@ -41,7 +41,9 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         return images[0], labels[0]
 
     def __getitems__(self, batch: BatchIndex) -> tuple[Tensor, Tensor]:
-        images = self.images[batch.samples].float() / (self.levels - 1)
+        in_memory = isinstance(self.images, Tensor)  # where index_select is 20 times as fast as indexing
+        images = self.images.index_select(0, batch.samples) if in_memory else self.images[batch.samples]
+        images = images.float() / (self.levels - 1)
         generator = torch.Generator().manual_seed(batch.seed)
         if self.augment is not None:
             seeds = torch.randint(2**62, (batch.size,), generator=generator)[batch.rows]
@@ -50,7 +52,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             )
         if self.binarize:
             thresholds = torch.rand(batch.size, *images.shape[1:], generator=generator)[batch.rows]
-            images = (thresholds < images).float()
+            images = thresholds.lt_(images)  # in place: 0 or 1 as float, without another copy
         return images, self.labels[batch.samples]
 
 

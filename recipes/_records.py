@@ -41,19 +41,19 @@ class Entry:
     @property
     def task(self) -> str:
         """What it does: the first comment of its YAML, up to the first colon or full stop."""
-        first = (FOLDER / f"{self.name}.yaml").read_text().splitlines()[0].lstrip("# ")
+        first = (FOLDER / f"{self.name}.yaml").read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         return first.partition(":")[0].rstrip(".")
 
     @property
     def data(self) -> str:
         """Name of its data set."""
-        return yaml.safe_load((FOLDER / f"{self.name}.yaml").read_text())["data"]["dataset"]
+        return yaml.safe_load((FOLDER / f"{self.name}.yaml").read_text(encoding="utf-8"))["data"]["dataset"]
 
     @cached_property
     def result(self) -> dict[str, Any] | None:
         """The recorded run, if there is one."""
         path = FOLDER / "results" / f"{self.name}.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     @property
     def number(self) -> str:
@@ -111,10 +111,10 @@ def markdown() -> str:
 
 def update_readme(path: Path) -> None:
     """Replaces what stands between the markers in a file by the table."""
-    before, _, rest = path.read_text().partition(BEGIN)
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     with replacing(path) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}")
+        temporary.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}", encoding="utf-8")
 
 
 def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
@@ -136,7 +136,7 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
         root = Path("runs", "recorded", name, f"seed-{seed}")
         recipe.main(["--config", name, "--seed_everything", str(seed), "--trainer.default_root_dir", str(root), *flags])
         newest = max(root.rglob("result.json"), key=lambda path: path.stat().st_mtime)
-        runs.append(json.loads(newest.read_text()))
+        runs.append(json.loads(newest.read_text(encoding="utf-8")))
     names = [key for key in runs[0]["metrics"] if key.startswith(("test/", "baseline/"))]
     values = {key: [run["metrics"][key] for run in runs] for key in names}
     result = {
@@ -159,5 +159,5 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
     }
     path = FOLDER / "results" / f"{name}.json"
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return path

@@ -59,7 +59,7 @@ class Arguments:
 
 def _contents(config: str) -> dict[str, Any]:
     try:
-        contents = yaml.safe_load(config if config.startswith("{") else Path(config).read_text())
+        contents = yaml.safe_load(config if config.startswith("{") else Path(config).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"The config {config} is not valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(contents, dict):
@@ -85,6 +85,10 @@ def parse(args: Iterable[str], recipe: str) -> Arguments:
     checkpoints = _take(args, "--ckpt_path")
     parsed.flags = args
     parsed.configs = [find_config(recipe)]
+    if resume and parsed.subcommand != "fit":
+        raise InputError(
+            f"--resume goes on with training; to {parsed.subcommand} a run, give --ckpt_path RUN/best.ckpt."
+        )
     if resume:
         parsed.run_dir = Path(resume[-1])
         parsed.ckpt_path = last_checkpoint(parsed.run_dir)
@@ -100,6 +104,8 @@ def parse(args: Iterable[str], recipe: str) -> Arguments:
     elif checkpoints:
         parsed.flags += ["--ckpt_path", checkpoints[-1]]
     parsed.configs += [find_config(name) for name in names]
+    if parsed.subcommand != "fit" and not checkpoints and not {"-h", "--help", "--print_config"} & set(args):
+        raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/best.ckpt.")
     return parsed
 
 
@@ -144,11 +150,11 @@ def last_checkpoint(run_dir: Path) -> Path:
     """The newest checkpoint of a run folder."""
     if not (run_dir / "config.yaml").is_file():
         raise InputError(f"{run_dir} is not a run folder (it has no config.yaml): check --resume.")
-    checkpoints = sorted(run_dir.glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+    checkpoints = sorted(run_dir.glob("*.ckpt"))
     if not checkpoints:
         raise InputError(f"{run_dir} has no checkpoint yet, so there is nothing to resume: start the run again.")
-    # best.ckpt and last.ckpt of one epoch are written in that order.
-    return checkpoints[-1]
+    # Times of change do not survive copying. Of best.ckpt and last.ckpt of one step, last.ckpt has seen both written.
+    return max(checkpoints, key=lambda path: (read_checkpoint(path)["global_step"], path.stem == "last"))
 
 
 def saved_model(path: Path) -> str:

@@ -47,7 +47,7 @@ class SaveRunConfig(SaveConfigCallback):
         config = self.config.clone()
         config.ckpt_path = None
         with replacing(Path(trainer.default_root_dir) / "config.yaml") as temporary:
-            temporary.write_text(self.parser.dump(config, skip_none=False))
+            temporary.write_text(self.parser.dump(config, skip_none=False), encoding="utf-8")
 
 
 class ZooCLI(LightningCLI):
@@ -172,12 +172,28 @@ class ZooCLI(LightningCLI):
                 except FileExistsError:
                     run_dir = root / self.recipe / f"{name}-{number}"
                     number += 1
+            if self.subcommand == "fit":
+                print(f"run folder: {run_dir} (if the run is stopped, go on with --resume {run_dir})")
         return run_dir
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """Silences the Trainer's own table of metrics, since ours has the baselines too."""
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         return kwargs | {"verbose": False} if "verbose" in kwargs else kwargs
+
+    def after_instantiate_classes(self) -> None:
+        """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
+        if self.arguments.ckpt_path is not None:
+            saved = read_checkpoint(self.arguments.ckpt_path).get("hyper_parameters", {})
+            for name in ("in_shape", "levels"):
+                ours, theirs = self.model.hparams.get(name), saved.get(name)
+                if ours is not None and theirs is not None and list(map(int, _as_list(ours))) != _as_list(theirs):
+                    raise InputError(
+                        f"{self.arguments.ckpt_path} was trained on data with {name} {theirs}, these have {ours}: set "
+                        "the --data options to match, such as --data.image_size, --data.color and --data.binarize."
+                    )
+        if self.subcommand == "predict" and self.trainer.world_size > 1:
+            raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
     def before_fit(self) -> None:
         """Compiles the networks in place, which keeps the names in the checkpoint."""
@@ -196,6 +212,7 @@ class ZooCLI(LightningCLI):
         if self.subcommand == "predict" and trainer.is_global_zero:
             with replacing(self.run_dir / "predictions.pt") as temporary:
                 torch.save(trainer.predict_loop.predictions, temporary)
+            print(f"predictions of the test samples, batch by batch: {self.run_dir / 'predictions.pt'}")
         if trainer.is_global_zero:
             if self.metrics:
                 print(table(self.metrics, type(self.model).__name__))

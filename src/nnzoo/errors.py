@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
@@ -39,6 +40,7 @@ def run_main(main: Callable[[], Any]) -> NoReturn:
 
     Set ``NNZOO_TRACEBACK=1`` to see the traceback all the same. Wrong flags end with exit code 2.
     """
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         main()
     except KeyboardInterrupt:
@@ -47,7 +49,7 @@ def run_main(main: Callable[[], Any]) -> NoReturn:
         sentence = describe(error)
         if sentence is None or os.environ.get("NNZOO_TRACEBACK"):
             raise
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of a run meet the same error
-            print(f"\nerror: {sentence}", file=sys.stderr)
+        process = os.environ.get("LOCAL_RANK", "0")
+        print(f"\nerror{'' if process == '0' else f' (process {process})'}: {sentence}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)

@@ -16,6 +16,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # on the disk before it takes the old file's place
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

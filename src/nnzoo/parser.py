@@ -3,7 +3,7 @@
 import difflib
 import re
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -16,6 +16,10 @@ class ZooParser(LightningArgumentParser):
 
     known_keys: frozenset[str] = frozenset()
     """Keys that no parser lists because they belong to a class given by its import path."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.allow_abbrev = False  # --trainer.max_epoch is a misspelling, not an abbreviation
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints the sentence and exits with code 2."""
@@ -49,6 +53,9 @@ def one_sentence(message: str) -> str:
         re.sub(r"( Given value type| Got value).*", "", reason).rstrip(".")
         for reason in reasons
         if reason and not re.match(r"Does not validate|Expected a path|Expected a <class 'NoneType'>", reason)
+    ]
+    kept = [
+        re.sub(r"Expected a dot import path string: (.*)", r"write \1 as file.Class or package.Class", k) for k in kept
     ]
     text = " or ".join(dict.fromkeys(kept))
     text = re.sub(r"Expected an? (?:<class '(\w+)'>|typing\.Literal(\[.*?\]))", r"expected \1\2", text)

@@ -78,8 +78,16 @@ def latent_space(codes: Tensor, labels: Tensor, classes: Sequence[str], title: s
     for number in np.unique(numbers):
         chosen = numbers == number
         color = colors(number if len(classes) <= 10 else number / max(1, len(classes) - 1))
-        name = classes[number] if number < len(classes) else None
-        axis.scatter(points[chosen, 0], points[chosen, 1], s=9, alpha=0.75, color=color, label=name, linewidths=0)
+        name = classes[number][:16] if number < len(classes) else None
+        axis.scatter(
+            points[chosen, 0],
+            points[chosen, 1],
+            s=max(9, min(40, 6000 / len(points))),
+            alpha=0.75,
+            color=color,
+            label=name,
+            linewidths=0,
+        )
     axis.set(xlabel=names[0], ylabel=names[1], title=title)
     if 0 < len(classes) <= 20:
         axis.legend(markerscale=2, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), title="class")

@@ -250,7 +250,11 @@ class NumbersModule(GlobalBatchDataModule):
         self.parts = {part: Numbers(size) for part, size in zip(("train", "val", "test"), sizes, strict=True)}
         progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=0)))
         self.trainer = SimpleNamespace(
-            world_size=world_size, global_rank=rank, current_epoch=0, fit_loop=SimpleNamespace(epoch_loop=progress)
+            world_size=world_size,
+            global_rank=rank,
+            training=True,
+            current_epoch=0,
+            fit_loop=SimpleNamespace(epoch_loop=progress),
         )
 
 

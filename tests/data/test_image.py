@@ -45,7 +45,11 @@ def prepared(**arguments):
 def batches(module, part="train", epoch=0, step=0, world_size=1, rank=0):
     progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=step)))
     module.trainer = SimpleNamespace(
-        world_size=world_size, global_rank=rank, current_epoch=epoch, fit_loop=SimpleNamespace(epoch_loop=progress)
+        world_size=world_size,
+        global_rank=rank,
+        training=True,
+        current_epoch=epoch,
+        fit_loop=SimpleNamespace(epoch_loop=progress),
     )
     return list(getattr(module, f"{part}_dataloader")())
 

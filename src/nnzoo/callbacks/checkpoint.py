@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torchmetrics import Metric
 
+from nnzoo.data.base import mix_seed
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
 
@@ -41,7 +43,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The checkpoint's contents, tensors left on disk until used.
+    """The checkpoint's contents, on the CPU.
 
     Raises:
         InputError: If there is no such file, or it is truncated or no checkpoint at all.
@@ -49,7 +51,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise InputError(f"There is no checkpoint {path}: check --ckpt_path.")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
         raise InputError(
             f"{path} is truncated or not a checkpoint: use another one, such as last.ckpt or best.ckpt of the run."
@@ -82,8 +84,14 @@ class ExactResume(Callback):
         checkpoint[CLASS_KEY] = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keeps the states until training starts."""
+        """Keeps the states until training starts, and tells ModelCheckpoint where a moved run folder is now."""
         self._states = checkpoint.get(RESUME_KEY)
+        if self._states is not None and len(self._states) != trainer.world_size:
+            rank_zero_warn("The run was saved on another number of devices: it goes on with other noise.")
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.state_key in checkpoint.get("callbacks", {}):
+                state = checkpoint["callbacks"][callback.state_key]
+                checkpoint["callbacks"][callback.state_key] = moved_to(state, Path(str(callback.dirpath)))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Restores the random generators, or seeds each process in its own way."""
@@ -91,7 +99,10 @@ class ExactResume(Callback):
         if state is not None:
             set_random_states(state["random"])
         elif trainer.world_size > 1:
-            torch.manual_seed(torch.initial_seed() + trainer.global_rank + trainer.global_step)
+            seed = mix_seed(torch.initial_seed(), trainer.global_rank, trainer.global_step)
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -112,6 +123,20 @@ class ExactResume(Callback):
         return self._states[trainer.global_rank]
 
 
+def moved_to(state: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """ModelCheckpoint's state for a run folder that was moved with its best checkpoint; Lightning would forget it."""
+    best = folder / Path(state["best_model_path"]).name
+    if not state["best_model_path"] or not best.is_file():
+        return state
+
+    def here(path: str) -> str:
+        return str(folder / Path(path).name) if path else path
+
+    paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+    best_k = {here(path): score for path, score in state["best_k_models"].items()}
+    return {**state, "dirpath": str(folder), "best_k_models": best_k, **{name: here(state[name]) for name in paths}}
+
+
 def random_states() -> dict[str, Any]:
     """States of Python's, NumPy's and torch's random generators, as plain values and tensors."""
     name, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global generator is what libraries draw from
@@ -120,6 +145,7 @@ def random_states() -> dict[str, Any]:
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
     }
 
 
@@ -132,6 +158,8 @@ def set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["torch"].cpu())
     if states["cuda"] and len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+    if states["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"].cpu())
 
 
 def metric_states(module: torch.nn.Module) -> dict[str, dict[str, Any]]:

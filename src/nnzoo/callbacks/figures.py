@@ -8,6 +8,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -53,24 +54,30 @@ class Figures(Callback):
 
     @torch.no_grad()
     def _draw(self, trainer: L.Trainer, pl_module: L.LightningModule, loader: Any) -> None:
-        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False) or loader is None:
             return
         was_training = pl_module.training
         pl_module.eval()
-        for name, figure in self._figures(trainer, pl_module, loader).items():
-            self._save(trainer, name, figure)
-        pl_module.train(was_training)
+        try:
+            for name, figure in self._figures(trainer, pl_module, loader).items():
+                self._save(trainer, name, figure)
+        except Exception as error:  # a picture is not worth a finished run
+            rank_zero_warn(f"Some pictures could not be drawn ({type(error).__name__}: {error}).")
+        finally:
+            pl_module.train(was_training)
 
     def _figures(self, trainer: L.Trainer, module: Any, loader: Any) -> dict[str, Figure]:
         figures: dict[str, Figure] = {}
-        images, labels = (tensor.to(module.device) for tensor in first_samples(loader, MAX_CODES))
+        images, labels = first_samples(loader, MAX_CODES)
+        images, labels = images.to(module.device, module.dtype), labels.to(module.device)
         condition = (labels,) if getattr(module, "num_conditions", 0) else ()
-        few = slice(0, self.num_images)
+        # From all over the set: a folder's images come class by class.
+        few = torch.linspace(0, len(images) - 1, min(self.num_images, len(images)), device=module.device).long()
         few_condition = tuple(tensor[few] for tensor in condition)
         generator = torch.Generator(module.device).manual_seed(0)
+        classes = list(getattr(trainer.datamodule, "classes", []))  # type: ignore[attr-defined]
         if hasattr(module, "sample"):
-            samples = module.sample(self.num_images**2, generator=generator)
-            figures["samples"] = plots.image_grid(samples, "samples", self.num_images)
+            figures["samples"] = self._samples(module, generator, bool(condition), classes)
             if module.hparams.get("latent_dim") == 2 and not condition:
                 figures["manifold"] = plots.image_grid(manifold(module), "decoded latent space", 20)
         if hasattr(module, "reconstruct"):
@@ -80,17 +87,27 @@ class Figures(Callback):
                 inputs = rows["input"] = module.corrupt_for_evaluation(inputs, batch_idx=0)
             rows["reconstruction"] = module.reconstruct(inputs, *few_condition)
             figures["reconstructions"] = plots.image_rows(rows, "reconstructions")
-        if hasattr(module, "encode"):
-            classes = list(getattr(trainer.datamodule, "classes", []))  # type: ignore[attr-defined]
+        if hasattr(module, "encode") and len(images) > 2:
             codes = module.encode(images, *condition)
             figures["latent_space"] = plots.latent_space(codes, labels, classes, "codes of held-out images")
         if hasattr(module, "interpolate") and len(images) >= 8:
-            ends = images[:4], images[4:8]
-            between = module.interpolate(*ends, self.num_images, *(tensor[:4] for tensor in condition))
+            first, second = torch.linspace(0, len(images) - 1, 8, device=module.device).long().view(4, 2).T
+            ends = images[first], images[second]
+            between = module.interpolate(*ends, self.num_images, *(tensor[first] for tensor in condition))
             grid = torch.cat([ends[0][:, None], between, ends[1][:, None]], dim=1).flatten(0, 1)
-            title = "from the left image to the right one"
+            title = "original | decoded, from its code to that of the other | original"
             figures["interpolation"] = plots.image_grid(grid, title, self.num_images + 2)
         return figures
+
+    def _samples(self, module: Any, generator: torch.Generator, conditional: bool, classes: list[str]) -> Figure:
+        if not conditional:
+            return plots.image_grid(module.sample(self.num_images**2, generator=generator), "samples", self.num_images)
+        shown = torch.arange(min(len(classes), 20), device=module.device)
+        images = module.sample(
+            len(shown) * self.num_images, shown.repeat_interleave(self.num_images), generator=generator
+        )
+        rows = images.unflatten(0, (len(shown), self.num_images))
+        return plots.image_rows({classes[i][:16]: row for i, row in enumerate(rows)}, "samples of each class")
 
     def _save(self, trainer: L.Trainer, name: str, figure: Figure) -> None:
         path = Path(trainer.default_root_dir) / "figures" / f"{name}.png"
@@ -117,7 +134,7 @@ def first_samples(loader: Any, count: int) -> tuple[Tensor, Tensor]:
 
 def manifold(module: Any, side: int = 20) -> Tensor:
     """Decoded images of a grid over the 2-d prior, evenly spaced in probability (inverse Gaussian CDF)."""
-    steps = torch.special.ndtri(torch.linspace(0.02, 0.98, side, device=module.device))
+    steps = torch.special.ndtri(torch.linspace(0.02, 0.98, side)).to(module.device, module.dtype)
     vertical, horizontal = torch.meshgrid(steps.flip(0), steps, indexing="ij")
     return module.decode(torch.stack([horizontal.flatten(), vertical.flatten()], dim=1))
 

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -28,13 +27,18 @@ class RunRecord(Callback):
         self._started = 0.0
         self._metrics: dict[str, float] = {}
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Remembers whether this is a fit: a test loads the state of its checkpoint too."""
+        self._fitting = stage == "fit"
+
     def state_dict(self) -> dict[str, Any]:
         """Training time so far, so that a resumed run reports the whole."""
         return {"fit_seconds": self._seconds["fit"] + time.monotonic() - self._started}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up the training time of the run before."""
-        self._seconds["fit"] = state_dict["fit_seconds"]
+        if self._fitting:
+            self._seconds["fit"] = state_dict["fit_seconds"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the clock."""
@@ -61,6 +65,10 @@ class RunRecord(Callback):
         record = {
             "metrics": self._metrics,
             "model": f"{type(pl_module).__module__}.{type(pl_module).__qualname__}",
+            "hyperparameters": {
+                "model": _plain(pl_module.hparams),
+                "data": _plain(getattr(getattr(trainer, "datamodule", None), "hparams", {})),
+            },
             "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
             "seed": int(os.environ["PL_GLOBAL_SEED"]) if "PL_GLOBAL_SEED" in os.environ else None,
             "command": sys.argv[1:],
@@ -76,13 +84,21 @@ class RunRecord(Callback):
             "commit": commit(),
         }
         with replacing(Path(trainer.default_root_dir) / "result.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n")
+            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def peak_memory_mib(device: torch.device) -> int:
-    """Largest memory so far: of the GPU's allocator, or of this process on a CPU."""
+def _plain(hparams: Any) -> dict[str, Any]:
+    return {name: value for name, value in dict(hparams).items() if not name.startswith("_")}
+
+
+def peak_memory_mib(device: torch.device) -> int | None:
+    """Largest memory so far: of the GPU's allocator, or of this process on a CPU; None where that is not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) // 2**20
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
@@ -96,8 +112,11 @@ def device_name(device: torch.device) -> str:
 
 def commit() -> str | None:
     """The commit of nnzoo's source, or None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    git = ["git", "-C", str(Path(__file__).parent)]
+    command = [*git, "describe", "--always", "--dirty", "--abbrev=40"]
     try:
+        # An installed copy may lie inside a checkout of something else.
+        subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=True)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

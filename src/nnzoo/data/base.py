@@ -5,6 +5,7 @@ is a pure function of (seed, epoch, step), and a device takes the rows ``rank::w
 see the same global batches, and a resumed run continues with the step it stopped at.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -152,7 +153,7 @@ class GlobalBatchDataModule(L.LightningDataModule):
     ready batch.
 
     Args:
-        batch_size: Samples per optimiser step over ALL devices.
+        batch_size: Samples per step over ALL devices.
         seed: Seed of the order, of augmentation and of binarisation.
         num_workers: Loader processes; 0 is fastest for data in memory.
     """
@@ -163,6 +164,7 @@ class GlobalBatchDataModule(L.LightningDataModule):
             raise InputError(f"batch_size must be positive, got {batch_size}: set --data.batch_size.")
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.parts: dict[str, Dataset[Any]] = {}
+        self._epochs = itertools.count()
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches; the last, incomplete one is left out."""
@@ -198,6 +200,12 @@ class GlobalBatchDataModule(L.LightningDataModule):
         if train and size < batch_size:
             batch_size = size - size % world_size
             rank_zero_warn(f"Only {size} training samples: using batches of {batch_size}, not {self.batch_size}.")
+        left_out = size % batch_size
+        if train and weights is None and left_out > 0.1 * size:
+            rank_zero_warn(
+                f"Each epoch leaves out {left_out} of {size} training samples, others each time: they do not fill "
+                f"a batch of {batch_size}: a smaller --data.batch_size uses more."
+            )
         sampler = GlobalBatchSampler(
             size,
             batch_size,
@@ -219,8 +227,8 @@ class GlobalBatchDataModule(L.LightningDataModule):
         )
 
     def _position(self) -> tuple[int, int]:
-        if self.trainer is None:
-            return 0, 0
+        if self.trainer is None or not self.trainer.training:
+            return next(self._epochs), 0  # iterated by hand: every pass is another epoch
         # Not 0 only where a checkpoint from the middle of an epoch was loaded.
         step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
         return self.trainer.current_epoch, step

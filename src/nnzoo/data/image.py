@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision import datasets
@@ -50,14 +51,15 @@ class ImageDataModule(GlobalBatchDataModule):
         image_size: Side in pixels to resize to; the images' own size if not given.
         color: auto | grey | rgb.
         binarize: none | dynamic (each pixel drawn anew in every epoch with its grey value as probability) | static
-            (drawn once). Validation and test images are drawn once in either case.
+            (drawn once, with a seed of our own: not the fixed files of Larochelle). Validation and test images are
+            drawn once in either case.
         shift: Augmentation: largest shift, as a share of the side.
         rotation: Augmentation: largest rotation in degrees.
         blur: Augmentation: largest standard deviation of a Gaussian blur, in pixels.
         exposure: Augmentation: largest relative change of brightness.
         cache: h5 decodes a folder of images once into an HDF5 file under ~/.cache/nnzoo and reads batches from there,
             for folders that do not fit in memory.
-        batch_size: Samples per optimiser step over ALL devices.
+        batch_size: Samples per step over ALL devices.
         val_fraction: Share of the samples (of the official training part, where there is one) for validation.
         test_fraction: Share of the samples for the test, where the data set brings no test part.
         split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
@@ -97,6 +99,8 @@ class ImageDataModule(GlobalBatchDataModule):
             raise InputError(f"image_size must be positive, got {image_size}: set --data.image_size.")
         if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
             raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+        if dataset == "digits" and root is not None:
+            raise InputError("The digits need no --data.root: for images of your own add --data.dataset folder.")
         if dataset == "folder" and root is None:
             raise InputError("--data.dataset folder needs --data.root, the folder that holds your images.")
         if cache == "h5" and (dataset != "folder" or binarize != "none"):
@@ -203,6 +207,8 @@ class ImageDataModule(GlobalBatchDataModule):
             if not len(chosen):
                 raise InputError(f"{len(labels)} images leave none for {part}: add images or change the fractions.")
             self.parts[part] = self._dataset(part, images, labels, chosen)
+        counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
+        rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")
 
     def _dataset(self, part: str, images: Tensor | Path, labels: Tensor, rows: Tensor) -> ImageDataset:
         chosen = CachedImages(images, rows) if isinstance(images, Path) else images[rows]

@@ -19,7 +19,8 @@ from nnzoo.errors import InputError
 from nnzoo.files import replacing
 
 Color = Literal["auto", "grey", "rgb"]
-PARTS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
+PARTS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
 
 
@@ -50,20 +51,28 @@ class ImageFolder:
         if not root.is_dir():
             raise InputError(f"There is no folder {root}: set --data.root to the folder that holds your images.")
         self.root, self.image_size = root, image_size
-        files = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
+        files = sorted(path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS)
         # Hidden files are leftovers of other programs (macOS writes ._photo.jpg beside photo.jpg).
         self.paths = [path for path in files if not any(p.startswith(".") for p in path.relative_to(root).parts)]
         if not self.paths:
-            raise InputError(f"No images in {root}: looked for {', '.join(IMG_EXTENSIONS)} there and in its folders.")
+            raise InputError(f"No images in {root}: looked for {', '.join(EXTENSIONS)} there and in its folders.")
         self.parts, self.classes, self.labels = self._classify()
         self.shape = self._shape(color)
 
     def _classify(self) -> tuple[list[str], list[str], Tensor]:
         inside = [path.relative_to(self.root).parts for path in self.paths]
         part_of = {name: part for part, names in PARTS.items() for name in names}
-        tops = {parts[0] for parts in inside}
-        has_parts = "train" in tops and len(tops) > 1 and tops <= set(part_of)
-        parts = [part_of[names[0]] if has_parts else "" for names in inside]
+        tops = {names[0].lower() for names in inside if len(names) > 1}
+        evaluation = tops & set(part_of) - set(PARTS["train"])
+        nested = all(len(names) > 2 for names in inside)
+        has_parts = bool(tops & set(PARTS["train"])) and bool(evaluation or (len(tops) == 1 and nested))
+        unknown = [names[0] for names in inside if names[0].lower() not in part_of]
+        if has_parts and unknown:
+            raise InputError(
+                f"{self.root} holds {unknown[0]} beside folders for training and {', '.join(sorted(evaluation))}: move "
+                "it out, or rename them if they are classes."
+            )
+        parts = [part_of[names[0].lower()] if has_parts else "" for names in inside]
         owners = [names[1:] if has_parts else names for names in inside]
         names = [owner[0] if len(owner) > 1 else "" for owner in owners]
         classes = sorted(set(names))

@@ -127,7 +127,8 @@ class Autoencoder(ZooModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Reconstructions of a batch and their errors as anomaly scores."""
         images, _ = batch
-        return {"reconstruction": self(images), "anomaly_score": self.anomaly_score(images)}
+        reconstruction = self(images)
+        return {"reconstruction": reconstruction, "anomaly_score": squared_error(images, reconstruction)}
 
     def _evaluate(self, stage: str, batch: Batch, batch_idx: int) -> None:
         images = self._checked(batch, batch_idx)
@@ -177,4 +178,9 @@ class Autoencoder(ZooModule):
     @torch.no_grad()
     def anomaly_score(self, images: Tensor) -> Tensor:
         """Mean squared reconstruction error per image (B,): high for images unlike the training data."""
-        return (self(images) - images).square().flatten(1).mean(dim=1)
+        return squared_error(images, self(images))
+
+
+def squared_error(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Mean squared error per image (B,)."""
+    return (reconstructions - images).square().flatten(1).mean(dim=1)

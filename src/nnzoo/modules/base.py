@@ -37,6 +37,9 @@ class ZooModule(L.LightningModule):
         return configure_adamw(self)
 
     def evaluation_generator(self, batch_idx: int) -> torch.Generator:
-        """Noise for one evaluation batch: the same in every evaluation, and apart from the training's noise."""
+        """Noise for one evaluation batch: the same in every evaluation with these batches on these devices.
+
+        It leaves the global generator, and so the training's noise, alone.
+        """
         rank = self.global_rank if self._trainer else 0
         return torch.Generator(self.device).manual_seed(mix_seed(rank, batch_idx))

@@ -155,12 +155,16 @@ class VAE(ZooModule):
         mean, log_var = at_least_float32(self.encoder(images, labels)).chunk(2, dim=1)
         return mean, log_var.clamp(*LOG_VAR_RANGE)
 
+    def params(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The likelihood's parameters (B, n C, H, W) of codes (B, L), which are kept in float32 until here."""
+        return self.decoder(codes.to(self.dtype), labels)
+
     def log_joint_terms(
         self, images: Tensor, codes: Tensor, mean: Tensor, log_var: Tensor, labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Log p(x|z) and log p(z) - log q(z|x) for codes (K, B, L): both (K, B)."""
         labels = None if labels is None else labels.repeat(len(codes))
-        params = self.decoder(codes.flatten(0, 1), labels).unflatten(0, codes.shape[:2])
+        params = self.params(codes.flatten(0, 1), labels).unflatten(0, codes.shape[:2])
         return self.likelihood.log_prob(images, params), log_standard_normal(codes) - log_posterior(
             codes, mean, log_var
         )
@@ -179,7 +183,7 @@ class VAE(ZooModule):
         kl = gaussian_kl(mean, log_var)
         alpha, beta = hparams["alpha_rec"], hparams["beta"] * self.kl_warmup()
         if len(codes) == 1:
-            log_px = self.likelihood.log_prob(images, self.decoder(codes[0], labels))
+            log_px = self.likelihood.log_prob(images, self.params(codes[0], labels))
             return elbo_terms(log_px, kl, alpha, beta, hparams["free_bits"] if self.training else 0.0)
         log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
         return iwae_terms(log_px, log_ratio, kl, alpha, beta)
@@ -239,11 +243,11 @@ class VAE(ZooModule):
         return self.posterior(images, labels)[0]
 
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Expected images (B, C, H, W) of codes (B, L)."""
-        return self.likelihood.mean(self.decoder(codes, labels))
+        """Images (B, C, H, W) of codes (B, L): the mean of a Bernoulli, the location of the other likelihoods."""
+        return self.likelihood.mean(self.params(codes, labels))
 
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Expected images given the posterior means of ``images``."""
+        """Decodes the posterior means of ``images``."""
         return self.decode(self.encode(images, labels), labels)
 
     @torch.no_grad()
@@ -259,13 +263,13 @@ class VAE(ZooModule):
         Args:
             num_samples: Number of images.
             labels: Their classes (num_samples,) if the model is conditional; all classes in turn if not given.
-            mean: Return the expected image of each code instead of a draw from the likelihood.
+            mean: Decode each code as :meth:`decode` does, instead of drawing from the likelihood.
             generator: Source of the noise, on the model's device.
         """
         codes = torch.empty(num_samples, self.hparams["latent_dim"], device=self.device).normal_(generator=generator)
         if self.num_conditions and labels is None:
             labels = torch.arange(num_samples, device=self.device) % self.num_conditions
-        params = self.decoder(codes, labels)
+        params = self.params(codes, labels)
         return self.likelihood.mean(params) if mean else self.likelihood.sample(params, generator)
 
     @torch.no_grad()
@@ -285,7 +289,7 @@ class VAE(ZooModule):
     ) -> Tensor:
         """Importance-sampled log p(x) per image (B,), in nats: log (1/K) sum_k p(x, z_k) / q(z_k|x).
 
-        A lower bound in expectation that tightens with K. Memory does not grow with K.
+        A lower bound in expectation that tightens with K. Codes are decoded in chunks: memory hardly grows with K.
 
         Args:
             images: Images (B, C, H, W).

@@ -31,7 +31,7 @@ class Bernoulli:
         return -F.binary_cross_entropy_with_logits(params, images, reduction="none").flatten(-3).sum(-1)
 
     def mean(self, params: Tensor) -> Tensor:
-        """Expected image."""
+        """Expected image: the probability of a 1."""
         return torch.sigmoid(at_least_float32(params))
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -59,7 +59,7 @@ class _LocationScale:
         return location + 0.5, (log_scale - 1).clamp(math.log(0.01 * self.width), 3).exp()
 
     def mean(self, params: Tensor) -> Tensor:
-        """Location, cut to [0, 1]."""
+        """The image to show: the location, cut to [0, 1] (the mean differs where a tail is cut off)."""
         return self.split(params)[0].clamp(0, 1)
 
 

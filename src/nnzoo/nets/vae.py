@@ -80,15 +80,15 @@ def elbo_terms(log_px: Tensor, kl: Tensor, alpha: float, beta: float, free_bits:
 
 
 def iwae_terms(log_px: Tensor, log_ratio: Tensor, kl: Tensor, alpha: float, beta: float) -> dict[str, Tensor]:
-    """The weighted negative importance-weighted bound and its parts, per sample; "elbo" is the bound without factors.
+    """The weighted negative importance-weighted bound, and the ELBO of the same codes with its parts, per sample.
 
     Args:
         log_px: log p(x|z) of K codes per image (K, B).
         log_ratio: log p(z) - log q(z|x) of the same codes (K, B).
-        kl: KL per latent dimension (B, L), for the report only.
+        kl: KL per latent dimension (B, L), for the ELBO.
         alpha: Factor on log p(x|z).
         beta: Factor on log p(z) - log q(z|x).
     """
     loss = -importance_bound(alpha * log_px + beta * log_ratio)
-    bound = importance_bound(log_px + log_ratio)
-    return {"loss": loss, "reconstruction": -log_px.mean(dim=0), "kl": kl.sum(dim=1), "elbo": bound}
+    reconstruction, total = -log_px.mean(dim=0), kl.sum(dim=1)
+    return {"loss": loss, "reconstruction": reconstruction, "kl": total, "elbo": -reconstruction - total}

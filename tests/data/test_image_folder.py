@@ -126,13 +126,29 @@ def test_official_parts_may_hold_images_without_classes(tmp_path):
     assert levels_of(module, "test") == list(range(100, 120))
 
 
-@pytest.mark.parametrize("names", [("train", "plane"), ("train",), ("test", "val"), ("train", "test", "plane")])
+@pytest.mark.parametrize("names", [("train", "plane"), ("train",), ("test", "val")])
 def test_a_folder_called_train_is_a_class_where_there_are_no_parts(tmp_path, names):
     for name in names:
         save(tmp_path / name / "a.png")
     folder = read(tmp_path)
     assert folder.classes == sorted(names)
     assert set(folder.parts) == {""}
+
+
+def test_official_parts_are_found_in_any_spelling_and_nothing_may_lie_beside_them(tmp_path):
+    for name in ("Train/a", "TESTING/a"):
+        save(tmp_path / name / "a.png")
+    assert read(tmp_path).parts == ["test", "train"]
+    save(tmp_path / "plane" / "a.png")
+    with pytest.raises(InputError, match="holds plane beside"):
+        read(tmp_path)
+
+
+def test_a_lone_training_folder_with_classes_inside_is_the_training_part(tmp_path):
+    for name in ("train/a/1.png", "train/b/2.png"):
+        save(tmp_path / name)
+    folder = read(tmp_path)
+    assert (folder.parts, folder.classes) == (["train", "train"], ["a", "b"])
 
 
 def test_upper_case_extensions_count_and_hidden_and_other_files_do_not(tmp_path):

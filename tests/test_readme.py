@@ -69,8 +69,9 @@ def test_documented_commands_run(command, in_tmp, run_folder, capsys):
         process = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert process.returncode == 0, process.stderr
     else:
-        flags += [] if "--resume" in flags or "test" in flags else [*QUICK, "--trainer.callbacks", "null"]
-        assert recipe(module.rpartition(".")[2]).main(flags)
+        flags += [] if {"--resume", "test", "predict"} & set(flags) else [*QUICK, "--trainer.callbacks", "null"]
+        recipe(module.rpartition(".")[2]).main(flags)
+        assert "run folder: " in capsys.readouterr().out
 
 
 def test_the_code_runs(run_folder, in_tmp):

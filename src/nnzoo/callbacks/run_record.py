@@ -104,10 +104,10 @@ def peak_memory_mib(device: torch.device) -> int | None:
 
 
 def device_name(device: torch.device) -> str:
-    """Name of the GPU, or the number of CPU cores and the kind of processor."""
+    """Name of the GPU, or the numbers of threads and CPU cores and the kind of processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} ({os.cpu_count()} cores, {platform.machine()})"
+    return f"{device.type} ({torch.get_num_threads()} threads on {os.cpu_count()} cores, {platform.machine()})"
 
 
 def commit() -> str | None:

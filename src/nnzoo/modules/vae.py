@@ -172,7 +172,7 @@ class VAE(ZooModule):
     def loss_terms(
         self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        """Per-sample loss, reconstruction term, KL and bound ("elbo"): each (B,), in nats.
+        """Per-sample loss, reconstruction term, KL and ELBO: each (B,), in nats.
 
         Warm-up and free bits shape the loss in training mode only.
         """

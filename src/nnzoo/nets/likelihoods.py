@@ -27,7 +27,7 @@ class Bernoulli:
     def log_prob(self, images: Tensor, params: Tensor) -> Tensor:
         """Log-probability of ``images`` (..., C, H, W): shape (...), in nats."""
         params = at_least_float32(params)
-        images = images.expand_as(params)
+        images = images.to(params.dtype).expand_as(params)
         return -F.binary_cross_entropy_with_logits(params, images, reduction="none").flatten(-3).sum(-1)
 
     def mean(self, params: Tensor) -> Tensor:

@@ -61,6 +61,9 @@ def ends_with(capfd):
         (["--config", "typo.yaml"], "did you mean trainer.max_epochs?"),
         (["--config"], "needs a value"),
         (["--resume", "absent"], "not a run folder"),
+        (["--data.root", "flat"], "add --data.dataset folder"),
+        (["--trainer.max_epoch", "3"], "did you mean trainer.max_epochs?"),
+        (["--model", "VAE2"], "file.Class"),
         (["--ckpt_path", "absent.ckpt"], "There is no checkpoint absent.ckpt"),
         (["--ckpt_path", "text.ckpt"], "truncated or not a checkpoint"),
         (["--trainer.strategy", "nothing"], "invalid strategy"),
@@ -81,6 +84,26 @@ def test_bad_arguments(flags, says, ends_with, in_tmp):
     Path("typo.yaml").write_text("trainer: {max_epoch: 3}")
     Path("text.ckpt").write_text("not a checkpoint")
     assert says in ends_with([*QUICK, *flags])
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["test"], "needs trained weights"),
+        (["predict"], "needs trained weights"),
+        (["test", "--resume", "runs"], "give --ckpt_path"),
+    ],
+)
+def test_subcommands_without_what_they_need(args, says, ends_with, in_tmp):
+    assert says in ends_with(args)
+
+
+def test_a_checkpoint_of_other_shapes(ends_with, in_tmp):
+    vae.main(["fit", *QUICK])
+    (best,) = Path("runs").rglob("best.ckpt")
+    sentence = ends_with(["test", "--ckpt_path", str(best), "--data.image_size", "16"])
+    assert "was trained on data with in_shape" in sentence
+    assert "--data.image_size" in sentence
 
 
 def test_a_missing_download_names_the_folder_and_the_way_out(ends_with, in_tmp, monkeypatch):

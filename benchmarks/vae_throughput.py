@@ -1,4 +1,4 @@
-"""Training throughput of the recipe ``vae_mnist`` on a CPU, beside a bare loop, torchvision's pipeline and pythae.
+"""Training throughput of the recipe ``vae_mnist`` on a CPU: a bare loop, Lightning, torchvision's pipeline, pythae.
 
     python benchmarks/vae_throughput.py --root ~/data
 
@@ -80,20 +80,64 @@ def nnzoo(root: Path, folder: Path, steps: int, seed: int) -> Epoch:
     return Epoch(clock.seconds, cli.metrics["train/loss"], count_parameters(cli.model))
 
 
+class Lightning(L.LightningModule):
+    """The bare loop's loss and optimiser; with nothing attached, Lightning's own share of the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        vae = VAE(**RECIPE["model"])
+        self.encoder, self.decoder, self.total = vae.encoder, vae.decoder, torch.zeros(())
+
+    def on_train_epoch_start(self) -> None:  # noqa: D102
+        self.total = torch.zeros(())
+
+    def training_step(self, images: Tensor) -> Tensor:  # noqa: D102
+        loss = negative_elbo(self.encoder, self.decoder, images)
+        self.total += loss.detach()
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:  # noqa: D102
+        return torch.optim.AdamW(self.parameters(), lr=LR, weight_decay=0.0, fused=True)
+
+
+class Batches:
+    """What each call of ``batches`` starts anew, for Lightning."""
+
+    def __init__(self, batches: Callable[[], Iterable[Tensor]]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.batches())
+
+
+def lightning(batches: Callable[[], Iterable[Tensor]], folder: Path, steps: int, seed: int) -> Epoch:
+    """Lightning's Trainer over the bare loop's batches, without a bar, a logger, checkpoints or metrics."""
+    torch.manual_seed(seed)
+    model, clock = Lightning(), Clock()
+    off = {"enable_progress_bar": False, "enable_checkpointing": False, "enable_model_summary": False, "logger": False}
+    settings: dict[str, Any] = {"max_epochs": EPOCHS + 1, "limit_train_batches": steps, "default_root_dir": folder}
+    with mock.patch.dict(os.environ, NVML):
+        L.Trainer(accelerator="cpu", callbacks=[clock], **settings, **off).fit(model, Batches(batches))
+    return Epoch(clock.seconds, model.total.item() / steps, count_parameters(model))
+
+
+def negative_elbo(encoder: nn.Module, decoder: nn.Module, images: Tensor) -> Tensor:
+    mean, log_var = encoder(images).chunk(2, dim=1)
+    logits = decoder(mean + (0.5 * log_var).exp() * torch.randn_like(mean))
+    reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="sum")
+    kl = 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum()
+    return (reconstruction + kl) / len(images)
+
+
 def train(batches: Callable[[], Iterable[Tensor]], steps: int, seed: int) -> Epoch:
     """The loop one writes by hand, over the batches of binary images that each call of ``batches`` starts anew."""
     torch.manual_seed(seed)
     vae = VAE(**RECIPE["model"])
-    encoder, decoder = vae.encoder, vae.decoder
     optimizer = torch.optim.AdamW(vae.parameters(), lr=LR, weight_decay=0.0, fused=True)
     for _ in range(EPOCHS):
         start, total = time.perf_counter(), torch.zeros(())
         for images in islice(batches(), steps):
-            mean, log_var = encoder(images).chunk(2, dim=1)
-            logits = decoder(mean + (0.5 * log_var).exp() * torch.randn_like(mean))
-            reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="sum")
-            kl = 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum()
-            loss = (reconstruction + kl) / len(images)
+            loss = negative_elbo(vae.encoder, vae.decoder, images)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -222,6 +266,7 @@ def main() -> None:
         images = MNIST(root).data[:, None]
         contenders: dict[str, Callable[[int], Epoch]] = {
             "bare loop": lambda seed: train(lambda: in_memory(images), steps, seed),
+            "Lightning alone": lambda seed: lightning(lambda: in_memory(images), folder, steps, seed),
             "nnzoo": lambda seed: nnzoo(root, folder, steps, seed),
             "torchvision": lambda seed: torchvision(root, 0, steps, seed),
             "torchvision, 2 workers": lambda seed: torchvision(root, 2, steps, seed),

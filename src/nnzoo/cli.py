@@ -3,6 +3,7 @@
 import datetime
 import inspect
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -147,6 +148,9 @@ class ZooCLI(LightningCLI):
             extra = [] if logger in (None, True) else _as_list(logger)
             logger = [metrics_logger(self.run_dir, self._first_step()), *extra]
         kwargs |= {"callbacks": callbacks, "plugins": plugins, "logger": logger}
+        if not torch.cuda.is_available():
+            # Lightning's setting, under which PyTorch would look for a GPU again at every step of an optimiser.
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         try:
             return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
         except (

@@ -28,10 +28,12 @@ def configure_adamw(module: L.LightningModule) -> OptimizerLRScheduler:
     """
     hparams = module.hparams
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": hparams["weight_decay"]},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
+    groups: list[dict[str, Any]] = [{"params": parameters, "weight_decay": 0.0}]  # each group costs time at each step
+    if hparams["weight_decay"]:
+        groups = [
+            {"params": [p for p in parameters if p.dim() > 1], "weight_decay": hparams["weight_decay"]},
+            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        ]
     # The fused kernel is the fastest on CPU and GPU, but unscales float16 gradients itself, which forbids clipping.
     fused = module.trainer.precision != "16-mixed"
     optimizer = torch.optim.AdamW(groups, lr=hparams["lr"], fused=fused)

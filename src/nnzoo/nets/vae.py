@@ -75,7 +75,7 @@ def elbo_terms(log_px: Tensor, kl: Tensor, alpha: float, beta: float, free_bits:
         free_bits: Nats per latent dimension that are not reduced further.
     """
     total = kl.sum(dim=1)
-    loss = -alpha * log_px + beta * apply_free_bits(kl, free_bits)
+    loss = -alpha * log_px + beta * (apply_free_bits(kl, free_bits) if free_bits else total)
     return {"loss": loss, "reconstruction": -log_px, "kl": total, "elbo": log_px - total}
 
 

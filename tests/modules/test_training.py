@@ -137,7 +137,9 @@ def test_a_fit_uses_the_scheduled_rate_at_every_optimiser_step_and_ends_at_zero(
             rates.append([group["lr"] for group in optimizer.param_groups])
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
-    model = Recorder(in_shape=(1, 4, 4), latent_dim=2, hidden=(4,), lr=0.01, lr_schedule="linear", lr_warmup=0.25)
+    model = Recorder(
+        in_shape=(1, 4, 4), latent_dim=2, hidden=(4,), lr=0.01, lr_schedule="linear", lr_warmup=0.25, weight_decay=0.1
+    )
     batches = [(torch.rand(2, 1, 4, 4), torch.zeros(2))] * 4 * accumulate
     trainer = make_trainer(max_epochs=2, accumulate_grad_batches=accumulate)
     trainer.fit(model, DataLoader(batches, batch_size=None))

@@ -8,28 +8,31 @@ from pathlib import Path
 import pytest
 import torch
 
-from found import RECIPES, recipe
+from found import CASES, recipe_of, run
 
 FLAGS = [
-    *("fit", "--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     *("--trainer.limit_train_batches", "4", "--model.lr_schedule", "constant"),
-    *("--data.shift", "0.1", "--data.rotation", "10"),
     "--trainer.callbacks=null",
     "--trainer.callbacks+=helpers.RecordBatches",
 ]
+AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
 # What makes the loss deterministic: processes draw different noise on purpose.
-NOISELESS = {"autoencoder": ["--model.noise", "none"], "vae": ["--model", "helpers.NoiselessVAE"]}
+NOISELESS = {
+    "autoencoder": ["--model.noise", "none", *AUGMENTED],
+    "vae": ["--model", "helpers.NoiselessVAE", *AUGMENTED],
+}
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", CASES)
 def test_two_processes_train_as_one(name, in_tmp):
     flags = [*FLAGS, *NOISELESS[name]]
-    one = recipe(name).main([*flags, "--trainer.callbacks.folder", "one", "--trainer.default_root_dir", "one"])
+    one = run(name, [*flags, "--trainer.callbacks.folder", "one", "--trainer.default_root_dir", "one"], ["fit"])
 
     flags += ["--trainer.callbacks.folder", "two", "--trainer.default_root_dir", "two"]
     flags += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-m", f"nnzoo.recipes.{name}", *flags]
+    command = [sys.executable, "-m", f"nnzoo.recipes.{recipe_of(name)}", "fit", "--config", name, *flags]
     process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert process.returncode == 0, process.stderr
 

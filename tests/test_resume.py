@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from found import RECIPES, recipe
+from found import CASES, build, recipe, recipe_of, run
 
-STEPS_PER_EPOCH = 9  # 1,257 training digits in batches of 128
 FLAGS = [
     *("--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     "--trainer.callbacks=null",  # no baselines: they are slow
@@ -34,7 +33,8 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def run_until_killed(name: str, step: int) -> Path:
-    command = [sys.executable, "-m", f"nnzoo.recipes.{name}", *FLAGS, "--trainer.default_root_dir", "killed"]
+    command = [sys.executable, "-m", f"nnzoo.recipes.{recipe_of(name)}", "--config", name, *FLAGS]
+    command += ["--trainer.default_root_dir", "killed"]
     command += ["--trainer.callbacks+=helpers.KillAtStep", f"--trainer.callbacks.step={step}"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -45,15 +45,18 @@ def run_until_killed(name: str, step: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", CASES)
 def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(name, in_tmp):
-    uninterrupted = recipe(name).main([*FLAGS, "--trainer.default_root_dir", "whole"])
+    uninterrupted = run(name, [*FLAGS, "--trainer.default_root_dir", "whole"])
 
-    folder = run_until_killed(name, step=2 * STEPS_PER_EPOCH + 7)
+    _, data = build(name)
+    data.setup()
+    steps_per_epoch = len(data.train_dataloader())
+    folder = run_until_killed(name, step=2 * steps_per_epoch + 4)
     saved_at = torch.load(folder / "step.ckpt", weights_only=True)["global_step"]
-    assert saved_at % STEPS_PER_EPOCH == 6, "the checkpoint must lie inside an epoch"
+    assert saved_at % steps_per_epoch > 0, "the checkpoint must lie inside an epoch"
     rows_before = rows(folder)
-    resumed = recipe(name).main(["--resume", str(folder)])
+    resumed = recipe(recipe_of(name)).main(["--resume", str(folder)])
 
     assert resumed == uninterrupted
     assert rows_before

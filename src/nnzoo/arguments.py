@@ -17,7 +17,7 @@ import yaml
 from nnzoo.callbacks.checkpoint import CLASS_KEY, read_checkpoint
 from nnzoo.errors import InputError
 
-LINKS = ("in_shape", "levels", "num_classes")
+LINKS = ("in_shape", "levels", "num_classes", "num_numeric", "cardinalities", "target_mean", "target_std")
 """What the data know and the model needs, where it has a parameter of that name."""
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -55,6 +55,17 @@ class Arguments:
             return True
         models = [_contents(config).get("model") for config in self.configs]
         return any(isinstance(model, dict) and "class_path" in model for model in models)
+
+    def data_settings(self) -> dict[str, Any]:
+        """The settings of the data as far as configs and flags name them, read without the parser."""
+        settings: dict[str, Any] = {}
+        for config in self.configs:
+            settings |= _contents(config).get("data") or {}
+        for flag, value in zip(self.flags, [*self.flags[1:], ""], strict=True):
+            name, equals, attached = flag.partition("=")
+            if name.startswith("--data."):
+                settings[name.removeprefix("--data.")] = yaml.safe_load(attached if equals else value)
+        return settings
 
 
 def _contents(config: str) -> dict[str, Any]:

@@ -56,7 +56,8 @@ class ZooCLI(LightningCLI):
     """A recipe's command line: fits, then tests the best checkpoint, unless a subcommand says otherwise.
 
     Args:
-        model_class: The recipe's LightningModule.
+        model_class: The recipe's LightningModule; or one for each task of the datamodule, such as
+            ``{"classification": MLPClassifier, "regression": MLPRegressor}``, chosen by the data's ``task``.
         datamodule_class: Its LightningDataModule.
         recipe: Stem of the recipe: its defaults are ``nnzoo.recipes/RECIPE.yaml``, its runs go to ``runs/RECIPE/``.
         args: Arguments as typed; ``sys.argv[1:]`` if None.
@@ -71,7 +72,7 @@ class ZooCLI(LightningCLI):
 
     def __init__(
         self,
-        model_class: type[L.LightningModule],
+        model_class: type[L.LightningModule] | Mapping[str, type[L.LightningModule]],
         datamodule_class: type[L.LightningDataModule],
         recipe: str,
         args: list[str] | None = None,
@@ -82,6 +83,8 @@ class ZooCLI(LightningCLI):
         self.recipe = recipe
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe)
         self.metrics: dict[str, float] = {}
+        if isinstance(model_class, Mapping):
+            model_class = model_class[_task(datamodule_class, self.arguments.data_settings())]
         if self.arguments.ckpt_path is not None and not self.arguments.model_is_subclass():
             check_checkpoint(self.arguments.ckpt_path, model_class)
         ZooParser.known_keys = frozenset(f"model.{name}" for name in inspect.signature(model_class).parameters)
@@ -246,6 +249,11 @@ def table(metrics: Mapping[str, float], model_name: str) -> str:
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     text = ["  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines]
     return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+
+
+def _task(datamodule_class: type[L.LightningDataModule], settings: Mapping[str, Any]) -> str:
+    known = {name: settings[name] for name in inspect.signature(datamodule_class).parameters if name in settings}
+    return datamodule_class(**known).task  # type: ignore[attr-defined]
 
 
 def _is_global_zero() -> bool:

@@ -4,7 +4,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from nnzoo.nets.autoencoder import corrupt, reconstruction_error, weight_penalty
+from nnzoo.nets.autoencoder import corrupt, reconstruction_error
+from nnzoo.nets.supervised import weight_penalty
 
 NOISES = ["gaussian", "masking", "salt_and_pepper"]
 

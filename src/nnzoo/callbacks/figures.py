@@ -23,8 +23,9 @@ class Figures(Callback):
 
     ``sample`` gives samples.png, ``reconstruct`` reconstructions.png, ``encode`` latent_space.png, ``interpolate``
     interpolation.png, and ``sample`` with two latent dimensions also manifold.png; learning_curves.png comes from
-    metrics.csv. Loggers that take pictures (W&B, TensorBoard) get the same ones. They are drawn at the end of fitting
-    and, from the tested checkpoint, at the end of testing.
+    metrics.csv; ``figures(batch, classes)`` returns whatever else a family shows, by name. Loggers that take pictures
+    (W&B, TensorBoard) get the same ones. They are drawn at the end of fitting and, from the tested checkpoint, at the
+    end of testing.
 
     Args:
         every_n_epochs: Draw during training too, at the end of every so many epochs; 0 for never.
@@ -68,14 +69,18 @@ class Figures(Callback):
 
     def _figures(self, trainer: L.Trainer, module: Any, loader: Any) -> dict[str, Figure]:
         figures: dict[str, Figure] = {}
-        images, labels = first_samples(loader, MAX_CODES)
-        images, labels = images.to(module.device, module.dtype), labels.to(module.device)
+        samples = tuple(tensor.to(module.device) for tensor in first_samples(loader, MAX_CODES))
+        classes = list(getattr(trainer.datamodule, "classes", []))  # type: ignore[attr-defined]
+        if hasattr(module, "figures"):
+            figures |= module.figures(samples, classes)
+        if not any(hasattr(module, method) for method in ("sample", "reconstruct", "encode", "interpolate")):
+            return figures
+        images, labels = samples[0].to(module.dtype), samples[-1]
         condition = (labels,) if getattr(module, "num_conditions", 0) else ()
         # From all over the set: a folder's images come class by class.
         few = torch.linspace(0, len(images) - 1, min(self.num_images, len(images)), device=module.device).long()
         few_condition = tuple(tensor[few] for tensor in condition)
         generator = torch.Generator(module.device).manual_seed(0)
-        classes = list(getattr(trainer.datamodule, "classes", []))  # type: ignore[attr-defined]
         if hasattr(module, "sample"):
             figures["samples"] = self._samples(module, generator, bool(condition), classes)
             if module.hparams.get("latent_dim") == 2 and not condition:
@@ -120,16 +125,16 @@ class Figures(Callback):
                 logger.experiment.add_figure(f"figures/{name}", figure, trainer.global_step)
 
 
-def first_samples(loader: Any, count: int) -> tuple[Tensor, Tensor]:
-    """The first ``count`` images and labels of a loader."""
-    images: list[Tensor] = []
-    labels: list[Tensor] = []
-    for batch_images, batch_labels in loader:
-        images.append(batch_images)
-        labels.append(batch_labels)
-        if sum(map(len, labels)) >= count:
+def first_samples(loader: Any, count: int) -> tuple[Tensor, ...]:
+    """The first ``count`` samples of a loader, as far as their batches have one shape."""
+    batches: list[tuple[Tensor, ...]] = []
+    for batch in loader:
+        if batches and any(new.shape[1:] != old.shape[1:] for new, old in zip(batch, batches[0], strict=True)):
             break
-    return torch.cat(images)[:count], torch.cat(labels)[:count]
+        batches.append(batch)
+        if sum(len(batch[-1]) for batch in batches) >= count:
+            break
+    return tuple(torch.cat(tensors)[:count] for tensors in zip(*batches, strict=True))
 
 
 def manifold(module: Any, side: int = 20) -> Tensor:

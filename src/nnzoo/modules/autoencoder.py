@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
 from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images, image_metrics
-from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error, weight_penalty
+from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error
 from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
 from nnzoo.nets.likelihoods import at_least_float32
+from nnzoo.nets.supervised import weight_penalty
 
 Batch = tuple[Tensor, Tensor]
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 Noise = Literal["none", "gaussian", "masking", "salt_and_pepper"]
 ReconstructionLoss = Literal["mse", "bce"]
@@ -38,12 +38,3 @@ def reconstruction_error(images: Tensor, logits: Tensor, loss: ReconstructionLos
     if loss == "mse":
         return (images - torch.sigmoid(logits)).square().flatten(1).sum(1)
     return F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(1)
-
-
-def weight_penalty(net: nn.Module, l1: float, l2: float) -> Tensor:
-    """l1 * sum |w| + l2 / 2 * sum w^2 over the weight matrices and kernels; biases go free."""
-    weights = [parameter for parameter in net.parameters() if parameter.dim() > 1]
-    return sum(
-        (l1 * weight.abs().sum() + 0.5 * l2 * weight.square().sum() for weight in weights),
-        start=torch.zeros((), device=weights[0].device),
-    )

@@ -1,0 +1,50 @@
+"""Losses of supervised networks, per sample."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nnzoo.nets.likelihoods import at_least_float32
+
+
+def cross_entropy(
+    logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy per sample: (B,), in nats.
+
+    -sum_k q_k log softmax(logits)_k with q = (1 - s) onehot(label) + s / K. A class weight multiplies the whole loss
+    of its samples. Take the plain mean over the batch: PyTorch's weighted mean divides by the sum of the batch's
+    weights instead, so that a sample's influence would depend on which others share its batch.
+
+    Args:
+        logits: (B, K).
+        labels: Classes (B,), or probabilities (B, K) of mixed samples, which class weights are averaged with.
+        label_smoothing: s, from 0 to below 1.
+        class_weights: (K,).
+    """
+    logits = at_least_float32(logits)
+    loss = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
+    if class_weights is None:
+        return loss
+    weights = class_weights.to(logits)
+    return loss * (weights[labels] if labels.dim() == 1 else labels @ weights)
+
+
+def squared_error(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Squared error per sample, averaged over the other dimensions: (B,).
+
+    Raises:
+        ValueError: If the shapes differ: (B, 1) against (B,) would be broadcast to (B, B).
+    """
+    if predictions.shape != targets.shape:
+        raise ValueError(f"Predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape.")
+    return (at_least_float32(predictions) - targets).square().reshape(len(targets), -1).mean(dim=1)
+
+
+def weight_penalty(net: nn.Module, l1: float, l2: float) -> Tensor:
+    """l1 * sum |w| + l2 / 2 * sum w^2 over the weight matrices and kernels; biases and norms go free."""
+    weights = [parameter for parameter in net.parameters() if parameter.dim() > 1]
+    return sum(
+        (l1 * weight.abs().sum() + 0.5 * l2 * weight.square().sum() for weight in weights),
+        start=torch.zeros((), device=weights[0].device),
+    )

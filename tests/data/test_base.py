@@ -1,8 +1,4 @@
 import itertools
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,12 +7,9 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from sklearn.datasets import load_digits
-from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.utils.class_weight import compute_class_weight
 from torch.utils.data import Dataset
 
-from nnzoo.data.base import GlobalBatchDataModule, GlobalBatchSampler, class_weights, data_root, mix_seed, split_indices
+from nnzoo.data.base import GlobalBatchDataModule, GlobalBatchSampler, data_root, mix_seed
 from nnzoo.errors import InputError
 
 SAMPLERS = [{"train": True}, {"train": False}, {"train": True, "weights": torch.arange(1.0, 104.0)}]
@@ -127,99 +120,6 @@ def test_mixed_seeds_are_all_different_and_fit_a_generator():
     assert len(set(triples)) == len(triples)
     assert all(0 <= seed < 2**63 for seed in triples)
     assert not set(pairs) & set(triples), "the order of an epoch shares the seed of one of its batches"
-
-
-LABELS = {
-    "digits": load_digits().target,
-    "no classes": np.zeros(1000, int),
-    "uneven": np.repeat(np.arange(5), [500, 200, 100, 50, 7]),
-    "random sizes": np.repeat(np.arange(6), [13, 28, 41, 67, 74, 111]),
-    "one or two members": np.repeat(np.arange(6), [60, 1, 2, 1, 2, 34]),
-    "many classes of one": np.repeat(np.arange(51), [950] + [1] * 50),
-    "many classes of two": np.repeat(np.arange(51), [900] + [2] * 50),
-}
-
-
-@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-@pytest.mark.parametrize("fractions", [(0.15, 0.15), (0.15,), (0.1, 0.3), ()])
-def test_parts_of_a_split_are_disjoint_complete_sorted_and_of_the_stated_size(labels, fractions):
-    parts = split_indices(labels, fractions, seed=0)
-    sizes = [round(fraction * len(labels)) for fraction in fractions]
-    assert [len(part) for part in parts] == [len(labels) - sum(sizes), *sizes]
-    assert sorted(torch.cat(parts).tolist()) == list(range(len(labels)))
-    assert all(part.tolist() == sorted(part.tolist()) for part in parts)
-
-
-@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-def test_every_part_has_each_class_in_proportion_up_to_two_samples(labels):
-    sizes = np.bincount(labels)
-    for seed in range(30):
-        for part in split_indices(labels, (0.15, 0.15), seed):
-            counts = np.bincount(labels[part.numpy()], minlength=len(sizes))
-            assert np.abs(counts - sizes * len(part) / len(labels)).max() < 2
-
-
-@pytest.mark.parametrize("name", ["digits", "no classes", "uneven"])
-def test_class_counts_agree_with_scikit_learns_stratified_split(name):
-    labels = LABELS[name]
-    train, test = split_indices(labels, (0.15,), seed=0)
-    splitter = StratifiedShuffleSplit(1, test_size=len(test), random_state=0)
-    ours = np.bincount(labels[test.numpy()], minlength=labels.max() + 1)
-    theirs = np.bincount(labels[next(splitter.split(labels, labels))[1]], minlength=labels.max() + 1)
-    assert len(train) + len(test) == len(labels)
-    assert np.abs(ours - theirs).max() <= 2
-
-
-def test_every_sample_falls_into_each_part_as_often_as_its_fraction_says():
-    labels = np.repeat([0, 1, 2], [17, 1, 2])
-    hits = np.zeros((3, 20))
-    for seed in range(1000):
-        for part, indices in enumerate(split_indices(labels, (0.15, 0.15), seed)):
-            hits[part, indices] += 1
-    assert np.abs(hits / 1000 - np.array([[0.7], [0.15], [0.15]])).max() < 5 * np.sqrt(0.25 / 1000)
-
-
-def test_a_split_depends_on_the_seed_alone():
-    labels = LABELS["uneven"]
-    torch.manual_seed(0)
-    first = split_indices(labels, (0.15, 0.15), seed=0)
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    again = split_indices(torch.tensor(labels), (0.15, 0.15), seed=0)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[2], split_indices(labels, (0.15, 0.15), seed=1)[2])
-
-
-PROGRAM = """
-import json
-from sklearn.datasets import load_digits
-from nnzoo.data.base import GlobalBatchSampler, split_indices
-parts = split_indices(load_digits().target, (0.15, 0.15), 7)
-batches = GlobalBatchSampler(103, 12, seed=5, position=lambda: (3, 2))
-print(json.dumps([[part.tolist() for part in parts], [[b.samples.tolist(), b.seed] for b in batches]]))
-"""
-
-
-def test_another_process_makes_the_same_split_and_the_same_batches():
-    environment = {**os.environ, "PYTHONHASHSEED": "123"}
-    output = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment
-    ).stdout
-    parts, batches = json.loads(output)
-    assert parts == [part.tolist() for part in split_indices(LABELS["digits"], (0.15, 0.15), 7)]
-    assert batches == [[chosen, seed] for chosen, seed, *_ in listed(103, 12, seed=5, epoch=3, step=2)]
-
-
-@pytest.mark.parametrize("name", ["digits", "uneven", "one or two members"])
-def test_class_weights_equal_scikit_learns(name):
-    labels = LABELS[name]
-    expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-    np.testing.assert_allclose(class_weights(torch.tensor(labels), labels.max() + 1), expected, rtol=1e-6)
-
-
-def test_a_class_without_samples_has_weight_zero():
-    assert class_weights(torch.tensor([0, 0, 2]), 4).tolist() == [3 / 8, 0, 3 / 4, 0]
 
 
 def test_the_data_root_is_the_argument_or_nnzoo_data_or_the_cache(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ see the same global batches, and a resumed run continues with the step it stoppe
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from nnzoo.data.splits import class_weights
 from nnzoo.errors import InputError
 
 
@@ -100,42 +101,6 @@ def mix_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def split_indices(labels: Sequence[int] | Tensor, fractions: Sequence[float], seed: int) -> list[Tensor]:
-    """Splits samples into parts at random, each class in the same proportions (up to two samples).
-
-    Unlike scikit-learn's stratified split, this works for classes of any size, a single member included.
-
-    Args:
-        labels: Class of each sample (all equal where there are none).
-        fractions: Share of each part but the first, which gets the rest; (0.15, 0.15) is 70/15/15.
-        seed: Seed of the split.
-
-    Returns:
-        Sorted indices of each part.
-    """
-    labels = torch.as_tensor(labels)
-    generator = torch.Generator().manual_seed(seed)
-    shuffled = torch.randperm(len(labels), generator=generator)
-    rest = shuffled[labels[shuffled].argsort(stable=True)]
-    parts = []
-    for fraction in fractions:
-        # Class after class in one line, picked at even steps from a random start: every class gets its share.
-        size = round(fraction * len(labels))
-        start = torch.rand((), generator=generator, dtype=torch.float64)
-        picked = ((torch.arange(size) + start) * (len(rest) / max(1, size))).long()
-        parts.append(rest[picked])
-        kept = torch.ones(len(rest), dtype=torch.bool)
-        kept[picked] = False
-        rest = rest[kept]
-    return [part.sort().values for part in [rest, *parts]]
-
-
-def class_weights(labels: Tensor, num_classes: int) -> Tensor:
-    """Weights n / (K n_c) per class, as scikit-learn's ``class_weight="balanced"``: (K,); 0 for an empty class."""
-    counts = torch.bincount(labels, minlength=num_classes)
-    return torch.where(counts > 0, len(labels) / (num_classes * counts.clamp(min=1)), 0.0)
-
-
 def cache_root() -> Path:
     """Where nnzoo keeps what it can make again: ``$XDG_CACHE_HOME/nnzoo``, by default ``~/.cache/nnzoo``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nnzoo"
@@ -150,19 +115,22 @@ class GlobalBatchDataModule(L.LightningDataModule):
     """A datamodule over datasets that are fetched by whole batches; a subclass sets ``self.parts`` in ``setup``.
 
     A dataset of ``parts`` ("train", "val", "test") has ``__len__`` and ``__getitems__(BatchIndex)``, which returns a
-    ready batch.
+    ready batch; where there are classes, ``num_classes`` counts them and ``labels`` of the datasets holds them.
 
     Args:
         batch_size: Samples per step over ALL devices.
         seed: Seed of the order, of augmentation and of binarisation.
         num_workers: Loader processes; 0 is fastest for data in memory.
+        balanced: Draw training samples with replacement so that all classes are equally frequent.
     """
 
-    def __init__(self, batch_size: int, seed: int, num_workers: int) -> None:
+    num_classes: int
+
+    def __init__(self, batch_size: int, seed: int, num_workers: int, balanced: bool = False) -> None:
         super().__init__()
         if batch_size < 1:
             raise InputError(f"batch_size must be positive, got {batch_size}: set --data.batch_size.")
-        self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
+        self.batch_size, self.seed, self.num_workers, self.balanced = batch_size, seed, num_workers, balanced
         self.parts: dict[str, Dataset[Any]] = {}
         self._epochs = itertools.count()
 
@@ -182,9 +150,23 @@ class GlobalBatchDataModule(L.LightningDataModule):
         """The test samples."""
         return self._loader("test")
 
+    @property
+    def class_weights(self) -> Tensor:
+        """Weights n / (K n_c) per class of the training part: (K,); empty if there are no classes."""
+        self.setup("fit")
+        return class_weights(self._labels, self.num_classes) if self.num_classes else torch.empty(0)
+
     def sample_weights(self) -> Tensor | None:
-        """Weights for drawing training samples with replacement; None draws each once per epoch."""
-        return None
+        """With ``balanced``, the weight of each training sample's class; None draws each sample once per epoch."""
+        if not self.balanced:
+            return None
+        if not self.num_classes:
+            raise InputError("--data.balanced needs classes: use data with labels, such as a folder of class folders.")
+        return self.class_weights[self._labels]
+
+    @property
+    def _labels(self) -> Tensor:
+        return self.parts["train"].labels  # type: ignore[attr-defined]
 
     def _loader(self, part: str, weights: Tensor | None = None) -> DataLoader[Any]:
         dataset, train = self.parts[part], part == "train"

@@ -14,9 +14,10 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from nnzoo.data.base import GlobalBatchDataModule, cache_root, class_weights, data_root, mix_seed, split_indices
+from nnzoo.data.base import GlobalBatchDataModule, cache_root, data_root, mix_seed
 from nnzoo.data.image_dataset import ImageDataset, augmentation
 from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
+from nnzoo.data.splits import PARTS, check_fractions, split_parts
 from nnzoo.errors import InputError, check_choices
 
 DatasetName = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
@@ -63,6 +64,8 @@ class ImageDataModule(GlobalBatchDataModule):
         val_fraction: Share of the samples (of the official training part, where there is one) for validation.
         test_fraction: Share of the samples for the test, where the data set brings no test part.
         split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
+        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
+        fold: Number of the fold to test on, from 0.
         balanced: Draw training samples with replacement so that all classes are equally frequent.
         seed: Seed of order, augmentation and binarisation (the command line sets it to ``seed_everything``).
         num_workers: Loader processes; 0 is fastest for data in memory.
@@ -88,17 +91,18 @@ class ImageDataModule(GlobalBatchDataModule):
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
         split_seed: int = 0,
+        folds: int = 0,
+        fold: int = 0,
         balanced: bool = False,
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(batch_size, seed, num_workers)
+        super().__init__(batch_size, seed, num_workers, balanced)
         self.save_hyperparameters(logger=False)
         check_choices(type(self), self.hparams)
         if image_size is not None and image_size < 1:
             raise InputError(f"image_size must be positive, got {image_size}: set --data.image_size.")
-        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
-            raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+        check_fractions(val_fraction, test_fraction)
         if dataset == "digits" and root is not None:
             raise InputError("The digits need no --data.root: for images of your own add --data.dataset folder.")
         if dataset == "folder" and root is None:
@@ -140,7 +144,7 @@ class ImageDataModule(GlobalBatchDataModule):
         return FASHION if self.dataset == "fashion_mnist" else CIFAR
 
     @property
-    def num_classes(self) -> int:
+    def num_classes(self) -> int:  # type: ignore[override]
         """Number of classes; 0 if there are none."""
         return len(self.classes)
 
@@ -195,17 +199,9 @@ class ImageDataModule(GlobalBatchDataModule):
         if self.parts:
             return
         images, labels, official = self._load()
-        seed, val, test = (self.hparams["split_seed"], self.hparams["val_fraction"], self.hparams["test_fraction"])
-        rows = {
-            part: torch.tensor([i for i, p in enumerate(official) if p == part], dtype=torch.int64) for part in PARTS
-        }
-        missing = [part for part in PARTS[1:] if not len(rows[part])]
-        fractions = [{"val": val, "test": test}[part] for part in missing]
-        pieces = split_indices(labels[rows["train"]], fractions, seed)
-        rows |= {part: rows["train"][piece] for part, piece in zip(["train", *missing], pieces, strict=True)}
+        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
+        rows = split_parts(labels, official, *(self.hparams[name] for name in names))
         for part, chosen in rows.items():
-            if not len(chosen):
-                raise InputError(f"{len(labels)} images leave none for {part}: add images or change the fractions.")
             self.parts[part] = self._dataset(part, images, labels, chosen)
         counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
         rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")
@@ -259,24 +255,7 @@ class ImageDataModule(GlobalBatchDataModule):
         chosen = torch.arange(len(dataset))[:limit]
         return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
 
-    @property
-    def class_weights(self) -> Tensor:
-        """Weights n / (K n_c) per class of the training part: (K,); empty if there are no classes."""
-        self.setup()
-        if not self.num_classes:
-            return torch.empty(0)
-        return class_weights(typing.cast(ImageDataset, self.parts["train"]).labels, self.num_classes)
 
-    def sample_weights(self) -> Tensor | None:
-        """With ``balanced``, the weight of each training sample's class."""
-        if not self.hparams["balanced"]:
-            return None
-        if not self.num_classes:
-            raise InputError("--data.balanced needs classes: use data with labels, such as a folder of class folders.")
-        return self.class_weights[typing.cast(ImageDataset, self.parts["train"]).labels]
-
-
-PARTS = ("train", "val", "test")
 FASHION = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 

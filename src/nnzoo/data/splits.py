@@ -1,0 +1,105 @@
+"""Splits by index: train, validation and test parts, folds of a cross-validation, class weights."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.model_selection import KFold, StratifiedKFold
+from torch import Tensor
+
+from nnzoo.errors import InputError
+
+PARTS = ("train", "val", "test")
+
+
+def split_indices(labels: Sequence[int] | Tensor, fractions: Sequence[float], seed: int) -> list[Tensor]:
+    """Splits samples into parts at random, each class in the same proportions (up to two samples).
+
+    Unlike scikit-learn's stratified split, this works for classes of any size, a single member included.
+
+    Args:
+        labels: Class of each sample (all equal where there are none).
+        fractions: Share of each part but the first, which gets the rest; (0.15, 0.15) is 70/15/15.
+        seed: Seed of the split.
+
+    Returns:
+        Sorted indices of each part.
+    """
+    labels = torch.as_tensor(labels)
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(labels), generator=generator)
+    rest = shuffled[labels[shuffled].argsort(stable=True)]
+    parts = []
+    for fraction in fractions:
+        # Class after class in one line, picked at even steps from a random start: every class gets its share.
+        size = round(fraction * len(labels))
+        start = torch.rand((), generator=generator, dtype=torch.float64)
+        picked = ((torch.arange(size) + start) * (len(rest) / max(1, size))).long()
+        parts.append(rest[picked])
+        kept = torch.ones(len(rest), dtype=torch.bool)
+        kept[picked] = False
+        rest = rest[kept]
+    return [part.sort().values for part in [rest, *parts]]
+
+
+def fold_indices(labels: Sequence[int] | Tensor, folds: int, fold: int, seed: int) -> Tensor:
+    """Indices of one of ``folds`` parts of almost equal size; with several classes, each in the same proportions."""
+    kind = StratifiedKFold if len(np.unique(labels)) > 1 else KFold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")
+        parts = list(kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels))
+    return torch.from_numpy(parts[fold][1])
+
+
+def split_parts(
+    labels: Tensor,
+    official: Sequence[str],
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    folds: int = 0,
+    fold: int = 0,
+) -> dict[str, Tensor]:
+    """Rows of the parts "train", "val" and "test", which a data set may bring itself in whole or in part.
+
+    Args:
+        labels: Class of each sample (all equal where there are none).
+        official: The part that the data set gives each sample; what is missing is drawn from "train".
+        val_fraction: Share of "train" to draw for "val".
+        test_fraction: Share of "train" to draw for "test".
+        seed: Seed of the split.
+        folds: Cross-validation: the test part is one of so many folds of "train"; an official test part stays unused.
+        fold: Number of that fold.
+
+    Raises:
+        InputError: If a part would be empty.
+    """
+    rows = {part: torch.tensor([i for i, p in enumerate(official) if p == part], dtype=torch.int64) for part in PARTS}
+    if folds:
+        if min(folds, len(rows["train"])) < 2 or not 0 <= fold < folds <= len(rows["train"]):
+            raise InputError(f"{folds} folds of {len(rows['train'])} samples are not possible: set --folds, 2 or more.")
+        tested = fold_indices(labels[rows["train"]], folds, fold, seed)
+        kept = torch.ones(len(rows["train"]), dtype=torch.bool)
+        kept[tested] = False
+        rows = {**rows, "train": rows["train"][kept], "test": rows["train"][tested]}
+    missing = [part for part in PARTS[1:] if not len(rows[part])]
+    fractions = [{"val": val_fraction, "test": test_fraction}[part] for part in missing]
+    pieces = split_indices(labels[rows["train"]], fractions, seed)
+    rows |= {part: rows["train"][piece] for part, piece in zip(["train", *missing], pieces, strict=True)}
+    for part, chosen in rows.items():
+        if not len(chosen):
+            raise InputError(f"{len(labels)} samples leave none for {part}: add samples or change the fractions.")
+    return rows
+
+
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Raises InputError unless both are above 0 and leave something to train on."""
+    if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
+        raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+
+
+def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Weights n / (K n_c) per class, as scikit-learn's ``class_weight="balanced"``: (K,); 0 for an empty class."""
+    counts = torch.bincount(labels, minlength=num_classes)
+    return torch.where(counts > 0, len(labels) / (num_classes * counts.clamp(min=1)), 0.0)

@@ -14,7 +14,7 @@ from nnzoo.recipes import vae
 
 from found import RECIPES, recipe
 from nnzoo import VAE
-from nnzoo.cli import table
+from nnzoo.report import table
 
 QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.callbacks", "null"]
 QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]

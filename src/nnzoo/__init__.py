@@ -10,17 +10,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnzoo.cli import ZooCLI
     from nnzoo.data.image import ImageDataModule
+    from nnzoo.data.tabular import TabularDataModule
     from nnzoo.errors import InputError
     from nnzoo.modules.autoencoder import Autoencoder
+    from nnzoo.modules.mlp import MLPClassifier, MLPRegressor
     from nnzoo.modules.vae import VAE
 
 __version__ = "0.1.0"
-__all__ = ["VAE", "Autoencoder", "ImageDataModule", "InputError", "ZooCLI"]
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "ImageDataModule",
+    "InputError",
+    "MLPClassifier",
+    "MLPRegressor",
+    "TabularDataModule",
+    "ZooCLI",
+]
 
 _HOME = {
     "Autoencoder": "nnzoo.modules.autoencoder",
     "ImageDataModule": "nnzoo.data.image",
     "InputError": "nnzoo.errors",
+    "MLPClassifier": "nnzoo.modules.mlp",
+    "MLPRegressor": "nnzoo.modules.mlp",
+    "TabularDataModule": "nnzoo.data.tabular",
     "VAE": "nnzoo.modules.vae",
     "ZooCLI": "nnzoo.cli",
 }

@@ -91,9 +91,9 @@ def parse(args: Iterable[str], recipe: str) -> Arguments:
     args = list(args)
     given = args.pop(0) if args and args[0] in SUBCOMMANDS else None
     parsed = Arguments(given or "fit", test_after_fit=given is None)
-    names = _take(args, "--config", "-c")
-    resume = _take(args, "--resume")
-    checkpoints = _take(args, "--ckpt_path")
+    names = take(args, "--config", "-c")
+    resume = take(args, "--resume")
+    checkpoints = take(args, "--ckpt_path")
     parsed.flags = args
     parsed.configs = [find_config(recipe)]
     if resume and parsed.subcommand != "fit":
@@ -120,7 +120,7 @@ def parse(args: Iterable[str], recipe: str) -> Arguments:
     return parsed
 
 
-def _take(args: list[str], *options: str) -> list[str]:
+def take(args: list[str], *options: str) -> list[str]:
     """Removes ``--option value`` and ``--option=value`` from the arguments and returns the values."""
     values, rest = [], []
     remaining = iter(args)

@@ -13,20 +13,29 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateFinder,
+    ModelCheckpoint,
+    ProgressBar,
+    TQDMProgressBar,
+)
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from nnzoo.arguments import LINKS, Arguments, check_checkpoint, parse
+from nnzoo.arguments import LINKS, Arguments, check_checkpoint, parse, take
 from nnzoo.callbacks.checkpoint import AtomicCheckpointIO, ExactResume, read_checkpoint
-from nnzoo.callbacks.figures import Figures
+from nnzoo.callbacks.figures import Figures, read_curves
 from nnzoo.callbacks.metrics_log import metrics_logger
 from nnzoo.callbacks.nan_guard import NaNGuard
 from nnzoo.callbacks.run_record import RunRecord
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
+from nnzoo.folds import cross_validate
 from nnzoo.parser import ZooParser
+from nnzoo.report import diagnosis, table
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # data in memory are fetched fastest without
@@ -123,6 +132,13 @@ class ZooCLI(LightningCLI):
             }
         )
         parser.add_argument("--compile", type=bool, default=False, help="Compile the networks with torch.compile.")
+        parser.add_argument(
+            "--patience", type=int, default=0, help="Stop after so many epochs without a better checkpoint; 0: never."
+        )
+        parser.add_argument(
+            "--lr_find", type=bool, default=False, help="Look for a good learning rate first (arXiv:1506.01186)."
+        )
+        parser.add_argument("--folds", type=int | None, default=None, help="Cross-validate with so many folds.")
         parser.add_argument("--resume", type=str | None, default=None, help="Folder of a run to go on with.")
         model = "model.init_args." if self.subclass_mode_model else "model."
         for name in LINKS:
@@ -141,6 +157,7 @@ class ZooCLI(LightningCLI):
         for callback in [*callbacks, *(self._get(self.config_init, key) for key in ("checkpoint", "last_checkpoint"))]:
             if isinstance(callback, ModelCheckpoint):
                 callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
+        callbacks += self._search_callbacks()
         if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
             callbacks.append(TQDMProgressBar(refresh_rate=20))  # a bar redrawn at every step costs milliseconds
         plugins = _as_list(config["plugins"])
@@ -161,6 +178,15 @@ class ZooCLI(LightningCLI):
             MisconfigurationException,
         ) as error:  # an unknown strategy, an accelerator that is not there
             raise InputError(f"The Trainer cannot be set up: {error}") from error
+
+    def _search_callbacks(self) -> list[Callback]:
+        callbacks: list[Callback] = []
+        checkpoint = self._get(self.config_init, "checkpoint")
+        if patience := self._get(self.config_init, "patience"):
+            callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))
+        if self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path:
+            callbacks.append(LearningRateFinder())
+        return callbacks
 
     def _first_step(self) -> int:
         resumed = self.arguments.run_dir and self.arguments.ckpt_path
@@ -224,6 +250,9 @@ class ZooCLI(LightningCLI):
         if trainer.is_global_zero:
             if self.metrics:
                 print(table(self.metrics, type(self.model).__name__))
+            shown = diagnosis(read_curves(trainer)) if self.arguments.test_after_fit else None
+            if shown:
+                print(shown)
             if not getattr(trainer, "fast_dev_run", False):
                 print(f"run folder: {self.run_dir}")
 
@@ -231,24 +260,24 @@ class ZooCLI(LightningCLI):
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
 
 
-def table(metrics: Mapping[str, float], model_name: str) -> str:
-    """A text table: a row for each metric, a column for the model and for each baseline.
+def run_recipe(
+    model_class: type[L.LightningModule] | Mapping[str, type[L.LightningModule]],
+    datamodule_class: type[L.LightningDataModule],
+    recipe: str,
+    args: list[str] | None = None,
+) -> dict[str, float]:
+    """Runs a recipe's command line, with ``--folds K`` as cross-validation; takes what :class:`ZooCLI` does.
 
-    A baseline's metrics are named ``baseline/NAME/METRIC``, the model's ``STAGE/METRIC``.
+    Returns:
+        The test metrics; their means over the folds in a cross-validation.
     """
-    rows: dict[str, dict[str, float]] = {}
-    for name, value in metrics.items():
-        stage, _, metric = name.partition("/")
-        column = model_name
-        if stage == "baseline":
-            column, _, metric = metric.partition("/")
-        rows.setdefault(metric if stage in ("test", "baseline") else name, {})[column] = value
-    columns = [model_name, *sorted({column for row in rows.values() for column in row} - {model_name})]
-    lines = [["metric", *columns]]
-    lines += [[metric, *(f"{row[c]:.4f}" if c in row else "" for c in columns)] for metric, row in sorted(rows.items())]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    text = ["  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines]
-    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+    args = list(sys.argv[1:] if args is None else args)
+    folds = take(args, "--folds")
+
+    def run(args: list[str]) -> dict[str, float]:
+        return ZooCLI(model_class, datamodule_class, recipe, args).metrics
+
+    return cross_validate(run, recipe, args, folds[-1]) if folds else run(args)
 
 
 def _task(datamodule_class: type[L.LightningDataModule], settings: Mapping[str, Any]) -> str:

@@ -345,7 +345,7 @@ def test_an_image_beside_class_folders_is_refused_by_name(tmp_path):
 def test_too_few_images_for_three_parts_are_refused(tmp_path):
     for index in range(3):
         save(tmp_path / f"{index}.png")
-    with pytest.raises(InputError, match="3 images"):
+    with pytest.raises(InputError, match="3 samples leave none"):
         prepared(tmp_path)
 
 

@@ -14,9 +14,11 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from nnzoo.callbacks.figures import read_curves
 from nnzoo.files import replacing
+from nnzoo.report import diagnosis
 
-PACKAGES = ("nnzoo", "torch", "lightning", "torchmetrics", "torchvision", "scikit-learn", "numpy")
+PACKAGES = ("nnzoo", "torch", "lightning", "torchmetrics", "torchvision", "scikit-learn", "numpy", "pandas")
 
 
 class RunRecord(Callback):
@@ -26,6 +28,7 @@ class RunRecord(Callback):
         self._seconds = {"fit": 0.0, "test": 0.0}
         self._started = 0.0
         self._metrics: dict[str, float] = {}
+        self._diagnosis: Any = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Remembers whether this is a fit: a test loads the state of its checkpoint too."""
@@ -75,6 +78,7 @@ class RunRecord(Callback):
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "best_checkpoint": Path(getattr(best, "best_model_path", "")).name or None,
+            "diagnosis": diagnosis(read_curves(trainer)) if stage == "fit" else self._diagnosis,
             "fit_seconds": round(self._seconds["fit"], 2),
             "test_seconds": round(self._seconds["test"], 2),
             "peak_memory_mib": peak_memory_mib(pl_module.device),
@@ -83,6 +87,7 @@ class RunRecord(Callback):
             "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             "commit": commit(),
         }
+        self._diagnosis = record["diagnosis"]
         with replacing(Path(trainer.default_root_dir) / "result.json") as temporary:
             temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

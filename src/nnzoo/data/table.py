@@ -1,0 +1,183 @@
+"""Reading tables and turning their columns into numbers, with statistics of the training part only."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from numpy.typing import NDArray
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OrdinalEncoder, StandardScaler
+
+from nnzoo.errors import InputError
+
+Task = Literal["classification", "regression"]
+Scaling = Literal["standardize", "minmax", "none"]
+MISSING = "(missing)"
+MAX_INTEGER_CLASSES = 20
+
+
+def read_csv(path: str) -> pd.DataFrame:
+    """Reads a CSV file with a header.
+
+    Raises:
+        InputError: If it does not exist, is no CSV or has no rows.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"There is no file {path}: check --data.csv.")
+    try:
+        table = pd.read_csv(path, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as CSV ({reason}): save it as UTF-8 with commas.") from error
+    if table.empty:
+        raise InputError(f"{path} has no rows: give a table with a header and a row for each sample.")
+    return table
+
+
+def check_columns(table: pd.DataFrame, columns: Sequence[str], option: str, path: str) -> None:
+    """Raises InputError naming the nearest column if one that an option names does not exist."""
+    for column in columns:
+        if column not in table.columns:
+            nearest = difflib.get_close_matches(column, list(map(str, table.columns)), n=1)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            shown = ", ".join(map(str, table.columns[:20])) + (", ..." if len(table.columns) > 20 else "")
+            raise InputError(f"{path} has no column {column} for {option}.{hint} Its columns are {shown}.")
+
+
+def task_of(target: pd.Series) -> Task:
+    """Classification of texts, truth values and integers with at most 20 different values; otherwise regression.
+
+    Raises:
+        InputError: If most of the target's values are numbers and some are not.
+    """
+    if pd.api.types.is_bool_dtype(target):
+        return "classification"
+    if not pd.api.types.is_numeric_dtype(target):
+        numbers = pd.to_numeric(target, errors="coerce")
+        wrong = numbers.isna() & target.notna()
+        if wrong.any() and wrong.mean() < 0.5:
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                f"The target {target.name} holds {target.iloc[row]!r} in row {row + 1}, which is not a number: repair "
+                "or remove such rows, or set --data.task classification."
+            )
+        return "classification"
+    few = target.nunique() <= MAX_INTEGER_CLASSES
+    return "classification" if few and (target.dropna() % 1 == 0).all() else "regression"
+
+
+class Columns(NamedTuple):
+    """Rows as arrays: standardised numbers (n, N) and codes of categories (n, C), 0 for one not seen in training."""
+
+    numeric: NDArray[np.float32]
+    categories: NDArray[np.int64]
+
+
+class Preprocessor:
+    """Turns a table's columns into numbers, by statistics of the training rows only.
+
+    Numeric columns: heavy-tailed ones as log(1 + x / median), then scaled; a missing value becomes 0 (standardised, the
+    mean), and a column with missing values gets an indicator column beside it. Columns of one value are left out.
+    Texts and truth values are categories; a missing one is a category of its own; one never seen in training is 0.
+
+    Args:
+        train: Training rows, without the target.
+        categorical: Numeric columns to treat as categories.
+        log_columns: Columns to take the logarithm of; "auto" takes those that are never negative, with a skewness above
+            2 and a maximum above ten times the median.
+        scaling: Of numeric columns: standardize (mean 0, standard deviation 1) | minmax (to [0, 1]) | none.
+    """
+
+    def __init__(
+        self,
+        train: pd.DataFrame,
+        categorical: Sequence[str] = (),
+        log_columns: Sequence[str] | Literal["auto"] = "auto",
+        scaling: Scaling = "standardize",
+    ) -> None:
+        numeric = train.select_dtypes("number").columns.difference(list(categorical), sort=False)
+        constant = [c for c in numeric if train[c].min() == train[c].max() and not train[c].isna().any()]
+        constant += [c for c in train.columns.difference(numeric) if train[c].nunique(dropna=False) == 1]
+        if constant:
+            shown = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
+            rank_zero_warn(f"{len(constant)} columns have one value only and are left out: {shown}.")
+        self.numeric = [c for c in numeric if c not in constant]
+        self.categorical = [c for c in train.columns if c not in numeric and c not in constant]
+        if not self.numeric and not self.categorical:
+            raise InputError("No column of the table varies: there is nothing to learn from.")
+        for column in self.categorical:
+            if train[column].nunique() > 0.5 * len(train) and len(train) > 20:
+                rank_zero_warn(
+                    f"Almost every row has another {column}: it looks like an identifier, which --data.drop leaves out."
+                )
+        if log_columns != "auto":
+            for column in log_columns:
+                if column not in self.numeric or train[column].min() < 0:
+                    raise InputError(f"--data.log_columns takes numeric columns that are never negative: not {column}.")
+        numbers = self._numbers(train)
+        self.logged = heavy_tailed(numbers) if log_columns == "auto" else [c in log_columns for c in self.numeric]
+        scales = np.nanmedian(np.where(numbers > 0, numbers, np.nan), axis=0) if any(self.logged) else None
+        self._transform = make_pipeline(
+            FunctionTransformer(self._log, kw_args={"scales": scales}),
+            {"standardize": StandardScaler, "minmax": MinMaxScaler, "none": FunctionTransformer}[scaling](),
+            SimpleImputer(strategy="constant", fill_value=0.0, add_indicator=True, keep_empty_features=True),
+        ).fit(numbers)
+        self._encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.int64)
+        if self.categorical:
+            self._encode.fit(self._texts(train))
+
+    @property
+    def num_numeric(self) -> int:
+        """Number of numeric columns with their indicators, N."""
+        return len(self.numeric) + len(self._transform[-1].indicator_.features_)
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """Number of categories of each categorical column."""
+        return [len(categories) for categories in self._encode.categories_] if self.categorical else []
+
+    def __call__(self, table: pd.DataFrame) -> Columns:
+        """Transforms rows of a table with the same columns."""
+        numeric = self._transform.transform(self._numbers(table)).astype(np.float32)
+        codes = self._encode.transform(self._texts(table)) + 1 if self.categorical else np.zeros((len(table), 0))
+        return Columns(numeric, codes.astype(np.int64))
+
+    def _numbers(self, table: pd.DataFrame) -> NDArray[np.float64]:
+        try:
+            numbers = table[self.numeric].to_numpy(dtype=np.float64, na_value=np.nan)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"A column that held numbers in training holds texts in other rows ({error}).") from error
+        if np.isinf(numbers).any():
+            column = self.numeric[int(np.flatnonzero(np.isinf(numbers).any(axis=0))[0])]
+            raise InputError(f"The column {column} holds infinite values: repair or remove them.")
+        return numbers
+
+    def _log(self, numbers: NDArray[np.float64], scales: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        if scales is None:
+            return numbers
+        # A value below 0 can turn up outside the training rows only; its size still counts, with its sign.
+        logs = np.sign(numbers) * np.log1p(np.abs(numbers) / np.where(np.isnan(scales), 1.0, scales))
+        return np.where(self.logged, logs, numbers)
+
+    def _texts(self, table: pd.DataFrame) -> NDArray[np.str_]:
+        columns = table[self.categorical]
+        return columns.astype(object).where(columns.notna(), MISSING).astype(str).to_numpy()
+
+
+def heavy_tailed(numbers: NDArray[np.float64]) -> list[bool]:
+    """Which columns (n, N) are never negative and have a skewness above 2 and a maximum above ten times the median."""
+    found = []
+    for column in numbers.T:
+        values = column[~np.isnan(column)]
+        spread = values.std() if len(values) else 0.0
+        if not spread or values.min() < 0:
+            found.append(False)
+            continue
+        skewness = np.mean(((values - values.mean()) / spread) ** 3)
+        found.append(bool(skewness > 2 and values.max() > 10 * np.median(values[values > 0])))
+    return found

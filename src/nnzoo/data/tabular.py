@@ -1,0 +1,255 @@
+"""Tables: scikit-learn's built-in sets, MNIST as vectors, or the user's own CSV file."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from sklearn import datasets
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nnzoo.data.base import BatchIndex, GlobalBatchDataModule
+from nnzoo.data.image import ImageDataModule
+from nnzoo.data.splits import PARTS, check_fractions, split_parts
+from nnzoo.data.table import Columns, Preprocessor, Scaling, Task, check_columns, read_csv, task_of
+from nnzoo.errors import InputError, check_choices
+
+TableName = Literal["digits", "breast_cancer", "wine", "iris", "diabetes", "mnist", "csv"]
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class TableDataset(Dataset[Batch]):
+    """Rows in memory, fetched by whole batches: numbers (B, N), codes of categories (B, C), targets (B,)."""
+
+    def __init__(self, columns: Columns, target: Tensor) -> None:
+        self.numeric, self.categories = torch.from_numpy(columns.numeric), torch.from_numpy(columns.categories)
+        self.labels = target
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, batch: BatchIndex) -> Batch:
+        rows = batch.samples
+        return self.numeric.index_select(0, rows), self.categories.index_select(0, rows), self.labels[rows]
+
+
+class TabularDataModule(GlobalBatchDataModule):
+    """A table with a target column: batches of numbers (B, N), codes of the categories (B, C) and targets (B,).
+
+    Split 70/15/15, for classes in the same proportions; MNIST keeps its official test part. How columns become numbers
+    is said at :class:`nnzoo.data.table.Preprocessor`. Classification if the target holds texts, truth values or
+    integers with at most 20 different values, regression otherwise; ``task`` overrules that.
+
+    Args:
+        dataset: digits | breast_cancer | wine | iris | diabetes (they come with scikit-learn) | mnist (784 grey
+            values in [0, 1]) | csv, which giving ``csv`` implies.
+        csv: Your file: a header, a row for each sample.
+        target: Its column to predict.
+        test_csv: A file of the same columns to test on and predict, instead of drawing a test part.
+        task: auto | classification | regression.
+        categorical: Numeric columns to treat as categories; columns of texts always are.
+        drop: Columns to leave out, such as identifiers.
+        log_columns: Columns to take the logarithm of; auto takes the heavy-tailed ones, but of images none.
+        scaling: Of numeric columns: standardize (mean 0, standard deviation 1) | minmax (to [0, 1]) | none; auto takes
+            minmax for images, digits and MNIST, and standardize for other tables.
+        root: Folder of MNIST (default: $NNZOO_DATA, else ~/.cache/nnzoo).
+        batch_size: Samples per step over ALL devices.
+        val_fraction: Share of the samples for validation.
+        test_fraction: Share of the samples for the test, where the data bring no test part.
+        split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
+        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
+        fold: Number of the fold to test on, from 0.
+        balanced: Draw training samples with replacement so that all classes are equally frequent.
+        seed: Seed of the order (the command line sets it to ``seed_everything``).
+        num_workers: Loader processes; 0 is fastest for data in memory.
+
+    Raises:
+        InputError: If a value is out of range, or the data cannot be found or used.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: TableName = "digits",
+        csv: str | None = None,
+        target: str | None = None,
+        test_csv: str | None = None,
+        task: Literal["auto", "classification", "regression"] = "auto",
+        categorical: Sequence[str] = (),
+        drop: Sequence[str] = (),
+        log_columns: list[str] | Literal["auto"] = "auto",
+        scaling: Scaling | Literal["auto"] = "auto",
+        root: str | None = None,
+        batch_size: int = 128,
+        val_fraction: float = 0.15,
+        test_fraction: float = 0.15,
+        split_seed: int = 0,
+        folds: int = 0,
+        fold: int = 0,
+        balanced: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, seed, num_workers, balanced)
+        self.save_hyperparameters(logger=False)
+        check_choices(type(self), self.hparams)
+        check_fractions(val_fraction, test_fraction)
+        self.dataset = "csv" if csv else dataset
+        if self.dataset == "csv" and not (csv and target):
+            raise InputError("A table of your own needs --data.csv FILE and --data.target COLUMN.")
+        if self.dataset != "csv" and (target or test_csv):
+            raise InputError("--data.target and --data.test_csv are for a table of your own: add --data.csv FILE.")
+
+    @cached_property
+    def table(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
+        """All rows without the target, the target, and the official part of each row."""
+        if self.dataset == "mnist":
+            return self._mnist()
+        if self.dataset != "csv":
+            bunch = getattr(datasets, f"load_{self.dataset}")()
+            names = [str(name) for name in bunch.feature_names]
+            target = pd.Series(bunch.target, name="target")
+            if self.dataset != "diabetes":
+                target = pd.Series(np.asarray(bunch.target_names).astype(str)[bunch.target], name="class")
+            return pd.DataFrame(bunch.data, columns=names), target, ["train"] * len(target)
+        path, name = self.hparams["csv"], self.hparams["target"]
+        rows = read_csv(path)
+        for option in ("target", "drop", "categorical"):
+            named = self.hparams[option]
+            check_columns(rows, [named] if isinstance(named, str) else named, f"--data.{option}", path)
+        official = ["train"] * len(rows)
+        if self.hparams["test_csv"]:
+            test = read_csv(self.hparams["test_csv"])
+            inputs = [column for column in rows.columns if column != name and column not in self.hparams["drop"]]
+            check_columns(test, inputs, "testing", self.hparams["test_csv"])
+            if name not in test:  # to predict, not to test: any known value will do
+                test[name] = rows[name].iloc[0]
+            rows, official = pd.concat([rows, test], ignore_index=True), official + ["test"] * len(test)
+        missing = rows[name].isna()
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0])
+            raise InputError(
+                f"{missing.sum()} rows have no {name}, the first is row {row + 1}: remove them or fill it in."
+            )
+        return rows.drop(columns=[name, *self.hparams["drop"]]), rows[name], official
+
+    def _mnist(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
+        images = self._images
+        images.setup()
+        pixels, labels, official = [], [], []
+        for part in PARTS:
+            tensors = images.tensors(part)  # type: ignore[arg-type]
+            pixels.append(tensors[0].flatten(1))
+            labels.append(tensors[1])
+            official += [part] * len(tensors[1])
+        names = [f"pixel {i}" for i in range(pixels[0].shape[1])]
+        classes = pd.Series(torch.cat(labels).numpy().astype(str), name="digit")
+        return pd.DataFrame(torch.cat(pixels).numpy(), columns=names), classes, official
+
+    @cached_property
+    def _images(self) -> ImageDataModule:
+        settings = {name: self.hparams[name] for name in ("root", "val_fraction", "split_seed", "folds", "fold")}
+        return ImageDataModule(dataset="mnist", **settings)
+
+    def prepare_data(self) -> None:
+        """Downloads MNIST if it is asked for and missing."""
+        if self.dataset == "mnist":
+            self._images.prepare_data()
+
+    @cached_property
+    def task(self) -> Task:
+        """Classification or regression."""
+        if self.hparams["task"] != "auto":
+            return self.hparams["task"]
+        return "classification" if self.dataset == "mnist" else task_of(self.table[1])
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes in the order of their numbers; empty for regression."""
+        if self.task == "regression":
+            return []
+        values = sorted(self.table[1].unique())
+        if len(values) < 2:
+            raise InputError(
+                f"The target {self.table[1].name} has one class only, {values[0]}: there is nothing to tell."
+            )
+        return [str(value) for value in values]
+
+    @property
+    def num_classes(self) -> int:  # type: ignore[override]
+        """Number of classes; 0 for regression."""
+        return len(self.classes)
+
+    @cached_property
+    def _prepared(self) -> tuple[Preprocessor, Tensor, dict[str, Tensor]]:
+        """The fitted preprocessor, the targets of all rows, and the rows of each part."""
+        rows, target, official = self.table
+        if self.task == "classification":
+            labels = targets = torch.from_numpy(pd.Categorical(target.astype(str), self.classes).codes.astype(np.int64))
+        else:
+            numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            wrong = np.flatnonzero(~np.isfinite(numbers))
+            if len(wrong):
+                raise InputError(
+                    f"The target {target.name} holds {target.iloc[wrong[0]]!r} in row {wrong[0] + 1}, which is not a "
+                    "finite number: repair or remove such rows."
+                )
+            targets, labels = torch.from_numpy(numbers).float(), torch.zeros(len(numbers), dtype=torch.int64)
+        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
+        folds = {} if self.dataset != "mnist" else {"folds": 0}  # MNIST comes in folds already
+        split = {"seed" if name == "split_seed" else name: self.hparams[name] for name in names} | folds
+        parts = split_parts(labels, official, **split)
+        if self.task == "regression" and targets[parts["train"]].std() == 0:
+            raise InputError(f"The target {target.name} is constant: choose a column that varies.")
+        pixels = self.dataset in ("digits", "mnist")
+        log_columns, scaling = self.hparams["log_columns"], self.hparams["scaling"]
+        preprocessor = Preprocessor(
+            rows.iloc[parts["train"].numpy()],
+            self.hparams["categorical"],
+            [] if pixels and log_columns == "auto" else log_columns,
+            ("minmax" if pixels else "standardize") if scaling == "auto" else scaling,
+        )
+        return preprocessor, targets, parts
+
+    def setup(self, stage: str | None = None) -> None:
+        """Splits the table and transforms its columns; a second call changes nothing."""
+        if self.parts:
+            return
+        preprocess, targets, parts = self._prepared
+        for part, rows in parts.items():
+            self.parts[part] = TableDataset(preprocess(self.table[0].iloc[rows.numpy()]), targets[rows])
+        counts = ", ".join(f"{len(rows)} {part}" for part, rows in parts.items())
+        kinds = f"{preprocess.num_numeric} numeric and {len(preprocess.cardinalities)} categorical inputs"
+        rank_zero_info(f"{self.hparams['csv'] or self.dataset} ({self.task}): {counts} rows, {kinds}")
+
+    @property
+    def num_numeric(self) -> int:
+        """Number of numeric inputs, with indicators of missing values."""
+        return self._prepared[0].num_numeric
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """Number of categories of each categorical input."""
+        return self._prepared[0].cardinalities
+
+    @property
+    def target_mean(self) -> float:
+        """Mean of the training targets."""
+        _, targets, parts = self._prepared
+        return float(targets[parts["train"]].double().mean())
+
+    @property
+    def target_std(self) -> float:
+        """Standard deviation of the training targets."""
+        _, targets, parts = self._prepared
+        return float(targets[parts["train"]].double().std(correction=0))
+
+    def arrays(self, part: str) -> tuple[Any, Any]:
+        """Inputs (n, N + C), categories as their codes, and targets (n,) of a part, as NumPy arrays."""
+        self.setup()
+        dataset: Any = self.parts[part]
+        return torch.cat([dataset.numeric, dataset.categories], dim=1).numpy(), dataset.labels.numpy()

@@ -1,0 +1,59 @@
+"""What a run says at its end: a table of metrics, and what its learning curves show."""
+
+from collections.abc import Mapping, Sequence
+
+Curves = Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]
+
+
+def table(metrics: Mapping[str, float | str], model_name: str) -> str:
+    """A text table: a row for each metric, a column for the model and for each baseline.
+
+    A baseline's metrics are named ``baseline/NAME/METRIC``, the model's ``STAGE/METRIC``.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for name, value in metrics.items():
+        stage, _, metric = name.partition("/")
+        column = model_name
+        if stage == "baseline":
+            column, _, metric = metric.partition("/")
+        cell = value if isinstance(value, str) else f"{value:.4f}"
+        rows.setdefault(metric if stage in ("test", "baseline") else name, {})[column] = cell
+    columns = [model_name, *sorted({column for row in rows.values() for column in row} - {model_name})]
+    lines = [["metric", *columns]]
+    lines += [[metric, *(row.get(column, "") for column in columns)] for metric, row in sorted(rows.items())]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    text = ["  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines]
+    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+
+
+def diagnosis(curves: Curves) -> str | None:
+    """One sentence if the curves of the loss show over- or underfitting, else None.
+
+    Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss went on
+    falling. Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
+
+    Args:
+        curves: Quantity to stage to (epochs, values); "loss" with "train" and "val" is looked at.
+    """
+    loss = curves.get("loss", {})
+    if "train" not in loss or "val" not in loss:
+        return None
+    (epochs, val), train = loss["val"], dict(zip(*loss["train"], strict=True))
+    if len(val) < 10 or epochs[-1] not in train:
+        return None
+    best = min(range(len(val)), key=val.__getitem__)
+    rise = val[-1] - val[best]
+    start = train.get(epochs[best], train[epochs[-1]])
+    if rise > 0.1 * abs(val[best]) and train[epochs[-1]] < start:
+        return (
+            f"Overfitting: since epoch {epochs[best]} the validation loss rose from {val[best]:.4g} to {val[-1]:.4g} "
+            f"while the training loss fell from {start:.4g} to {train[epochs[-1]]:.4g}; more data, dropout, weight "
+            "decay or --patience would help."
+        )
+    earlier = val[-1 - len(val) // 10]
+    if earlier - val[-1] > 0.02 * abs(earlier):
+        return (
+            f"Underfitting: the validation loss was still falling, from {earlier:.4g} to {val[-1]:.4g} in the last "
+            f"{len(val) // 10} epochs; a larger --trainer.max_epochs would help."
+        )
+    return None

@@ -48,7 +48,7 @@ def test_two_processes_train_as_one(name, in_tmp):
 
     (first,), (second,) = (list(Path(at).rglob("last.ckpt")) for at in ("one", "two"))
     weights = [torch.load(path, weights_only=True)["state_dict"] for path in (first, second)]
-    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
     (metrics,) = Path("two").rglob("metrics.csv")
     assert f"{one['val/loss']:.3f}" in {f"{float(cell):.3f}" for cell in cells(metrics)}
 

@@ -82,12 +82,13 @@ class Preprocessor:
     """Turns a table's columns into numbers, by statistics of the training rows only.
 
     Numeric columns: heavy-tailed ones as log(1 + x / median), then scaled; a missing value becomes 0 (standardised, the
-    mean), and a column with missing values gets an indicator column beside it. Columns of one value are left out.
+    mean), and a column with missing values gets an indicator column beside it.
     Texts and truth values are categories; a missing one is a category of its own; one never seen in training is 0.
+    Columns of one value are left out, and so are texts that differ in most rows, as identifiers do.
 
     Args:
         train: Training rows, without the target.
-        categorical: Numeric columns to treat as categories.
+        categorical: Columns to treat as categories; texts always are, unless most rows have another.
         log_columns: Columns to take the logarithm of; "auto" takes those that are never negative, with a skewness above
             2 and a maximum above ten times the median.
         scaling: Of numeric columns: standardize (mean 0, standard deviation 1) | minmax (to [0, 1]) | none.
@@ -101,20 +102,16 @@ class Preprocessor:
         scaling: Scaling = "standardize",
     ) -> None:
         numeric = train.select_dtypes("number").columns.difference(list(categorical), sort=False)
-        constant = [c for c in numeric if train[c].min() == train[c].max() and not train[c].isna().any()]
-        constant += [c for c in train.columns.difference(numeric) if train[c].nunique(dropna=False) == 1]
-        if constant:
-            shown = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
-            rank_zero_warn(f"{len(constant)} columns have one value only and are left out: {shown}.")
+        texts = train.columns.difference(numeric, sort=False)
+        constant = [c for c in train.columns if train[c].nunique(dropna=False) <= 1]
+        # An embedding of names that are different in every row learns the training rows by heart.
+        identifiers = [c for c in texts if c not in categorical and train[c].nunique() > max(20, 0.5 * len(train))]
+        _warn_left_out(constant, "have one value only")
+        _warn_left_out(identifiers, "have another text in most rows, as identifiers do (--data.categorical keeps them)")
         self.numeric = [c for c in numeric if c not in constant]
-        self.categorical = [c for c in train.columns if c not in numeric and c not in constant]
+        self.categorical = [c for c in texts if c not in constant and c not in identifiers]
         if not self.numeric and not self.categorical:
-            raise InputError("No column of the table varies: there is nothing to learn from.")
-        for column in self.categorical:
-            if train[column].nunique() > 0.5 * len(train) and len(train) > 20:
-                rank_zero_warn(
-                    f"Almost every row has another {column}: it looks like an identifier, which --data.drop leaves out."
-                )
+            raise InputError("No column of the table can be learned from: they are constant, or identifiers.")
         if log_columns != "auto":
             for column in log_columns:
                 if column not in self.numeric or train[column].min() < 0:
@@ -167,6 +164,12 @@ class Preprocessor:
     def _texts(self, table: pd.DataFrame) -> NDArray[np.str_]:
         columns = table[self.categorical]
         return columns.astype(object).where(columns.notna(), MISSING).astype(str).to_numpy()
+
+
+def _warn_left_out(columns: Sequence[str], reason: str) -> None:
+    if columns:
+        shown = ", ".join(map(str, columns[:5])) + (", ..." if len(columns) > 5 else "")
+        rank_zero_warn(f"Columns that {reason} are left out: {shown}.")
 
 
 def heavy_tailed(numbers: NDArray[np.float64]) -> list[bool]:

@@ -51,7 +51,7 @@ class TabularDataModule(GlobalBatchDataModule):
         target: Its column to predict.
         test_csv: A file of the same columns to test on and predict, instead of drawing a test part.
         task: auto | classification | regression.
-        categorical: Numeric columns to treat as categories; columns of texts always are.
+        categorical: Columns to treat as categories; texts always are, unless most rows have another.
         drop: Columns to leave out, such as identifiers.
         log_columns: Columns to take the logarithm of; auto takes the heavy-tailed ones, but of images none.
         scaling: Of numeric columns: standardize (mean 0, standard deviation 1) | minmax (to [0, 1]) | none; auto takes
@@ -198,7 +198,7 @@ class TabularDataModule(GlobalBatchDataModule):
                     f"The target {target.name} holds {target.iloc[wrong[0]]!r} in row {wrong[0] + 1}, which is not a "
                     "finite number: repair or remove such rows."
                 )
-            targets, labels = torch.from_numpy(numbers).float(), torch.zeros(len(numbers), dtype=torch.int64)
+            targets, labels = torch.tensor(numbers, dtype=torch.float32), torch.zeros(len(numbers), dtype=torch.int64)
         names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
         folds = {} if self.dataset != "mnist" else {"folds": 0}  # MNIST comes in folds already
         split = {"seed" if name == "split_seed" else name: self.hparams[name] for name in names} | folds

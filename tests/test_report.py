@@ -1,0 +1,65 @@
+"""The table and the sentence about the learning curves."""
+
+import json
+
+import pytest
+
+from nnzoo import InputError
+from nnzoo.folds import cross_validate
+from nnzoo.report import diagnosis
+
+
+def curves(train, val):
+    epochs = list(range(1, len(val) + 1))
+    return {"loss": {"train": (epochs, train), "val": (epochs, val)}}
+
+
+def test_a_rising_validation_loss_beside_a_falling_training_loss_is_called_overfitting():
+    falling = [1 / epoch for epoch in range(1, 21)]
+    rising = [1.0, 0.8, 0.6, 0.5, *(0.5 + 0.02 * step for step in range(1, 17))]
+    said = diagnosis(curves(falling, rising))
+    assert said.startswith("Overfitting: since epoch 4 the validation loss rose from 0.5 to 0.82")
+    assert "fell from 0.25 to 0.05" in said
+
+
+def test_a_validation_loss_that_still_falls_is_called_underfitting():
+    falling = [2.0 - 0.05 * epoch for epoch in range(20)]
+    assert diagnosis(curves(falling, falling)).startswith("Underfitting: the validation loss was still falling")
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        curves([1 / e for e in range(1, 21)], [0.5] * 20),
+        curves([0.5] * 20, [0.5] * 10 + [0.9] * 10),
+        curves([1.0, 0.5], [1.0, 2.0]),
+        {"loss": {"train": ([1], [1.0])}},
+        {},
+    ],
+)
+def test_nothing_is_said_of_curves_that_are_flat_short_or_not_there(shown):
+    assert diagnosis(shown) is None
+
+
+def test_cross_validation_reports_means_and_spreads_over_the_folds(in_tmp, capsys):
+    seen = []
+
+    def run(args):
+        seen.append(args)
+        fold = int(args[args.index("--data.fold") + 1])
+        return {"test/accuracy": [0.9, 0.8, 1.0][fold], "baseline/other/accuracy": 0.5, "val/loss": 1.0}
+
+    means = cross_validate(run, "mlp", ["--model.lr", "0.1"], "3")
+    assert means == pytest.approx({"test/accuracy": 0.9, "baseline/other/accuracy": 0.5})
+    assert all(args[:2] == ["--model.lr", "0.1"] for args in seen)
+    assert len({args[-1] for args in seen}) == 3, "every fold has a folder of its own"
+    output = capsys.readouterr().out
+    assert "0.9000 ± 0.1000" in output
+    (path,) = in_tmp.rglob("result.json")
+    assert json.loads(path.read_text())["metrics"]["test/accuracy"]["values"] == [0.9, 0.8, 1.0]
+
+
+@pytest.mark.parametrize(("args", "folds"), [([], "1"), ([], "many"), ([], "-3"), (["fit"], "3")])
+def test_a_cross_validation_that_is_not_possible_is_refused(args, folds):
+    with pytest.raises(InputError, match="--folds"):
+        cross_validate(lambda _: {}, "mlp", args, folds)

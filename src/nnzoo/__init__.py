@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from nnzoo.data.image import ImageDataModule
     from nnzoo.errors import InputError
     from nnzoo.modules.autoencoder import Autoencoder
+    from nnzoo.modules.cnn import CNNClassifier
     from nnzoo.modules.vae import VAE
 
 __version__ = "0.1.0"
-__all__ = ["VAE", "Autoencoder", "ImageDataModule", "InputError", "ZooCLI"]
+__all__ = ["VAE", "Autoencoder", "CNNClassifier", "ImageDataModule", "InputError", "ZooCLI"]
 
 _HOME = {
     "Autoencoder": "nnzoo.modules.autoencoder",
+    "CNNClassifier": "nnzoo.modules.cnn",
     "ImageDataModule": "nnzoo.data.image",
     "InputError": "nnzoo.errors",
     "VAE": "nnzoo.modules.vae",

@@ -50,8 +50,19 @@ def configure_optimizer(module: L.LightningModule) -> OptimizerLRScheduler:
     steps = module.trainer.estimated_stepping_batches
     if not math.isfinite(steps):
         raise InputError("A learning-rate schedule needs an end: set --trainer.max_epochs or --trainer.max_steps.")
-    scheduler = LambdaLR(optimizer, lambda step: schedule_factor(step, int(steps), schedule, warmup))
+    scheduler = FirstGroupsLR(optimizer, lambda step: schedule_factor(step, int(steps), schedule, warmup))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class FirstGroupsLR(LambdaLR):
+    """A schedule of the parameter groups that the optimiser had at first; others are left to whoever added them.
+
+    Fine-tuning adds the backbone's and sets its rate, for which torch's own schedule has no place.
+    """
+
+    def get_lr(self) -> list[Any]:
+        """The rate of every group."""
+        return [*super().get_lr(), *(group["lr"] for group in self.optimizer.param_groups[len(self.base_lrs) :])]
 
 
 def schedule_factor(step: int, total_steps: int, schedule: Schedule, warmup: float) -> float:

@@ -115,7 +115,7 @@ def pretrained_weights(name: str) -> dict[str, Tensor]:
         ) from error
 
 
-def pretrained_normalization(name: str) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per channel of the pixels that the default weights were trained on."""
+def pretrained_normalization(name: str) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the pixels that the default weights were trained on, per channel: (3,), (3,)."""
     transforms = models.get_model_weights(name).DEFAULT.transforms()
-    return list(transforms.mean), list(transforms.std)
+    return torch.tensor(transforms.mean), torch.tensor(transforms.std)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nnzoo.data.tabular import TabularDataModule
     from nnzoo.errors import InputError
     from nnzoo.modules.autoencoder import Autoencoder
+    from nnzoo.modules.cnn import CNNClassifier
     from nnzoo.modules.mlp import MLPClassifier, MLPRegressor
     from nnzoo.modules.vae import VAE
 
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "VAE",
     "Autoencoder",
+    "CNNClassifier",
     "ImageDataModule",
     "InputError",
     "MLPClassifier",
@@ -30,6 +32,7 @@ __all__ = [
 
 _HOME = {
     "Autoencoder": "nnzoo.modules.autoencoder",
+    "CNNClassifier": "nnzoo.modules.cnn",
     "ImageDataModule": "nnzoo.data.image",
     "InputError": "nnzoo.errors",
     "MLPClassifier": "nnzoo.modules.mlp",

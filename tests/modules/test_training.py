@@ -16,7 +16,7 @@ from nnzoo.modules.training import (
     StageMeans,
     check_images,
     check_optimizer,
-    configure_adamw,
+    configure_optimizer,
     image_metrics,
     schedule_factor,
 )
@@ -67,7 +67,7 @@ def module_with(precision="32-true", steps=8, **settings):
 
 def test_weight_decay_falls_on_matrices_and_kernels_but_not_on_biases_and_norms():
     module = module_with()
-    groups = configure_adamw(module)["optimizer"].param_groups
+    groups = configure_optimizer(module)["optimizer"].param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     expected = {name: 0.2 if name in ("net.0.weight", "net.3.weight") else 0.0 for name, _ in module.named_parameters()}
     assert {name: decay[id(p)] for name, p in module.named_parameters()} == expected
@@ -77,7 +77,7 @@ def test_weight_decay_falls_on_matrices_and_kernels_but_not_on_biases_and_norms(
 def test_frozen_parameters_are_not_given_to_the_optimiser():
     module = module_with()
     module.net[0].requires_grad_(False)
-    given = [p for group in configure_adamw(module)["optimizer"].param_groups for p in group["params"]]
+    given = [p for group in configure_optimizer(module)["optimizer"].param_groups for p in group["params"]]
     assert {id(p) for p in given} == {id(p) for p in module.parameters() if p.requires_grad}
 
 
@@ -87,7 +87,7 @@ def test_weight_decay_is_decoupled_from_the_gradient():
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    configure_adamw(module)["optimizer"].step()
+    configure_optimizer(module)["optimizer"].step()
     for name, parameter in module.named_parameters():
         factor = 1 - 0.1 * 0.2 if name in ("net.0.weight", "net.3.weight") else 1.0
         torch.testing.assert_close(parameter.detach(), factor * before[name])
@@ -101,7 +101,7 @@ def test_one_step_equals_torchs_reference_adamw():
     reference = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": 0.2}, {"params": plain, "weight_decay": 0.0}], lr=0.1, foreach=False
     )
-    optimizer = configure_adamw(module)["optimizer"]
+    optimizer = configure_optimizer(module)["optimizer"]
     for _ in range(3):
         for parameter, copy in zip(module.parameters(), copies, strict=True):
             parameter.grad = torch.randn_like(parameter)
@@ -114,18 +114,18 @@ def test_one_step_equals_torchs_reference_adamw():
 
 @pytest.mark.parametrize(("precision", "fused"), [("32-true", True), ("bf16-mixed", True), ("16-mixed", False)])
 def test_the_fused_kernel_is_left_out_only_where_float16_gradients_are_scaled(precision, fused):
-    groups = configure_adamw(module_with(precision))["optimizer"].param_groups
+    groups = configure_optimizer(module_with(precision))["optimizer"].param_groups
     assert all(bool(group["fused"]) is fused for group in groups)
 
 
 def test_a_constant_rate_without_warmup_has_no_scheduler_and_needs_no_end():
-    assert set(configure_adamw(module_with(steps=math.inf))) == {"optimizer"}
+    assert set(configure_optimizer(module_with(steps=math.inf))) == {"optimizer"}
 
 
 @pytest.mark.parametrize("settings", [{"lr_schedule": "cosine"}, {"lr_schedule": "linear"}, {"lr_warmup": 0.1}])
 def test_a_schedule_without_an_end_is_refused(settings):
     with pytest.raises(InputError, match=r"--trainer.max_epochs or --trainer.max_steps"):
-        configure_adamw(module_with(steps=math.inf, **settings))
+        configure_optimizer(module_with(steps=math.inf, **settings))
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

@@ -14,8 +14,9 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import v2
 
+from nnzoo.data.augment import Augmentation
 from nnzoo.data.base import GlobalBatchDataModule, cache_root, data_root, mix_seed
-from nnzoo.data.image_dataset import ImageDataset, augmentation
+from nnzoo.data.image_dataset import ImageDataset
 from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
 from nnzoo.errors import InputError, check_choices
@@ -56,6 +57,8 @@ class ImageDataModule(GlobalBatchDataModule):
             drawn once in either case.
         shift: Augmentation: largest shift, as a share of the side.
         rotation: Augmentation: largest rotation in degrees.
+        crop_padding: Augmentation: black pixels added on every side before a random crop of the image's own size.
+        flip: Augmentation: mirror every second image, left to right; not for digits and letters.
         blur: Augmentation: largest standard deviation of a Gaussian blur, in pixels.
         exposure: Augmentation: largest relative change of brightness.
         cache: h5 decodes a folder of images once into an HDF5 file under ~/.cache/nnzoo and reads batches from there,
@@ -84,6 +87,8 @@ class ImageDataModule(GlobalBatchDataModule):
         binarize: Binarize = "none",
         shift: float = 0.0,
         rotation: float = 0.0,
+        crop_padding: int = 0,
+        flip: bool = False,
         blur: float = 0.0,
         exposure: float = 0.0,
         cache: Literal["none", "h5"] = "none",
@@ -113,6 +118,8 @@ class ImageDataModule(GlobalBatchDataModule):
         self.root = data_root(root)
         if not (0 <= shift < 1 and min(rotation, blur, exposure) >= 0 and math.isfinite(rotation + blur + exposure)):
             raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
+        if crop_padding < 0:
+            raise InputError(f"crop_padding must not be negative, got {crop_padding}: set --data.crop_padding.")
 
     @cached_property
     def _folder(self) -> ImageFolder:
@@ -129,10 +136,10 @@ class ImageDataModule(GlobalBatchDataModule):
         return (channels, size, size) if size else (channels, height, width)
 
     @cached_property
-    def augment(self) -> v2.Transform | None:
-        """Random transform of one training image, or None."""
-        strengths = {name: self.hparams[name] for name in ("shift", "rotation", "blur", "exposure")}
-        return augmentation(**strengths, side=min(self.in_shape[1:]))
+    def augment(self) -> Augmentation | None:
+        """Random changes of the training images, or None."""
+        names = ("shift", "rotation", "crop_padding", "flip", "blur", "exposure")
+        return Augmentation(**{name: self.hparams[name] for name in names}) or None
 
     @property
     def classes(self) -> list[str]:
@@ -254,6 +261,21 @@ class ImageDataModule(GlobalBatchDataModule):
         dataset = typing.cast(ImageDataset, self.parts[part])
         chosen = torch.arange(len(dataset))[:limit]
         return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
+
+    @cached_property
+    def channel_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the pixels of the training part, not augmented, per channel: (C,), (C,)."""
+        self.setup()
+        dataset = typing.cast(ImageDataset, self.parts["train"])
+        counts = torch.zeros(self.in_shape[0], dataset.levels, dtype=torch.int64)
+        for rows in torch.arange(len(dataset)).split(1000):  # counted, which is exact and needs no floats of them all
+            for count, pixels in zip(counts, dataset.images[rows].byte().unbind(dim=1), strict=True):
+                count += pixels.flatten().bincount(minlength=dataset.levels)
+        values = torch.linspace(0, 1, dataset.levels, dtype=torch.float64)
+        shares = counts.double() / counts.sum(dim=1, keepdim=True)
+        mean = shares @ values
+        variance = (shares * (values - mean[:, None]).square()).sum(dim=1)
+        return mean.float(), variance.sqrt().float()
 
 
 FASHION = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]

@@ -38,7 +38,7 @@ class Autoencoder(ZooModule):
         weight_l2: Factor of the L2 penalty on the weights.
         lr: Learning rate of AdamW.
         weight_decay: Decoupled weight decay, not applied to biases.
-        lr_schedule: constant | cosine | linear.
+        lr_schedule: constant | cosine | linear | multistep (/10 at half and at three quarters of all steps).
         lr_warmup: Share of all steps during which the learning rate rises from 0.
 
     Raises:

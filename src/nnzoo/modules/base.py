@@ -5,7 +5,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 from nnzoo.data.base import mix_seed
-from nnzoo.modules.training import StageMeans, configure_adamw
+from nnzoo.modules.training import StageMeans, configure_optimizer
 
 
 class ZooModule(L.LightningModule):
@@ -34,7 +34,7 @@ class ZooModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the configured schedule."""
-        return configure_adamw(self)
+        return configure_optimizer(self)
 
     def evaluation_generator(self, batch_idx: int) -> torch.Generator:
         """Noise for one evaluation batch: the same in every evaluation with these batches on these devices.

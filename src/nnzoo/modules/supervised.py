@@ -57,6 +57,10 @@ class SupervisedModule(ZooModule):
         """What a stage measures besides the loss."""
         raise NotImplementedError
 
+    def outputs(self, *inputs: Tensor) -> Tensor:
+        """What the network makes of the inputs; override it to prepare them."""
+        return self.net(*inputs)
+
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Loss per sample (B,), without penalties."""
         raise NotImplementedError
@@ -87,7 +91,7 @@ class SupervisedModule(ZooModule):
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             self.check_batch(batch)
         *inputs, target = batch
-        outputs = self.net(*inputs)
+        outputs = self.outputs(*inputs)
         losses = self.loss(outputs, target)
         self.means.update(stage, {"loss": losses})
         measured = self.measured(outputs.detach(), target)
@@ -187,7 +191,7 @@ class Classifier(SupervisedModule):
 
     def logits(self, *inputs: Tensor) -> Tensor:
         """Scores (B, K) before the softmax."""
-        return at_least_float32(self.net(*inputs))
+        return at_least_float32(self.outputs(*inputs))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Class probabilities (B, K)."""
@@ -235,7 +239,7 @@ class Regressor(SupervisedModule):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Predictions (B,) in the target's units."""
-        return self.original(self.net(*inputs))
+        return self.original(self.outputs(*inputs))
 
     def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
         """Predictions beside the truth."""

@@ -64,7 +64,7 @@ class VAE(ZooModule):
         num_nll_samples: Importance samples per image for the test's negative log-likelihood.
         lr: Learning rate of AdamW.
         weight_decay: Decoupled weight decay, not applied to biases.
-        lr_schedule: constant | cosine | linear.
+        lr_schedule: constant | cosine | linear | multistep (/10 at half and at three quarters of all steps).
         lr_warmup: Share of all steps during which the learning rate rises from 0.
 
     Raises:

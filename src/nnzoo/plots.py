@@ -108,9 +108,10 @@ def learning_curves(curves: Mapping[str, Series]) -> Figure:
         for stage, (epochs, values) in stages.items():
             axis.plot(epochs, values, label=stage, marker="o" if len(values) < 12 else None, markersize=3)
         # The first epochs of a loss would squeeze the rest into a line.
-        finite = np.concatenate([values for _, values in stages.values()])
-        low, high = np.percentile(finite[np.isfinite(finite)], [0, 97])
-        if len(finite) > 20 and high > low:
+        later = np.concatenate([values[1 + len(values) // 20 :] for _, values in stages.values()])
+        later = later[np.isfinite(later)]
+        low, high = (later.min(), later.max()) if len(later) > 20 else (0.0, 0.0)
+        if high > low:
             margin = 0.08 * (high - low)
             axis.set_ylim(low - margin, high + margin)
         axis.set(xlabel="epoch", title=quantity)

@@ -13,7 +13,14 @@ import nnzoo.modules
 from nnzoo.arguments import LINKS, packaged_configs
 
 CONFIGS = packaged_configs()
-DOWNLOADED = ("mnist", "fashion_mnist", "cifar10", "etth1", "jsb")
+DOWNLOADED = {
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "cifar10": "cifar-10-batches-py",
+    "etth1": "ETTh1",
+    "jsb": "JSB",
+}
+"""Data sets that have to be downloaded, with their folders under the data root."""
 RECIPES = [name for _, name, _ in pkgutil.iter_modules(nnzoo.recipes.__path__) if name in CONFIGS]
 
 

@@ -22,7 +22,9 @@ def worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, classe
         images,
         [
             f"{class_name(true, classes)} {100 * row[true]:.0f} %\n→ {class_name(wrong, classes)} {100 * row[wrong]:.0f} %"
-            for true, wrong, row in zip(labels.tolist(), probabilities.argmax(dim=1).tolist(), probabilities, strict=True)
+            for true, wrong, row in zip(
+                labels.tolist(), probabilities.argmax(dim=1).tolist(), probabilities, strict=True
+            )
         ],
         "worst mistakes: true → predicted class",
     )

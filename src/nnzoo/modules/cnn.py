@@ -123,7 +123,9 @@ class CNNClassifier(Classifier):
         if not mix_alpha > 0:
             raise InputError(f"mix_alpha must be above 0, got {mix_alpha}: for no mixing set --model.mix none.")
         if pretrained and architecture != "torchvision":
-            raise InputError("Only torchvision's networks have pretrained weights: set --model.architecture torchvision.")
+            raise InputError(
+                "Only torchvision's networks have pretrained weights: set --model.architecture torchvision."
+            )
         self.build()
         self.net.to(memory_format=torch.channels_last)  # up to twice as fast on CPUs, and on GPUs in half precision
         # Pretrained networks see three channels, in grey images too.

@@ -112,11 +112,14 @@ class StageMeans(nn.Module):
         names = [f"{stage}/{term}" for stage, measured in terms.items() for term in measured]
         self.metrics = nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in names})
 
-    def update(self, stage: str, terms: Mapping[str, Tensor]) -> None:
-        """Adds a batch: per-sample values (B,) of the terms; those the stage does not measure are passed over."""
+    def update(self, stage: str, terms: Mapping[str, Tensor], weights: Tensor | float = 1.0) -> None:
+        """Adds a batch: per-sample values (B,) of the terms; those the stage does not measure are passed over.
+
+        With ``weights`` (B,), such as the steps that a value is a mean over, the means are weighted.
+        """
         for term, values in terms.items():
             if f"{stage}/{term}" in self.metrics:
-                self.metrics[f"{stage}/{term}"].update(values.detach())  # type: ignore[operator]
+                self.metrics[f"{stage}/{term}"].update(values.detach(), weights)  # type: ignore[operator]
 
     def log(self, module: L.LightningModule, stage: str) -> None:
         """Logs the means of a stage; call it at the end of an epoch."""

@@ -1,14 +1,16 @@
-"""Recurrent encoders of padded sequences: plain RNN, LSTM and GRU."""
+"""Recurrent networks on padded sequences: plain RNN, LSTM and GRU; their losses and the flow of their gradients."""
 
 from collections.abc import Callable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nnzoo.errors import InputError
 from nnzoo.nets.encoder_decoder import check_sizes
+from nnzoo.nets.likelihoods import at_least_float32
 
 Cell = Literal["rnn", "lstm", "gru"]
 State = Tensor | tuple[Tensor, Tensor]
@@ -116,7 +118,7 @@ class SequenceEncoder(nn.Module):
         return outputs, last_state(state, self.num_directions)
 
 
-def last_state(state: State, num_directions: int) -> Tensor:
+def last_state(state: State | tuple[Tensor, ...], num_directions: int) -> Tensor:
     """The top layer's h of a final state, its directions side by side: (B, H * directions)."""
     h = state if isinstance(state, Tensor) else state[0]
     return torch.cat(list(h[-num_directions:]), dim=1)
@@ -125,6 +127,73 @@ def last_state(state: State, num_directions: int) -> Tensor:
 def valid_steps(lengths: Tensor, steps: int) -> Tensor:
     """Which of ``steps`` belong to sequences of the given lengths (B,): a mask (B, steps)."""
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
+
+
+class SequenceNet(nn.Module):
+    """An encoder and a linear layer: one output per sequence, or one per step.
+
+    Args:
+        encoder: Reads the sequences.
+        num_outputs: Values per output, K; None for a single number, without a dimension of its own.
+        per_step: Whether to read out every step, rather than the last valid state.
+        dropout: Share of the values dropped before the linear layer.
+    """
+
+    def __init__(
+        self, encoder: SequenceEncoder, num_outputs: int | None, per_step: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.encoder, self.num_outputs, self.per_step = encoder, num_outputs, per_step
+        linear = nn.Linear(encoder.out_features, num_outputs or 1)
+        self.head = nn.Sequential(nn.Dropout(dropout), linear, *([nn.Flatten(-2)] if num_outputs is None else []))
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Outputs (B, K), or (B, T, K) per step, of sequences (B, T, D) with lengths (B,); without K for one number."""
+        outputs, last = self.encoder(inputs, lengths)
+        return self.head(outputs if self.per_step else last)
+
+
+def step_losses(logits: Tensor, target: Tensor, ignored: int) -> Tensor:
+    """Negative log-likelihood of every step, 0 where the target is ``ignored``: (B, T), in nats.
+
+    Args:
+        logits: Scores (B, T, K).
+        target: Classes (B, T), or K labels of 0 or 1 at each step (B, T, K), whose likelihoods are multiplied.
+        ignored: Target of the steps that do not count.
+    """
+    logits = at_least_float32(logits)
+    if target.dim() == 2:
+        return F.cross_entropy(logits.transpose(1, 2), target, reduction="none", ignore_index=ignored)
+    valid = target[..., 0] != ignored
+    losses = F.binary_cross_entropy_with_logits(logits, target.clamp(min=0.0), reduction="none").sum(dim=2)
+    return losses.masked_fill(~valid, 0.0)
+
+
+def gradient_norms(net: SequenceNet, inputs: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """Norm of the gradient of the loss with respect to the state after each step, mean over the batch: (T,).
+
+    The state is all that a network carries on: h of every layer, and the c of an LSTM. The network runs step by step,
+    since PyTorch's whole-sequence kernels keep the states between the steps to themselves.
+
+    Args:
+        net: A network that reads in one direction.
+        inputs: Sequences of one length (B, T, D).
+        loss: From the network's outputs, (B, K) or (B, T, K), to losses (B,).
+    """
+    states: list[tuple[Tensor, ...]] = []
+    state: State | None = None
+    with torch.enable_grad():
+        for step in inputs.split(1, dim=1):
+            _, state = net.encoder.rnn(step, state)
+            states.append((state,) if isinstance(state, Tensor) else state)
+        tops = [last_state(state, 1) for state in states]
+        read = torch.stack(tops, dim=1) if net.per_step else tops[-1]
+        flat = [tensor for parts in states for tensor in parts]
+        # The last c of an LSTM is read by nothing: its gradient is 0.
+        gradients = torch.autograd.grad(loss(net.head(read)).sum(), flat, materialize_grads=True, allow_unused=True)
+    size = len(states[0])
+    squares = torch.stack([gradient.square().sum(dim=(0, 2)) for gradient in gradients])
+    return squares.view(-1, size, len(inputs)).sum(dim=1).sqrt().mean(dim=1)
 
 
 @torch.no_grad()

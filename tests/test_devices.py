@@ -20,6 +20,8 @@ AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
 # What makes the loss deterministic: processes draw different noise on purpose.
 NOISELESS = {
     "autoencoder": ["--model.noise", "none", *AUGMENTED],
+    "generator": AUGMENTED,
+    "seq2seq": [],
     "vae": ["--model", "helpers.NoiselessVAE", *AUGMENTED],
 }
 

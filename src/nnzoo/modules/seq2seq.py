@@ -105,7 +105,7 @@ class Seq2Seq(ZooModule):
         teacher_forcing: float = 1.0,
         label_smoothing: float = 0.0,
         beam_size: int = 5,
-        length_penalty: float = 0.0,
+        length_penalty: float = 1.0,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         lr_schedule: Schedule = "constant",

@@ -20,8 +20,10 @@ AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
 # What makes the loss deterministic: processes draw different noise on purpose.
 NOISELESS = {
     "autoencoder": ["--model.noise", "none", *AUGMENTED],
-    "generator": AUGMENTED,
+    "generator": ["--model.dropout", "0", *AUGMENTED],
     "seq2seq": [],
+    "rnn": ["--model.head_dropout", "0"],
+    "tagger": [],
     "vae": ["--model", "helpers.NoiselessVAE", *AUGMENTED],
 }
 

@@ -134,7 +134,7 @@ class StringPairsDataModule(GlobalBatchDataModule):
         return {**split, "longer": longer}
 
     def _by_length(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-        usual, longer = [], []
+        usual, longer = list[Pair](), list[Pair]()
         for number, pair in enumerate(pairs, start=1):
             length = len(pair.source)
             if self.longer_length is not None and length > self.longer_length:

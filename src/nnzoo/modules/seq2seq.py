@@ -25,6 +25,9 @@ Batch = tuple[Tensor, Tensor, Tensor]
 class PerToken(Metric):
     """A sum over all tokens of a stage, divided by their number: not a mean of the means of samples or batches."""
 
+    total: Tensor
+    tokens: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
@@ -171,10 +174,10 @@ class Seq2Seq(ZooModule):
             return
         usual: Any = tuple(tensor[~longer] for tensor in batch)
         self._losses("test", usual, batch_idx)
-        greedy = same_tokens(self.search(*usual[:2], beam_size=1).tokens, usual[-1])
+        greedy = same_tokens(self.search(usual[0], usual[1], beam_size=1).tokens, usual[2])
         outputs = {"exact_match": matches[~longer], "output_nll": -found.log_prob[~longer]}
         self.means.update("test", {**outputs, "exact_match_greedy": greedy})
-        self.char_error_rate.update(self.characters.texts(found.tokens[~longer]), self.characters.texts(usual[-1]))
+        self.char_error_rate.update(self.characters.texts(found.tokens[~longer]), self.characters.texts(usual[2]))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[str]:
         """The strings that beam search finds."""

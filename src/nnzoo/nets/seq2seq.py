@@ -11,7 +11,7 @@ from nnzoo.nets.decoding import PAD
 from nnzoo.nets.decoding import State as Rows
 from nnzoo.nets.encoder_decoder import check_sizes
 from nnzoo.nets.likelihoods import at_least_float32
-from nnzoo.nets.sequence import CELLS, Cell, SequenceEncoder, State, initialize_recurrent, valid_steps
+from nnzoo.nets.sequence import CELLS, Cell, SequenceEncoder, initialize_recurrent, valid_steps
 
 AttentionName = Literal["additive", "general", "none"]
 
@@ -71,7 +71,8 @@ class Memory(NamedTuple):
 
     def repeat(self, times: int) -> "Memory":
         """Each source ``times`` times in a row, as beam search lays out its beams."""
-        return Memory(*(t.repeat_interleave(times, dim=0) for t in self[:2]), self.state)
+        keys, valid = (tensor.repeat_interleave(times, dim=0) for tensor in self[:2])
+        return Memory(keys, valid, self.state)
 
 
 class EncoderDecoder(nn.Module):
@@ -123,10 +124,10 @@ class EncoderDecoder(nn.Module):
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """The memory of sources (B, S) of the given lengths (B,)."""
         keys, state = self.encoder.states(self.dropout(self.embedding(source)), lengths)
-        state = (state,) if isinstance(state, Tensor) else state
+        states: Rows = (state,) if isinstance(state, Tensor) else state
         layers = self.encoder.num_layers
         # (layers * directions, B, H) to (B, layers, directions * H): a layer's directions stand side by side.
-        sides = (h.unflatten(0, (layers, -1)).permute(2, 0, 1, 3).flatten(2) for h in state)
+        sides = (h.unflatten(0, (layers, -1)).permute(2, 0, 1, 3).flatten(2) for h in states)
         # An LSTM's second tensor is its cell, which has no bounds; its h, like any other cell's, lies in (-1, 1).
         first = tuple(bridge(h) for bridge, h in zip(self.bridges, sides, strict=True))
         return Memory(keys, valid_steps(lengths, source.shape[1]), (first[0].tanh(), *first[1:]))
@@ -136,7 +137,7 @@ class EncoderDecoder(nn.Module):
         inputs = self.dropout(self.embedding(tokens))
         hidden = tuple(tensor.transpose(0, 1).contiguous() for tensor in state)
         outputs, after = self.rnn(inputs, hidden if len(hidden) == 2 else hidden[0])
-        following: State = (after,) if isinstance(after, Tensor) else after
+        following: Rows = (after,) if isinstance(after, Tensor) else after
         weights = None
         if self.attention is not None:
             context, weights = self.attention(outputs, memory.keys, memory.valid)
@@ -160,7 +161,7 @@ class EncoderDecoder(nn.Module):
         if teacher_forcing >= 1:
             return self.decode(inputs, state, memory)[0]
         forced = torch.rand(inputs.shape, device=inputs.device) < teacher_forcing
-        tokens, scores = inputs[:, :1], []
+        tokens, scores = inputs[:, :1], list[Tensor]()
         for position in range(inputs.shape[1]):
             if position:
                 tokens = torch.where(forced[:, position], inputs[:, position], scores[-1].argmax(dim=-1)[:, 0])[:, None]

@@ -23,6 +23,7 @@ NOISELESS = {
     "generator": ["--model.dropout", "0", *AUGMENTED],
     "seq2seq": [],
     "rnn": ["--model.head_dropout", "0"],
+    "rnn_adding": [],
     "tagger": [],
     "vae": ["--model", "helpers.NoiselessVAE", *AUGMENTED],
 }

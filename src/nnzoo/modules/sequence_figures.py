@@ -29,18 +29,26 @@ def build_sequence_net(hparams: Any, num_outputs: int | None, per_step: bool = F
 def gradient_figure(module: Any, batch: tuple[Tensor, ...]) -> dict[str, Figure]:
     """How much of the loss's gradient reaches each step: fresh networks of the three cells, and the module's own.
 
-    All are of the module's size, and see those sequences of the batch that have the longest length.
+    All are of the module's size. Before training the gradient fades in every cell; an LSTM and a GRU can learn to open
+    their gates and let it pass.
     """
-    inputs, lengths, target = (tensor.clone() for tensor in batch)  # usable outside inference mode
-    chosen = (lengths == lengths.max()).nonzero()[:MAX_SEQUENCES, 0]
-    inputs, target = inputs[chosen, : int(lengths.max())], target[chosen]
-    if target.dim() > 1:
-        target = target[:, : int(lengths.max())]
-    nets: dict[str, Any] = {f"{cell}, untrained": fresh_net(module, cell) for cell in CELLS}
-    if isinstance(module.net, SequenceNet) and not module.hparams["bidirectional"]:
-        nets[f"{module.hparams['cell']}, this run"] = module.net
-    norms = {name: gradient_norms(net, inputs, lambda read: module.loss(read, target)) for name, net in nets.items()}
+    if not isinstance(module.net, SequenceNet):
+        return {}
+    norms = {f"{cell}, untrained": norms_of(fresh_net(module, cell), module, batch) for cell in CELLS}
+    if not module.hparams["bidirectional"]:
+        norms[f"{module.hparams['cell']}, this run"] = norms_of(module.net, module, batch)
     return {"gradient_norms": plots_sequence.gradient_norms(norms)}
+
+
+@torch.inference_mode(False)
+def norms_of(net: SequenceNet, module: Any, batch: tuple[Tensor, ...]) -> Tensor:
+    """Gradient norms (T,) of a network under a module's loss, over those sequences that have the longest length."""
+    inputs, lengths, target = (tensor.clone() for tensor in batch)  # usable outside inference mode
+    steps = int(lengths.max())
+    chosen = (lengths == steps).nonzero()[:MAX_SEQUENCES, 0]
+    inputs, target = inputs[chosen, :steps], target[chosen]
+    target = target if target.dim() == 1 else target[:, :steps]
+    return gradient_norms(net, inputs, lambda read: module.loss(read, target))
 
 
 def fresh_net(module: Any, cell: str) -> SequenceNet:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassF1Score, MultilabelJaccardIndex
 
 from nnzoo import plots_sequence
@@ -13,12 +13,12 @@ from nnzoo.data.sequence_dataset import IGNORED
 from nnzoo.errors import InputError
 from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
 from nnzoo.modules.supervised import Batch, SupervisedModule
-from nnzoo.modules.training import STAGES, Schedule, StageMeans
+from nnzoo.modules.training import STAGES, Schedule, StageMeans, WeightedMean
 from nnzoo.nets.likelihoods import at_least_float32
 from nnzoo.nets.sequence import Cell, step_losses
 
 
-class Perplexity(MeanMetric):
+class Perplexity(WeightedMean):
     """exp of the total negative log-likelihood over the total number of steps, not a mean of batches' perplexities."""
 
     def compute(self) -> Tensor:

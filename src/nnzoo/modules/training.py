@@ -98,6 +98,19 @@ def check_images(images: Tensor, in_shape: Sequence[int], binary: bool = False) 
         )
 
 
+class WeightedMean(MeanMetric):
+    """torchmetrics' mean without its search for NaN, which makes a GPU wait at every step.
+
+    ``MeanMetric(nan_strategy="disable")`` does not search either, but takes every weight for 1 (torchmetrics 1.9).
+    """
+
+    def update(self, value: Tensor, weight: Tensor | float = 1.0) -> None:  # type: ignore[override]
+        """Adds values, each with its weight."""
+        weight = weight if isinstance(weight, Tensor) else torch.full_like(value, weight)
+        self.mean_value += (value * weight).to(self.dtype).sum()
+        self.weight += weight.to(self.dtype).sum()
+
+
 class StageMeans(nn.Module):
     """Means over samples of named loss terms, one torchmetrics object per stage and term.
 
@@ -110,7 +123,7 @@ class StageMeans(nn.Module):
     def __init__(self, terms: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         names = [f"{stage}/{term}" for stage, measured in terms.items() for term in measured]
-        self.metrics = nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in names})
+        self.metrics = nn.ModuleDict({name: WeightedMean() for name in names})
 
     def update(self, stage: str, terms: Mapping[str, Tensor], weights: Tensor | float = 1.0) -> None:
         """Adds a batch: per-sample values (B,) of the terms; those the stage does not measure are passed over.

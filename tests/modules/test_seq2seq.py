@@ -122,6 +122,7 @@ def test_evaluation_leaves_the_coins_of_the_training_alone():
 def test_forward_and_translate_agree_and_padding_does_not_matter():
     model = small().eval()
     texts = [source for source, _ in random_pairs(7)]
+    assert model.translate(texts * 40) == model.translate(texts) * 40
     together = model.translate(texts)
     assert together == [model.translate([text])[0] for text in texts]
     source, lengths = CHARACTERS.sources(texts)

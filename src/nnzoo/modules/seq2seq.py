@@ -20,6 +20,8 @@ from nnzoo.nets.sequence import Cell
 from nnzoo.plots_strings import attention_maps, string_table
 
 Batch = tuple[Tensor, Tensor, Tensor]
+TRANSLATED_AT_ONCE = 256
+"""Strings that ``translate`` decodes together, so that memory does not grow with their number."""
 
 
 class PerToken(Metric):
@@ -76,7 +78,8 @@ class Seq2Seq(ZooModule):
         num_layers: Recurrent layers of the encoder and of the decoder.
         cell: rnn | lstm | gru.
         bidirectional: Read the source backwards too.
-        attention: additive (Bahdanau) | general (Luong) | none.
+        attention: additive (Bahdanau; holds a vector for each pair of source and target character, so take general for
+            long strings) | general (Luong) | none.
         dropout: Share of values dropped from the embeddings, between layers and before the scores.
         teacher_forcing: Share of training steps at which the decoder reads the target's own character rather than the
             one that it found most probable.
@@ -268,7 +271,8 @@ class Seq2Seq(ZooModule):
         source, lengths = (tensor.to(self.device) for tensor in self.characters.sources(texts))
         was_training = self.training
         self.eval()
-        found = self.search(source, lengths, beam_size).tokens
+        parts = zip(source.split(TRANSLATED_AT_ONCE), lengths.split(TRANSLATED_AT_ONCE), strict=True)
+        found = torch.cat([self.search(*part, beam_size).tokens for part in parts])
         self.train(was_training)
         return self.characters.texts(found)
 

@@ -66,7 +66,7 @@ class Arguments:
         settings: dict[str, Any] = {}
         for config in self.configs:
             settings |= _contents(config).get("data") or {}
-        for flag, value in zip(self.flags, [*self.flags[1:], ""], strict=True):
+        for flag, value in zip(self.flags, [*self.flags, ""][1:], strict=True):
             name, equals, attached = flag.partition("=")
             if name.startswith("--data."):
                 settings[name.removeprefix("--data.")] = yaml.safe_load(attached if equals else value)

@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score, jaccard_score, log_loss
 from torchmetrics.text import Perplexity
 
 from nnzoo import InputError, SequenceClassifier, SequenceDataModule, SequenceRegressor, SequenceTagger
+from nnzoo.arguments import parse
 from nnzoo.modules.sequence_figures import fresh_net, norms_of
 from nnzoo.nets.sequence import CELLS, valid_steps
 from nnzoo.recipes import rnn, tagger
@@ -262,3 +263,11 @@ def test_gated_cells_learn_to_add_over_a_hundred_and_fifty_steps_and_a_plain_rnn
         assert metrics["test/mse"] > 0.1
     else:
         assert metrics["test/mse"] < 0.01
+
+
+def test_the_recipes_task_is_found_without_any_flag():
+    assert "dataset" in parse([], "rnn").data_settings()
+    assert (
+        parse(["--data.csv", "a.csv", "--data.group=b"], "rnn").data_settings().items()
+        >= {"csv": "a.csv", "group": "b"}.items()
+    )

@@ -21,7 +21,8 @@ FLAGS = [
     "--trainer.callbacks.enable_version_counter=false",
 ]
 # Data of generated problems for runs of seconds; the recipes' own take minutes.
-SHORTER = {"rnn_adding": {"length": 10, "num_samples": 640}, "tagger": {"num_samples": 640}}
+SHORTER = {"rnn_adding": {"length": 10, "num_samples": 640}, "tagger": {"num_samples": 640},
+           "seq2seq": {"num_samples": 800, "num_longer": 40}}  # fmt: skip
 
 
 def flags_of(name: str) -> list[str]:

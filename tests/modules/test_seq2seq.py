@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from nnzoo.recipes import seq2seq
 from torch.utils.data import DataLoader
 from torchmetrics.text import Perplexity as TorchmetricsPerplexity
 
@@ -14,7 +15,6 @@ from nnzoo.errors import InputError
 from nnzoo.modules.seq2seq import Seq2Seq
 from nnzoo.nets.decoding import PAD, Decoded
 from nnzoo.nets.seq2seq import token_loss
-from nnzoo.recipes import seq2seq
 
 VOCABULARY = [*SPECIAL, *"abc"]
 SMALL = {"vocabulary": VOCABULARY, "max_source_length": 4, "max_target_length": 6, "hidden_size": 8, "embedding_dim": 4}

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnzoo.cli import ZooCLI
     from nnzoo.data.image import ImageDataModule
+    from nnzoo.data.sequence import SequenceDataModule
+    from nnzoo.data.strings import StringPairsDataModule
     from nnzoo.data.tabular import TabularDataModule
     from nnzoo.errors import InputError
     from nnzoo.modules.autoencoder import Autoencoder
     from nnzoo.modules.cnn import CNNClassifier
     from nnzoo.modules.mlp import MLPClassifier, MLPRegressor
+    from nnzoo.modules.seq2seq import Seq2Seq
+    from nnzoo.modules.sequence_classifier import SequenceClassifier, SequenceRegressor
+    from nnzoo.modules.sequence_generator import SequenceGenerator
+    from nnzoo.modules.sequence_tagger import SequenceTagger
     from nnzoo.modules.vae import VAE
 
 __version__ = "0.1.0"
@@ -26,6 +32,13 @@ __all__ = [
     "InputError",
     "MLPClassifier",
     "MLPRegressor",
+    "Seq2Seq",
+    "SequenceClassifier",
+    "SequenceDataModule",
+    "SequenceGenerator",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "StringPairsDataModule",
     "TabularDataModule",
     "ZooCLI",
 ]
@@ -37,6 +50,13 @@ _HOME = {
     "InputError": "nnzoo.errors",
     "MLPClassifier": "nnzoo.modules.mlp",
     "MLPRegressor": "nnzoo.modules.mlp",
+    "Seq2Seq": "nnzoo.modules.seq2seq",
+    "SequenceClassifier": "nnzoo.modules.sequence_classifier",
+    "SequenceDataModule": "nnzoo.data.sequence",
+    "SequenceGenerator": "nnzoo.modules.sequence_generator",
+    "SequenceRegressor": "nnzoo.modules.sequence_classifier",
+    "SequenceTagger": "nnzoo.modules.sequence_tagger",
+    "StringPairsDataModule": "nnzoo.data.strings",
     "TabularDataModule": "nnzoo.data.tabular",
     "VAE": "nnzoo.modules.vae",
     "ZooCLI": "nnzoo.cli",

@@ -93,7 +93,13 @@ class ZooCLI(LightningCLI):
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe)
         self.metrics: dict[str, float] = {}
         if isinstance(model_class, Mapping):
-            model_class = model_class[_task(datamodule_class, self.arguments.data_settings())]
+            task = _task(datamodule_class, self.arguments.data_settings())
+            if task not in model_class:
+                raise InputError(
+                    f"The recipe {recipe} is for {' and '.join(model_class)}, these data are for {task}: choose other "
+                    "data, or another recipe."
+                )
+            model_class = model_class[task]
         if self.arguments.ckpt_path is not None and not self.arguments.model_is_subclass():
             check_checkpoint(self.arguments.ckpt_path, model_class)
         ZooParser.known_keys = frozenset(f"model.{name}" for name in inspect.signature(model_class).parameters)

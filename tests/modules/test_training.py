@@ -360,3 +360,12 @@ def test_a_perfect_reconstruction_has_ssim_one():
     images = torch.rand(2, 1, 8, 8)
     metrics.update(images, images)
     assert metrics.compute()["ssim"].item() == pytest.approx(1, abs=1e-5)
+
+
+def test_means_are_weighted_where_weights_are_given():
+    means = StageMeans({"val": ["loss"]})
+    means.update("val", {"loss": torch.tensor([1.0, 2.0])}, torch.tensor([3, 1]))
+    means.update("val", {"loss": torch.tensor([10.0])}, torch.tensor([4]))
+    assert float(means.metrics["val/loss"].compute()) == pytest.approx(np.average([1, 2, 10], weights=[3, 1, 4]))
+    means.update("val", {"loss": torch.tensor([7.0])})
+    assert float(means.metrics["val/loss"].compute()) == pytest.approx(np.average([1, 2, 10, 7], weights=[3, 1, 4, 1]))

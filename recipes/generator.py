@@ -1,0 +1,21 @@
+"""A recurrent network that writes handwritten digits row by row, from the class alone.
+
+Each row is drawn from a distribution that depends on the class and the rows above: the discretised logistic of Kingma
+et al. 2016, arXiv:1606.04934, for every value. Training reads the true rows, sampling those it has drawn.
+
+    python -m nnzoo.recipes.generator
+"""
+
+from nnzoo.cli import ZooCLI
+from nnzoo.data.image import ImageDataModule
+from nnzoo.errors import run_main
+from nnzoo.modules.sequence_generator import SequenceGenerator
+
+
+def main(args: list[str] | None = None) -> dict[str, float]:
+    """Runs the recipe with command-line arguments and returns the test metrics."""
+    return ZooCLI(SequenceGenerator, ImageDataModule, recipe="generator", args=args).metrics
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,44 @@
+"""Plots of sequence models."""
+
+from collections.abc import Mapping
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from torch import Tensor
+
+
+def gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
+    """Norms (T,) of d loss / d state over the steps, a line for each network; a trained one ("this run") is thick."""
+    figure = Figure(figsize=(7, 4.2), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    for number, (name, values) in enumerate(norms.items()):
+        steps = range(1, len(values) + 1)
+        trained = "this run" in name
+        axis.plot(
+            steps,
+            values.detach().float().cpu().clamp(min=1e-30).numpy(),
+            label=name,
+            color="black" if trained else colormaps["tab10"](number),
+            linewidth=2.2 if trained else 1.4,
+            marker="o" if len(values) < 30 else None,
+            markersize=3,
+        )
+    axis.set_yscale("log")
+    axis.set(xlabel="step", ylabel="mean norm of d loss / d state", title="how much gradient reaches each step")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    return figure
+
+
+def tags(inputs: Tensor, target: Tensor, probabilities: Tensor) -> Figure:
+    """One sequence: what went in (T, D), what was right and what was predicted (T, K), time from left to right."""
+    panels = {"input": inputs, "truth": target, "prediction": probabilities}
+    steps = len(inputs)
+    figure = Figure(figsize=(max(5, min(12, 0.12 * steps + 3)), 6.5), dpi=120, layout="constrained")
+    for axis, (name, values) in zip(figure.subplots(3, 1, sharex=True), panels.items(), strict=True):
+        pixels = values.detach().float().cpu().T.numpy()
+        image = axis.imshow(pixels, aspect="auto", interpolation="nearest", origin="lower", cmap="Greys", vmin=0)
+        figure.colorbar(image, ax=axis, shrink=0.8)
+        axis.set_ylabel(name)
+    axis.set_xlabel("step")
+    return figure

@@ -281,7 +281,7 @@ def swapped(frame):
         (lambda f: f.assign(second="noon"), {}, "neither numbers nor dates"),
         (lambda f: f, {"target": "x", "time": None}, "use the recipe forecaster"),
         (lambda f: f, {"target_type": "number"}, "target kind is not numeric"),
-        (lambda f: f[f["id"].isin(["s0", "s1"])], {}, "2 sequences, which leaves none for"),
+        (lambda f: f[f["id"].isin(["s0", "s1"])], {}, "2 samples leave none for"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Could not infer format")

@@ -10,11 +10,12 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
-from nnzoo.data.base import GlobalBatchDataModule, class_weights, data_root, mix_seed, split_indices
-from nnzoo.data.image import PARTS, ImageDataModule
+from nnzoo.data.base import GlobalBatchDataModule, data_root, mix_seed
+from nnzoo.data.image import ImageDataModule
 from nnzoo.data.image_dataset import ImageDataset
 from nnzoo.data.sequence_csv import SequenceTable, TargetType
 from nnzoo.data.sequence_dataset import SequenceDataset, adding_problem, copy_memory
+from nnzoo.data.splits import PARTS, check_fractions, class_weights, split_parts
 from nnzoo.errors import InputError, check_choices
 
 DatasetName = Literal["digits", "mnist", "adding", "copy", "jsb"]
@@ -52,6 +53,8 @@ class SequenceDataModule(GlobalBatchDataModule):
         test_fraction: Share of the sequences for the test, where the data set brings no test part.
         split_seed: Seed of the split, of generated problems and of the permutation, apart from ``seed`` so that runs
             with other seeds share their data.
+        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
+        fold: Number of the fold to test on, from 0.
         balanced: Draw training sequences with replacement so that all classes are equally frequent.
         seed: Seed of the order (the command line sets it to ``seed_everything``).
         num_workers: Loader processes; 0 is fastest for data in memory.
@@ -78,17 +81,20 @@ class SequenceDataModule(GlobalBatchDataModule):
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
         split_seed: int = 0,
+        folds: int = 0,
+        fold: int = 0,
         balanced: bool = False,
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(batch_size, seed, num_workers)
+        super().__init__(batch_size, seed, num_workers, balanced)
         self.save_hyperparameters(logger=False)
         check_choices(type(self), self.hparams)
         if length < (2 if dataset == "adding" else 1) or min(memory, num_samples) < 1:
             raise InputError("length, memory and num_samples must be positive, and length 2 or more for adding.")
-        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
-            raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+        check_fractions(val_fraction, test_fraction)
+        if folds and csv is None and dataset not in ("digits", "mnist"):
+            raise InputError(f"{dataset} brings its own test part: --folds is for digits, mnist and --data.csv.")
         if csv is None and (target or time or group):
             raise InputError("--data.target, --data.time and --data.group are columns of a file: add --data.csv.")
         self.dataset: str = dataset if csv is None else "csv"
@@ -101,7 +107,7 @@ class SequenceDataModule(GlobalBatchDataModule):
 
     @cached_property
     def _images(self) -> ImageDataModule:
-        shared = ("dataset", "root", "val_fraction", "test_fraction", "split_seed")
+        shared = ("dataset", "root", "val_fraction", "test_fraction", "split_seed", "folds", "fold")
         return ImageDataModule(**{name: self.hparams[name] for name in shared})
 
     @property
@@ -130,7 +136,7 @@ class SequenceDataModule(GlobalBatchDataModule):
         return {"adding": [], "copy": ["blank", *"12345678"]}.get(self.dataset, [str(key) for key in range(21, 109)])
 
     @property
-    def num_classes(self) -> int:
+    def num_classes(self) -> int:  # type: ignore[override]
         """Number of classes, or of labels where a step has several; 0 if the target is a number."""
         return len(self.classes)
 
@@ -225,14 +231,8 @@ class SequenceDataModule(GlobalBatchDataModule):
     def _from_csv(self) -> Parts:
         table = self._table
         labels = table.targets if self.task == "classification" else torch.zeros(len(table.lengths), dtype=torch.long)
-        fractions = [self.hparams["val_fraction"], self.hparams["test_fraction"]]
-        rows = dict(zip(PARTS, split_indices(labels, fractions, self.hparams["split_seed"]), strict=True))
-        for part, chosen in rows.items():
-            if not len(chosen):
-                raise InputError(
-                    f"{table.path} holds {len(labels)} sequences, which leaves none for {part}: add sequences, or set "
-                    "--data.val_fraction and --data.test_fraction."
-                )
+        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
+        rows = split_parts(labels, ["train"] * len(labels), *(self.hparams[name] for name in names))
         of_sequence = torch.arange(len(labels)).repeat_interleave(table.lengths)
         steps = {part: torch.isin(of_sequence, chosen) for part, chosen in rows.items()}
         std, mean = torch.std_mean(table.values[steps["train"]], dim=0, correction=0)

@@ -9,8 +9,9 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from nnzoo.data.base import BatchIndex, GlobalBatchDataModule, mix_seed, split_indices
+from nnzoo.data.base import BatchIndex, GlobalBatchDataModule, mix_seed
 from nnzoo.data.characters import Characters, build_vocabulary
+from nnzoo.data.splits import split_indices
 from nnzoo.data.string_pairs import Pair, generate, read_pairs
 from nnzoo.errors import InputError, check_choices
 

@@ -8,7 +8,7 @@ from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from nnzoo import ImageDataModule, InputError
-from nnzoo.data.base import split_indices
+from nnzoo.data.splits import split_indices
 from nnzoo.data.sequence import SequenceDataModule
 
 PARTS = ("train", "val", "test")

@@ -20,6 +20,7 @@ AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
 # What makes the loss deterministic: processes draw different noise on purpose.
 NOISELESS = {
     "autoencoder": ["--model.noise", "none", *AUGMENTED],
+    "cnn": ["--model.norm", "none", "--model.dropout", "0", *AUGMENTED],  # batch norm sees its own device's samples
     "vae": ["--model", "helpers.NoiselessVAE", *AUGMENTED],
 }
 

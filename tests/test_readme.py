@@ -13,7 +13,8 @@ from nnzoo.recipes import __main__ as listing
 from nnzoo.recipes import _records
 from PIL import Image
 
-from found import CONFIGS, RECIPES, recipe
+from found import CONFIGS, RECIPES, recipe, recipe_of, settings_of
+from nnzoo.data.image import DOWNLOADS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -49,10 +50,10 @@ def test_there_are_commands_to_run():
 @pytest.mark.parametrize("command", DOCUMENTED, ids=" ".join)
 def test_documented_commands_run(command, in_tmp, run_folder, capsys):
     module, *flags = [part.replace("runs/vae/RUN", str(run_folder)) for part in command]
-    if any(flag.endswith("_mnist") for flag in flags):
-        if "NNZOO_DATA" not in os.environ:
-            pytest.skip("needs MNIST: set NNZOO_DATA")
-        flags += ["--model.hidden", "[16]"]
+    for dataset in {settings_of(flag)["data"].get("dataset") for flag in flags if recipe_of(flag)} & set(DOWNLOADS):
+        if not Path(os.environ.get("NNZOO_DATA", ""), DOWNLOADS[dataset].files).is_dir():
+            pytest.skip(f"needs {dataset} under $NNZOO_DATA")
+        flags += ["--model.channels", "[4, 4]"] if ".cnn" in module else ["--model.hidden", "[16]"]
     rng = np.random.default_rng(0)
     for number in range(40):
         path = Path("my_images", "ab"[number % 2], f"{number}.png")

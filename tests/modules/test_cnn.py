@@ -65,7 +65,7 @@ def test_standardisation_can_be_left_out_and_needs_the_datas_statistics(make_tra
     make_trainer(**QUICK).fit(module, loader, loader)
     assert module.pixel_mean.item() == 0
     assert module.pixel_std.item() == 1
-    with pytest.raises(InputError, match="channel_statistics.*standardize false"):
+    with pytest.raises(InputError, match=r"channel_statistics.*standardize false"):
         make_trainer(**QUICK).fit(CNNClassifier(**TINY), loader, loader)
 
 
@@ -195,9 +195,7 @@ def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, mak
     )
     rates = Rates()
     finetuning = BackboneFinetuning(unfreeze_backbone_at_epoch=1, backbone_initial_ratio_lr=0.1)
-    trainer = make_trainer(
-        max_epochs=4, limit_train_batches=2, limit_val_batches=0, callbacks=[finetuning, rates]
-    )
+    trainer = make_trainer(max_epochs=4, limit_train_batches=2, limit_val_batches=0, callbacks=[finetuning, rates])
     trainer.fit(module, ImageDataModule())
     assert rates.frozen == [True] * 2 + [False] * 6
     head = [row[0] for row in rates.rates]
@@ -205,7 +203,9 @@ def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, mak
     factors = [schedule_factor(step, 8, schedule, 0.0) for step in range(8)]
     assert head == pytest.approx([0.01 * factor for factor in factors])
     rate = 0.1 * head[2]
-    assert backbone == pytest.approx([rate, rate, min(2 * rate, head[4])] + [min(2 * rate, head[4])] + [min(4 * rate, head[6])] * 2)
+    assert backbone == pytest.approx(
+        [rate, rate, min(2 * rate, head[4])] + [min(2 * rate, head[4])] + [min(4 * rate, head[6])] * 2
+    )
     assert {group["weight_decay"] for group in trainer.optimizers[0].param_groups} <= {0.0, 0.03}
     assert module.net.network.conv1.weight.requires_grad
 
@@ -364,6 +364,8 @@ def test_the_recipe_of_cifar_is_he_et_als_protocol():
     assert sum(p.numel() for p in module.parameters()) == 269_722
     steps, schedule, start = settings["trainer"]["max_steps"], module.hparams["lr_schedule"], module.hparams["lr"]
     assert steps == 64_000
-    rates = [start * schedule_factor(step, steps, schedule, 0.0) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    rates = [
+        start * schedule_factor(step, steps, schedule, 0.0) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)
+    ]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
     assert round(50_000 * (1 - settings["data"]["val_fraction"])) == 45_000

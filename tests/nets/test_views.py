@@ -20,7 +20,12 @@ def test_a_flip_mirrors_left_and_right():
 def test_shifts_go_one_pixel_each_way_with_black_entering():
     views = [view[0, 0].tolist() for view in views_of(IMAGE, "shift")]
     assert views[0] == [[1, 2, 3], [4, 5, 6]]
-    down, up, right, left = [[0, 0, 0], [1, 2, 3]], [[4, 5, 6], [0, 0, 0]], [[0, 1, 2], [0, 4, 5]], [[2, 3, 0], [5, 6, 0]]
+    down, up, right, left = (
+        [[0, 0, 0], [1, 2, 3]],
+        [[4, 5, 6], [0, 0, 0]],
+        [[0, 1, 2], [0, 4, 5]],
+        [[2, 3, 0], [5, 6, 0]],
+    )
     assert sorted(views[1:]) == sorted([down, up, right, left])
 
 

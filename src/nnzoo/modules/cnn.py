@@ -27,7 +27,7 @@ Architecture = Literal["plain", "resnet", "densenet", "inception", "torchvision"
 Mix = Literal["none", "mixup", "cutmix", "both"]
 
 AUXILIARY_WEIGHT = {"inception_v3": 0.4, "googlenet": 0.3}
-"""Weights of the auxiliary heads' losses: arXiv:1409.4842 names 0.3; 0.4 is what torchvision's weights were made with."""
+"""Weights of the auxiliary heads' losses; googlenet's is that of its paper, arXiv:1409.4842."""
 
 
 class CNNClassifier(Classifier):
@@ -123,7 +123,9 @@ class CNNClassifier(Classifier):
         if not mix_alpha > 0:
             raise InputError(f"mix_alpha must be above 0, got {mix_alpha}: for no mixing set --model.mix none.")
         if pretrained and architecture != "torchvision":
-            raise InputError("Only torchvision's networks have pretrained weights: set --model.architecture torchvision.")
+            raise InputError(
+                "Only torchvision's networks have pretrained weights: set --model.architecture torchvision."
+            )
         self.build()
         self.net.to(memory_format=torch.channels_last)  # up to twice as fast on CPUs, and on GPUs in half precision
         # Pretrained networks see three channels, in grey images too.

@@ -127,9 +127,7 @@ def conv(
 
 def pooled_head(channels: int, num_classes: int, dropout: float = 0.0) -> nn.Sequential:
     """Mean over all positions, dropout, and a linear layer: (B, F, h, w) -> (B, K)."""
-    return nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, num_classes)
-    )
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, num_classes))
 
 
 def he_init(net: nn.Module) -> None:

@@ -7,6 +7,8 @@ from lightning.pytorch.callbacks import BackboneFinetuning
 from lightning.pytorch.callbacks.finetuning import multiplicative
 from torch.optim import Optimizer
 
+from nnzoo.errors import InputError
+
 
 class Finetuning(BackboneFinetuning):
     """Lightning's ``BackboneFinetuning``, with exact resume.
@@ -19,11 +21,25 @@ class Finetuning(BackboneFinetuning):
         unfreeze_at_epoch: The first epoch, counted from 0, in which the backbone learns.
         initial_share: The backbone's first learning rate, as a share of the head's.
         train_norms: Whether the backbone's batch norms learn from the start.
+
+    Raises:
+        InputError: When fitting starts, if the module has no backbone or there are several devices.
     """
 
     def __init__(self, unfreeze_at_epoch: int = 3, initial_share: float = 0.1, train_norms: bool = True) -> None:
         super().__init__(unfreeze_at_epoch, multiplicative, initial_share, train_bn=train_norms)
         self._last_epoch = -1
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Freezes the backbone before a fit; InputError if there is none, or there are several devices."""
+        if stage != "fit":
+            return
+        if not hasattr(pl_module, "backbone"):
+            raise InputError(f"{type(pl_module).__name__} has no backbone to fine-tune: leave out this callback.")
+        if trainer.world_size > 1:
+            # DDP would not add up the gradients of parameters that were frozen when it started.
+            raise InputError("Fine-tuning with a frozen backbone works on one device: set --trainer.devices 1.")
+        super().setup(trainer, pl_module, stage)
 
     def freeze_before_training(self, pl_module: L.LightningModule) -> None:
         """Freezes the backbone."""

@@ -1,10 +1,12 @@
 """Convolutional classifier of images: handwritten digits, MNIST, FashionMNIST, CIFAR-10, or a folder of your own.
 
-python -m nnzoo.recipes.cnn
-python -m nnzoo.recipes.cnn --config cnn_mnist
-python -m nnzoo.recipes.cnn --config cnn_cifar10 --model.depth 56
-python -m nnzoo.recipes.cnn --data.dataset folder --data.root photos --data.image_size 224 \
-        --model.architecture torchvision --model.torchvision_name resnet18 --model.pretrained true --config finetune
+    python -m nnzoo.recipes.cnn
+    python -m nnzoo.recipes.cnn --config cnn_mnist
+    python -m nnzoo.recipes.cnn --config cnn_cifar10 --model.depth 56
+
+Digits, MNIST and FashionMNIST take a small plain network. CIFAR-10 takes the residual network and the protocol of He et
+al. 2015 (arXiv:1512.03385), who report 8.75 % errors with 20 layers and 6.97 % with 56. With
+``--config cnn_folder --data.root FOLDER`` a pretrained network of torchvision is fine-tuned on images of your own.
 """
 
 from nnzoo.cli import ZooCLI

@@ -36,6 +36,20 @@ class RecordBatches(Callback):
         torch.save(self.images, self.folder / f"rank{trainer.global_rank}.pt")
 
 
+class RecordWeights(Callback):
+    """Saves the last layer's weights after every training step."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.steps = Path(folder), []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.steps.append(pl_module.net.head[-1].weight.detach().clone())
+
+    def on_fit_end(self, trainer, pl_module):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        torch.save(self.steps, self.folder / "steps.pt")
+
+
 class NoiselessVAE(VAE):
     """A VAE whose loss is deterministic: the code is the posterior's mean."""
 

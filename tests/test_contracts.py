@@ -72,6 +72,8 @@ def test_the_loss_is_the_mean_of_per_sample_losses(name, monkeypatch):
 def alternatives(parameter, hint):
     """Other valid values of a hyperparameter, from its type and default."""
     default = parameter.default
+    if parameter.name in OTHER_VALUES:
+        return OTHER_VALUES[parameter.name]
     if typing.get_origin(hint) is typing.Literal:
         return [choice for choice in typing.get_args(hint) if choice != default]
     if isinstance(default, bool):
@@ -83,14 +85,28 @@ def alternatives(parameter, hint):
     return [[32, 16]]  # a list of sizes
 
 
-SMALL = {"architecture": "mlp", "hidden": (16, 8)}
-"""Makes the trials quick."""
+SMALL = {"architecture": "mlp", "hidden": (16, 8), "channels": (8,), "convs_per_stage": 1}
+"""Makes the trials quick, where there is such a choice."""
+
+OTHER_VALUES = {"depth": [8, 10], "torchvision_name": ["mobilenet_v3_small"], "channels": [[4, 8]], "kernel_size": [5]}
+"""Where type and default do not say what is valid."""
+
+ONLINE = {"pretrained"}
+"""Hyperparameters that need a download: tested by themselves."""
+
+
+def small_settings(parameters, hints):
+    return {
+        key: value
+        for key, value in SMALL.items()
+        if key in parameters and value in (typing.get_args(hints[key]) if isinstance(value, str) else [value])
+    }
 
 
 def hyperparameters():
     for name in CASES:
         for key in inspect.signature(model_class(name)).parameters:
-            if key not in LINKS:  # those follow from the data
+            if key not in (*LINKS, *ONLINE):  # the links follow from the data
                 yield name, key
 
 
@@ -109,7 +125,7 @@ def test_every_hyperparameter_matters(name, key):
     """In some setting of the others, another value leads to other weights or metrics."""
     hints = typing.get_type_hints(model_class(name).__init__)
     parameters = inspect.signature(model_class(name)).parameters
-    small = {key: value for key, value in SMALL.items() if key in parameters}
+    small = small_settings(parameters, hints)
     frozen = {k: [tuple(v) if isinstance(v, list) else v for v in alternatives(parameters[k], hints[k])]
               for k in parameters if k not in LINKS}  # fmt: skip
     settings = [{}, *({other: value} for other in frozen if other != key for value in frozen[other])]

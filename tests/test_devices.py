@@ -27,6 +27,7 @@ NOISELESS = {
     "rnn": ["--model.head_dropout", "0"],
     "rnn_adding": [],
     "tagger": [],
+    "cnn": ["--model.norm", "none", "--model.dropout", "0", *AUGMENTED],  # batch norm sees its own device's samples
     "vae": ["--model", "helpers.NoiselessVAE", *AUGMENTED],
 }
 

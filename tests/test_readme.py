@@ -19,7 +19,8 @@ from found import CONFIGS, DOWNLOADED, RECIPES, model_class, recipe, recipe_of, 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-UNRECORDED = {"cnn_cifar10", "cnn_fashion"}  # they wait for their data and a GPU
+SMALL = {"hidden": "[16]", "channels": "[4, 4]"}
+UNRECORDED = {"cnn_cifar10", "cnn_fashion", "cnn_folder"}  # they wait for data, a GPU, or the user
 QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
@@ -55,8 +56,9 @@ def test_documented_commands_run(command, in_tmp, run_folder, capsys):
         folder = DOWNLOADED.get(settings_of(config)["data"]["dataset"]) if recipe_of(config) else None
         if folder and not Path(os.environ.get("NNZOO_DATA", ""), folder).is_dir():
             pytest.skip(f"needs {folder} under $NNZOO_DATA")
-        if folder and "hidden" in inspect.signature(model_class(config)).parameters:
-            flags += ["--model.hidden", "[16]"]
+        for size, few in SMALL.items() if folder else ():
+            if size in inspect.signature(model_class(config)).parameters:
+                flags += [f"--model.{size}", few]
     rng = np.random.default_rng(0)
     Path("my.csv").write_text("area,town,price\n" + "".join(f"{i % 37},t{i % 3},{3.5 * i}\n" for i in range(100)))
     for number in range(40):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,8 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-def run_until_killed(name: str, step: int) -> Path:
-    command = [sys.executable, "-m", f"nnzoo.recipes.{recipe_of(name)}", "--config", name, *flags_of(name)]
+def run_until_killed(name: str, step: int, flags: Sequence[str] = ()) -> Path:
+    command = [sys.executable, "-m", f"nnzoo.recipes.{recipe_of(name)}", "--config", name, *flags_of(name), *flags]
     command += ["--trainer.default_root_dir", "killed"]
     command += ["--trainer.callbacks+=helpers.KillAtStep", f"--trainer.callbacks.step={step}"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -73,6 +74,27 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(name, in_tmp):
         one, other = (torch.load(run_folder(Path(at)) / checkpoint, weights_only=True) for at in ("whole", "killed"))
         for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
             torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
+
+
+AVERAGED = ["--trainer.callbacks+=nnzoo.callbacks.averaging.EMA", "--trainer.callbacks.decay=0.9"]
+FINETUNED = ["--trainer.callbacks+=nnzoo.callbacks.finetuning.Finetuning", "--trainer.callbacks.unfreeze_at_epoch=2"]
+
+
+# Of 9 steps an epoch: before the backbone joins in, in the epoch in which it does, and after its rate has risen.
+@pytest.mark.parametrize(("added", "step"), [(AVERAGED, 22), (FINETUNED, 13), (FINETUNED, 22), (FINETUNED, 31)])
+def test_averaging_and_fine_tuning_resume_to_the_same_bits(added, step, in_tmp):
+    flags = ["--model.channels", "[8]", *added]
+    uninterrupted = run("cnn", [*FLAGS, *flags, "--trainer.default_root_dir", "whole"])
+    folder = run_until_killed("cnn", step, flags)
+    assert recipe("cnn").main(["--resume", str(folder)]) == uninterrupted
+    one, other = (torch.load(at / "last.ckpt", weights_only=True) for at in (run_folder(Path("whole")), folder))
+    for key in (
+        "state_dict",
+        "optimizer_states",
+        "lr_schedulers",
+        *(["current_model_state"] if "EMA" in added[0] else []),
+    ):
+        torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
 
 
 def test_a_moved_run_keeps_its_best_checkpoint(in_tmp):

@@ -18,16 +18,11 @@ def worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, classe
         probabilities: Of all classes (N, K).
         classes: Names.
     """
-    return labelled_images(
-        images,
-        [
-            f"{class_name(true, classes)} {100 * row[true]:.0f} %\n→ {class_name(wrong, classes)} {100 * row[wrong]:.0f} %"
-            for true, wrong, row in zip(
-                labels.tolist(), probabilities.argmax(dim=1).tolist(), probabilities, strict=True
-            )
-        ],
-        "worst mistakes: true → predicted class",
-    )
+    labelled = [
+        "\n→ ".join(f"{class_name(k, classes)} {100 * row[k]:.0f} %" for k in (true, int(row.argmax())))
+        for true, row in zip(labels.tolist(), probabilities, strict=True)
+    ]
+    return labelled_images(images, labelled, "worst mistakes: true → predicted class")
 
 
 def labelled_images(images: Tensor, labels: Sequence[str], title: str) -> Figure:

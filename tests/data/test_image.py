@@ -214,7 +214,8 @@ AUGMENTATIONS = {
     "rotation": {"rotation": 40.0},
     "blur": {"blur": 1.0},
     "exposure": {"exposure": 0.5},
-    "all": {"shift": 0.2, "rotation": 20.0, "blur": 1.0, "exposure": 0.3},
+    "crop": {"crop_padding": 2},
+    "all": {"shift": 0.2, "rotation": 20.0, "blur": 1.0, "exposure": 0.3, "crop_padding": 1, "flip": True},
 }
 FEW = {"batch_size": 24, "val_fraction": 0.48, "test_fraction": 0.48}  # 71 training images
 RANDOM = {**AUGMENTATIONS, "dynamic": {"binarize": "dynamic"}, "both": {"binarize": "dynamic", "shift": 0.2}}
@@ -269,7 +270,8 @@ def twins(**arguments):
 def test_copies_of_an_image_in_one_batch_are_changed_differently(arguments):
     dataset, batch = twins(**arguments)
     distinct = dataset.__getitems__(batch)[0].flatten(1).unique(dim=0)
-    assert len(distinct) > (10 if arguments == AUGMENTATIONS["shift"] else 50)
+    few = arguments in (AUGMENTATIONS["shift"], AUGMENTATIONS["crop"])  # 25 places
+    assert len(distinct) > (10 if few else 50)
 
 
 def test_a_single_sample_can_be_fetched():
@@ -421,6 +423,7 @@ def test_balanced_sampling_makes_all_classes_equally_frequent(tmp_path, balanced
         ({"shift": 1.0}, "below 1"),
         ({"shift": float("nan")}, "shift"),
         ({"rotation": -1.0}, "negative"),
+        ({"crop_padding": -1}, "crop_padding"),
         ({"blur": -1.0}, "negative"),
         ({"exposure": -1.0}, "negative"),
     ],
@@ -437,6 +440,17 @@ def test_very_weak_and_very_strong_augmentations_work(arguments):
     pixels = images(batches(prepared(**FEW, **arguments)))
     assert pixels.min() >= 0
     assert pixels.max() <= 1
+
+
+@pytest.mark.parametrize("arguments", [{}, {"shift": 0.2}, {"image_size": 6, "color": "rgb"}, {"binarize": "static"}])
+def test_channel_statistics_are_those_of_the_training_pixels_without_augmentation(arguments):
+    module = prepared(**arguments)
+    pixels = module.tensors("train")[0].double()
+    mean, std = module.channel_statistics
+    torch.testing.assert_close(mean.double(), pixels.mean((0, 2, 3)), atol=1e-6, rtol=0)
+    torch.testing.assert_close(std.double(), pixels.std((0, 2, 3), unbiased=False), atol=1e-6, rtol=0)
+    everything = torch.cat([module.tensors(part)[0] for part in PARTS]).double()
+    assert abs(mean[0].item() - everything[:, 0].mean()) > 1e-5, "the other parts must not count"
 
 
 def test_fractions_that_leave_a_part_empty_are_refused(tmp_path):

@@ -8,8 +8,8 @@ from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from nnzoo import ImageDataModule, InputError
-from nnzoo.data.splits import split_indices
 from nnzoo.data.sequence import SequenceDataModule
+from nnzoo.data.splits import split_indices
 
 PARTS = ("train", "val", "test")
 

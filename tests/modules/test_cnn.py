@@ -1,18 +1,20 @@
 import math
 import pickle
+from types import SimpleNamespace
 
 import lightning as L
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import BackboneFinetuning, Callback
+from lightning.pytorch.callbacks import Callback
 from nnzoo.recipes.cnn import main
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import models
 
 from found import settings_of
 from nnzoo import CNNClassifier, ImageDataModule
+from nnzoo.callbacks.finetuning import Finetuning
 from nnzoo.errors import InputError
 from nnzoo.modules.training import schedule_factor
 from nnzoo.nets.densenet import DenseNetBC
@@ -65,7 +67,7 @@ def test_standardisation_can_be_left_out_and_needs_the_datas_statistics(make_tra
     make_trainer(**QUICK).fit(module, loader, loader)
     assert module.pixel_mean.item() == 0
     assert module.pixel_std.item() == 1
-    with pytest.raises(InputError, match="channel_statistics.*standardize false"):
+    with pytest.raises(InputError, match=r"channel_statistics.*standardize false"):
         make_trainer(**QUICK).fit(CNNClassifier(**TINY), loader, loader)
 
 
@@ -194,7 +196,7 @@ def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, mak
         in_shape=(1, 8, 8), architecture="torchvision", lr=0.01, lr_schedule=schedule, weight_decay=0.03
     )
     rates = Rates()
-    finetuning = BackboneFinetuning(unfreeze_backbone_at_epoch=1, backbone_initial_ratio_lr=0.1)
+    finetuning = Finetuning(unfreeze_at_epoch=1, initial_share=0.1)
     trainer = make_trainer(max_epochs=4, limit_train_batches=2, limit_val_batches=0, callbacks=[finetuning, rates])
     trainer.fit(module, ImageDataModule())
     assert rates.frozen == [True] * 2 + [False] * 6
@@ -208,6 +210,16 @@ def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, mak
     )
     assert {group["weight_decay"] for group in trainer.optimizers[0].param_groups} <= {0.0, 0.03}
     assert module.net.network.conv1.weight.requires_grad
+
+
+def test_fine_tuning_needs_a_backbone_and_one_device():
+    finetuning, module = Finetuning(), CNNClassifier(**TINY)
+    with pytest.raises(InputError, match="no backbone"):
+        finetuning.setup(SimpleNamespace(world_size=1), L.LightningModule(), "fit")
+    with pytest.raises(InputError, match=r"trainer\.devices 1"):
+        finetuning.setup(SimpleNamespace(world_size=2), module, "fit")
+    finetuning.setup(SimpleNamespace(world_size=2), module, "test")
+    assert all(parameter.requires_grad for parameter in module.parameters())
 
 
 def fake_pretrained(folder, monkeypatch):
@@ -224,7 +236,7 @@ PRETRAINED = {"architecture": "torchvision", "pretrained": True, "in_shape": (1,
 def test_pretrained_weights_are_where_training_starts_with_their_own_normalisation(make_trainer, tmp_path, monkeypatch):
     weights = fake_pretrained(tmp_path / "hub", monkeypatch)
     module = CNNClassifier(**PRETRAINED, lr=1e-12)
-    trainer = make_trainer(**QUICK, callbacks=[BackboneFinetuning(unfreeze_backbone_at_epoch=9, train_bn=False)])
+    trainer = make_trainer(**QUICK, callbacks=[Finetuning(unfreeze_at_epoch=9, train_norms=False)])
     trainer.fit(module, ImageDataModule())
     torch.testing.assert_close(module.net.network.conv1.weight, weights["conv1.weight"])
     torch.testing.assert_close(module.pixel_mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))

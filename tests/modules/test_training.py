@@ -33,6 +33,8 @@ SETTINGS = {"lr": 0.1, "weight_decay": 0.2, "lr_schedule": "constant", "lr_warmu
         ("linear", 0.0, [1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0]),
         ("linear", 0.5, [1 / 4, 2 / 4, 3 / 4, 1, 1, 3 / 4, 2 / 4, 1 / 4, 0]),
         ("cosine", 0.5, [1 / 4, 2 / 4, 3 / 4, 1, 1, (2 + math.sqrt(2)) / 4, 1 / 2, (2 - math.sqrt(2)) / 4, 0]),
+        ("multistep", 0.0, [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.01]),
+        ("multistep", 0.25, [1 / 2, 1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.01]),
         ("cosine", 0.0, [math.cos(math.pi * step / 16) ** 2 for step in range(9)]),
     ],
 )

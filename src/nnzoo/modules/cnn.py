@@ -27,7 +27,7 @@ Architecture = Literal["plain", "resnet", "densenet", "inception", "torchvision"
 Mix = Literal["none", "mixup", "cutmix", "both"]
 
 AUXILIARY_WEIGHT = {"inception_v3": 0.4, "googlenet": 0.3}
-"""Weights of the auxiliary heads' losses: arXiv:1409.4842 names 0.3; 0.4 is what torchvision's weights were made with."""
+"""Weights of the auxiliary heads' losses; googlenet's is that of its paper, arXiv:1409.4842."""
 
 
 class CNNClassifier(Classifier):

@@ -26,7 +26,8 @@ def configure_optimizer(module: L.LightningModule) -> OptimizerLRScheduler:
     Reads ``lr``, ``weight_decay`` (applied to weight matrices and kernels, not to biases and norms),
     ``lr_schedule`` (constant; cosine or linear, down to 0 at the last step; multistep, to a tenth after half and a
     hundredth after three quarters of all steps) and ``lr_warmup`` (share of all steps during which the rate rises
-    linearly from 0). Where a module has them, also ``optimizer`` (adamw, the default, or sgd) and ``momentum`` (of sgd).
+    linearly from 0). Where a module has them, also ``optimizer`` (adamw, the default, or sgd) and sgd's
+    ``momentum``.
     """
     hparams = module.hparams
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -21,7 +21,7 @@ def grad_cam(logits: Callable[[Tensor], Tensor], layer: nn.Module, images: Tenso
         classes: Whose logit is explained: (B,).
 
     Returns:
-        (B, H, W), at least 0, in logits per unit of evidence: not scaled to 0 .. 1.
+        (B, H, W), at least 0, not scaled to 0 .. 1.
     """
     maps: list[Tensor] = []
     handle = layer.register_forward_hook(lambda _module, _inputs, output: maps.append(output))

@@ -1,0 +1,67 @@
+"""Fine-tuning: first the head alone, then the backbone too."""
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import BackboneFinetuning
+from lightning.pytorch.callbacks.finetuning import multiplicative
+from torch.optim import Optimizer
+
+from nnzoo.errors import InputError
+
+
+class Finetuning(BackboneFinetuning):
+    """Lightning's ``BackboneFinetuning``, with exact resume.
+
+    The module's ``backbone`` is frozen, joins in after some epochs at a share of the head's learning rate, and its rate
+    then doubles every epoch until it is the head's. After a resume Lightning's own callback leaves the backbone frozen,
+    and doubles its rate once more in the middle of an epoch.
+
+    Args:
+        unfreeze_at_epoch: The first epoch, counted from 0, in which the backbone learns.
+        initial_share: The backbone's first learning rate, as a share of the head's.
+        train_norms: Whether the backbone's batch norms learn from the start.
+
+    Raises:
+        InputError: When fitting starts, if the module has no backbone or there are several devices.
+    """
+
+    def __init__(self, unfreeze_at_epoch: int = 3, initial_share: float = 0.1, train_norms: bool = True) -> None:
+        super().__init__(unfreeze_at_epoch, multiplicative, initial_share, train_bn=train_norms)
+        self._last_epoch = -1
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Freezes the backbone before a fit; InputError if there is none, or there are several devices."""
+        if stage != "fit":
+            return
+        if not hasattr(pl_module, "backbone"):
+            raise InputError(f"{type(pl_module).__name__} has no backbone to fine-tune: leave out this callback.")
+        if trainer.world_size > 1:
+            # DDP would not add up the gradients of parameters that were frozen when it started.
+            raise InputError("Fine-tuning with a frozen backbone works on one device: set --trainer.devices 1.")
+        super().setup(trainer, pl_module, stage)
+
+    def freeze_before_training(self, pl_module: L.LightningModule) -> None:
+        """Freezes the backbone."""
+        self.freeze(pl_module.backbone, train_bn=self.train_bn)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """After a resume, makes a backbone learn that had joined in."""
+        super().on_fit_start(trainer, pl_module)
+        if self.previous_backbone_lr is not None:
+            self.make_trainable(pl_module.backbone)
+
+    def finetune_function(self, pl_module: L.LightningModule, epoch: int, optimizer: Optimizer) -> None:
+        """Unfreezes the backbone or raises its rate, once at the start of each epoch."""
+        if epoch > self._last_epoch:
+            super().finetune_function(pl_module, epoch, optimizer)
+            self._last_epoch = epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {**super().state_dict(), "last_epoch": self._last_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores what :meth:`state_dict` returned."""
+        super().load_state_dict(state_dict)
+        self._last_epoch = state_dict["last_epoch"]

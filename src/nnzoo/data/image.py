@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision import datasets
@@ -261,6 +263,13 @@ class ImageDataModule(GlobalBatchDataModule):
         dataset = typing.cast(ImageDataset, self.parts[part])
         chosen = torch.arange(len(dataset))[:limit]
         return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
+
+    task = "classification"
+
+    def arrays(self, part: Literal["train", "val", "test"]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Pixels (n, C H W) and labels (n,) of a part, for scikit-learn."""
+        images, labels = self.tensors(part)
+        return images.flatten(1).numpy(), labels.numpy()
 
     @cached_property
     def channel_statistics(self) -> tuple[Tensor, Tensor]:

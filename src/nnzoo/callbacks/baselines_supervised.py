@@ -1,4 +1,4 @@
-"""scikit-learn's models on the same table, so that the run's own table shows what the network is worth."""
+"""scikit-learn's models on the same samples, so that the run's own table shows what the network is worth."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,11 +18,11 @@ from sklearn.preprocessing import StandardScaler
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 
 
-class TabularBaselines(Callback):
+class SupervisedBaselines(Callback):
     """A linear model, a multilayer perceptron and gradient boosting by scikit-learn, as ``baseline/NAME/METRIC``.
 
     All have scikit-learn's default settings (the perceptron 1,000 iterations), see the module's own inputs (categories
-    as their codes) and are fitted on the training and the validation part together: they choose nothing on the latter.
+    as their codes, images as rows of pixels) and are fitted on the training and the validation part together: they choose nothing on the latter.
     """
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -33,12 +33,12 @@ class TabularBaselines(Callback):
         rank_zero_info("Fitting the baselines ...")
         train, val, test = (data.arrays(part) for part in ("train", "val", "test"))
         inputs, target = (np.concatenate(both) for both in zip(train, val, strict=True))
-        for name, metrics in tabular_baselines((inputs, target), test, data.task).items():
+        for name, metrics in supervised_baselines((inputs, target), test, data.task).items():
             for metric, value in metrics.items():
                 pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
 
 
-def tabular_baselines(train: Arrays, test: Arrays, task: str) -> Mapping[str, Mapping[str, float]]:
+def supervised_baselines(train: Arrays, test: Arrays, task: str) -> Mapping[str, Mapping[str, float]]:
     """Metrics on ``test`` of scikit-learn's models fitted on ``train``."""
     models: dict[str, Any]
     if task == "classification":

@@ -29,8 +29,8 @@ def table(metrics: Mapping[str, float | str], model_name: str) -> str:
 def diagnosis(curves: Curves) -> str | None:
     """One sentence if the curves of the loss show over- or underfitting, else None.
 
-    Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss went on
-    falling. Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
+    Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss, below it, went
+    on falling. Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
 
     Args:
         curves: Quantity to stage to (epochs, values); "loss" with "train" and "val" is looked at.
@@ -44,7 +44,7 @@ def diagnosis(curves: Curves) -> str | None:
     best = min(range(len(val)), key=val.__getitem__)
     rise = val[-1] - val[best]
     start = train.get(epochs[best], train[epochs[-1]])
-    if rise > 0.1 * abs(val[best]) and train[epochs[-1]] < start:
+    if rise > 0.1 * abs(val[best]) and train[epochs[-1]] < min(start, val[-1]):
         return (
             f"Overfitting: since epoch {epochs[best]} the validation loss rose from {val[best]:.4g} to {val[-1]:.4g} "
             f"while the training loss fell from {start:.4g} to {train[epochs[-1]]:.4g}; more data, dropout, weight "

@@ -22,7 +22,8 @@ class SupervisedBaselines(Callback):
     """A linear model, a multilayer perceptron and gradient boosting by scikit-learn, as ``baseline/NAME/METRIC``.
 
     All have scikit-learn's default settings (the perceptron 1,000 iterations), see the module's own inputs (categories
-    as their codes, images as rows of pixels) and are fitted on the training and the validation part together: they choose nothing on the latter.
+    as their codes, images as rows of pixels) and are fitted on the training and the validation part together: they
+    choose nothing on the latter.
     """
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -29,8 +29,8 @@ def table(metrics: Mapping[str, float | str], model_name: str) -> str:
 def diagnosis(curves: Curves) -> str | None:
     """One sentence if the curves of the loss show over- or underfitting, else None.
 
-    Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss, below it, went
-    on falling. Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
+    Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss, below it,
+    went on falling. Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
 
     Args:
         curves: Quantity to stage to (epochs, values); "loss" with "train" and "val" is looked at.

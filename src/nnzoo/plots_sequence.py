@@ -32,12 +32,12 @@ def gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
 
 def tags(inputs: Tensor, target: Tensor, probabilities: Tensor) -> Figure:
     """One sequence: what went in (T, D), what was right and what was predicted (T, K), time from left to right."""
-    panels = {"input": inputs, "truth": target, "prediction": probabilities}
+    panels = {"input": (inputs, None), "truth": (target, (0, 1)), "prediction": (probabilities, (0, 1))}
     steps = len(inputs)
     figure = Figure(figsize=(max(5, min(12, 0.12 * steps + 3)), 6.5), dpi=120, layout="constrained")
-    for axis, (name, values) in zip(figure.subplots(3, 1, sharex=True), panels.items(), strict=True):
+    for axis, (name, (values, limits)) in zip(figure.subplots(3, 1, sharex=True), panels.items(), strict=True):
         pixels = values.detach().float().cpu().T.numpy()
-        image = axis.imshow(pixels, aspect="auto", interpolation="nearest", origin="lower", cmap="Greys", vmin=0)
+        image = axis.imshow(pixels, aspect="auto", interpolation="nearest", origin="lower", cmap="Greys", clim=limits)
         figure.colorbar(image, ax=axis, shrink=0.8)
         axis.set_ylabel(name)
     axis.set_xlabel("step")

@@ -160,6 +160,15 @@ def test_targets_that_do_not_fit_the_tagger_are_refused(settings, target, says):
         module.training_step((torch.randn(3, 5, 3), LENGTHS, target), 0)
 
 
+def test_a_bidirectional_tagger_may_not_see_its_targets_among_its_inputs():
+    roll = torch.randint(2, (3, 6, 4)).float()
+    batch = (roll[:, :-1], torch.tensor([5, 5, 5]), roll[:, 1:])
+    settings = {"num_inputs": 4, "num_classes": 4, "multilabel": True}
+    SequenceTagger(**settings).training_step(batch, 0)
+    with pytest.raises(InputError, match="next input, which a bidirectional network sees"):
+        SequenceTagger(bidirectional=True, **settings).training_step(batch, 0)
+
+
 def test_a_tagger_needs_classes():
     with pytest.raises(InputError, match="two classes or more"):
         SequenceTagger(num_inputs=3, num_classes=0)

@@ -102,8 +102,9 @@ class SequenceDataModule(GlobalBatchDataModule):
 
     @cached_property
     def _table(self) -> SequenceTable:
-        columns = (self.hparams[name] for name in ("target", "time", "group", "target_type"))
-        return SequenceTable(self.hparams["csv"], *columns)
+        named = (self.hparams[name] for name in ("target", "time", "group"))
+        target, time, group = (None if name is None else str(name) for name in named)  # a column may be called 1
+        return SequenceTable(self.hparams["csv"], target, time, group, self.hparams["target_type"])
 
     @cached_property
     def _images(self) -> ImageDataModule:

@@ -123,9 +123,10 @@ class SequenceRegressor(Regressor):
         return build_sequence_net(self.hparams, None)
 
     def build_metrics(self, stage: str) -> MetricCollection:
-        """Adds the mean squared error, in which the adding problem is reported."""
+        """Adds the mean squared error, in which the adding problem is reported, in validation and test."""
         metrics = super().build_metrics(stage)
-        metrics.add_metrics({"mse": MeanSquaredError()})
+        if stage != "train":  # a collection lets it share RMSE's state, and a checkpoint within an epoch would miss it
+            metrics.add_metrics({"mse": MeanSquaredError()})
         return metrics
 
     def figures(self, batch: tuple[Tensor, ...], classes: Sequence[str]) -> dict[str, Figure]:

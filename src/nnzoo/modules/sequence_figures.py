@@ -42,13 +42,18 @@ def gradient_figure(module: Any, batch: tuple[Tensor, ...]) -> dict[str, Figure]
 
 @torch.inference_mode(False)
 def norms_of(net: SequenceNet, module: Any, batch: tuple[Tensor, ...]) -> Tensor:
-    """Gradient norms (T,) of a network under a module's loss, over those sequences that have the longest length."""
+    """Gradient norms (T,) of a network under a module's loss, over those sequences that have the longest length.
+
+    Where every step has a loss, that of the last step is taken: how far back does it reach?
+    """
     inputs, lengths, target = (tensor.clone() for tensor in batch)  # usable outside inference mode
     steps = int(lengths.max())
     chosen = (lengths == steps).nonzero()[:MAX_SEQUENCES, 0]
     inputs, target = inputs[chosen, :steps], target[chosen]
-    target = target if target.dim() == 1 else target[:, :steps]
-    return gradient_norms(net, inputs, lambda read: module.loss(read, target))
+    if not net.per_step:
+        return gradient_norms(net, inputs, lambda read: module.loss(read, target))
+    last = target[:, steps - 1 : steps]
+    return gradient_norms(net, inputs, lambda read: module.loss(read[:, -1:], last))
 
 
 def fresh_net(module: Any, cell: str) -> SequenceNet:

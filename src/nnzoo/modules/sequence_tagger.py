@@ -133,7 +133,11 @@ class SequenceTagger(SupervisedModule):
     def check_batch(self, batch: Batch) -> None:
         """Raises InputError if a target is not among the classes, or inputs are not finite."""
         super().check_batch(batch)
-        target, classes = batch[-1], self.hparams["num_classes"]
+        inputs, lengths, target = batch
+        classes, first = self.hparams["num_classes"], int(lengths[0])
+        comparable = inputs.shape == target.shape and first > 1
+        if self.hparams["bidirectional"] and comparable and torch.equal(inputs[0, 1:first], target[0, : first - 1]):
+            raise InputError("The target is the next input, which a bidirectional network sees: read one way only.")
         if (target.dim() == 3) != self.hparams["multilabel"]:
             raise InputError(
                 "The targets do not fit: labels (B, T, K) need multilabel, classes (B, T) must not have it."

@@ -9,7 +9,7 @@ al. 2015 (arXiv:1512.03385), who report 8.75 % errors with 20 layers and 6.97 % 
 ``--config cnn_folder --data.root FOLDER`` a pretrained network of torchvision is fine-tuned on images of your own.
 """
 
-from nnzoo.cli import ZooCLI
+from nnzoo.cli import run_recipe
 from nnzoo.data.image import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.cnn import CNNClassifier
@@ -17,7 +17,7 @@ from nnzoo.modules.cnn import CNNClassifier
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return ZooCLI(CNNClassifier, ImageDataModule, recipe="cnn", args=args).metrics
+    return run_recipe(CNNClassifier, ImageDataModule, recipe="cnn", args=args)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,14 @@ import sys
 from torch import Tensor
 
 from nnzoo.arguments import SUBCOMMANDS
-from nnzoo.cli import ZooCLI, table
+from nnzoo.cli import ZooCLI, run_recipe
 from nnzoo.data.sequence import SequenceDataModule
 from nnzoo.errors import InputError, run_main
 from nnzoo.modules.sequence_classifier import SequenceClassifier, SequenceRegressor
 from nnzoo.modules.sequence_figures import norms_of
 from nnzoo.nets.sequence import CELLS
 from nnzoo.plots_sequence import gradient_norms
+from nnzoo.report import table
 
 MODELS = {"classification": SequenceClassifier, "regression": SequenceRegressor}
 
@@ -37,7 +38,7 @@ def main(args: list[str] | None = None) -> dict[str, float]:
     if "--compare_cells" in args:
         args.remove("--compare_cells")
         return compare_cells(args)
-    return ZooCLI(MODELS, SequenceDataModule, recipe="rnn", args=args).metrics
+    return run_recipe(MODELS, SequenceDataModule, recipe="rnn", args=args)
 
 
 def compare_cells(args: list[str]) -> dict[str, float]:

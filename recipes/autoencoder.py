@@ -10,7 +10,7 @@ deviation 0.031), where the noisy image has 12.96 dB and a PCA of the same size 
 0.046), against 13.31 and 17.50. The README has the times and the hardware.
 """
 
-from nnzoo.cli import ZooCLI
+from nnzoo.cli import run_recipe
 from nnzoo.data.image import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.autoencoder import Autoencoder
@@ -18,7 +18,7 @@ from nnzoo.modules.autoencoder import Autoencoder
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return ZooCLI(Autoencoder, ImageDataModule, recipe="autoencoder", args=args).metrics
+    return run_recipe(Autoencoder, ImageDataModule, recipe="autoencoder", args=args)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ et al. 2016, arXiv:1606.04934, for every value. Training reads the true rows, sa
     python -m nnzoo.recipes.generator
 """
 
-from nnzoo.cli import ZooCLI
+from nnzoo.cli import run_recipe
 from nnzoo.data.image import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.sequence_generator import SequenceGenerator
@@ -14,7 +14,7 @@ from nnzoo.modules.sequence_generator import SequenceGenerator
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return ZooCLI(SequenceGenerator, ImageDataModule, recipe="generator", args=args).metrics
+    return run_recipe(SequenceGenerator, ImageDataModule, recipe="generator", args=args)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ The test's exact match is of beam search; the table also has that of greedy sear
 of training.
 """
 
-from nnzoo.cli import ZooCLI
+from nnzoo.cli import run_recipe
 from nnzoo.data.strings import StringPairsDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.seq2seq import Seq2Seq
@@ -19,7 +19,7 @@ from nnzoo.modules.seq2seq import Seq2Seq
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return ZooCLI(Seq2Seq, StringPairsDataModule, recipe="seq2seq", args=args).metrics
+    return run_recipe(Seq2Seq, StringPairsDataModule, recipe="seq2seq", args=args)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ table 1). As in those authors' code, all steps of all test pieces are added up a
 step of a piece is given, not scored; the epoch is chosen by the validation part.
 """
 
-from nnzoo.cli import ZooCLI
+from nnzoo.cli import run_recipe
 from nnzoo.data.sequence import SequenceDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.sequence_tagger import SequenceTagger
@@ -21,7 +21,7 @@ MODELS = {"tagging": SequenceTagger, "multilabel": SequenceTagger}
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return ZooCLI(MODELS, SequenceDataModule, recipe="tagger", args=args).metrics
+    return run_recipe(MODELS, SequenceDataModule, recipe="tagger", args=args)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ epochs; the IWAE paper (arXiv:1509.00519) reports 86.76 for two layers of 200 un
 The README has the times and the hardware.
 """
 
-from nnzoo.cli import ZooCLI
+from nnzoo.cli import run_recipe
 from nnzoo.data.image import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.vae import VAE
@@ -19,7 +19,7 @@ from nnzoo.modules.vae import VAE
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return ZooCLI(VAE, ImageDataModule, recipe="vae", args=args).metrics
+    return run_recipe(VAE, ImageDataModule, recipe="vae", args=args)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,8 @@ class ZooCLI(LightningCLI):
         parser.add_argument(
             "--lr_find", type=bool, default=False, help="Look for a good learning rate first (arXiv:1506.01186)."
         )
-        parser.add_argument("--folds", type=int | None, default=None, help="Cross-validate with so many folds.")
+        if "folds" in inspect.signature(self._datamodule_class).parameters:
+            parser.add_argument("--folds", type=int | None, default=None, help="Cross-validate with so many folds.")
         parser.add_argument("--resume", type=str | None, default=None, help="Folder of a run to go on with.")
         model = "model.init_args." if self.subclass_mode_model else "model."
         for name in LINKS:
@@ -279,6 +280,8 @@ def run_recipe(
     """
     args = list(sys.argv[1:] if args is None else args)
     folds = take(args, "--folds")
+    if folds and "folds" not in inspect.signature(datamodule_class).parameters:
+        raise InputError(f"--folds is not for {recipe}: its data bring a split that means something.")
 
     def run(args: list[str]) -> dict[str, float]:
         return ZooCLI(model_class, datamodule_class, recipe, args).metrics

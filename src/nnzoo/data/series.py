@@ -1,0 +1,219 @@
+"""Time series: generated, ETTh1, or columns of the user's CSV file."""
+
+import hashlib
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from numpy.typing import NDArray
+
+from nnzoo.errors import InputError
+from nnzoo.files import replacing
+
+ETTH1_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
+ETTH1_MD5 = "8381763947c85f4be6ac456c508460d6"
+ETTH1_COLUMNS = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
+
+
+class Series(NamedTuple):
+    """One series, or several one below the other, each in order of time.
+
+    Attributes:
+        values: Finite numbers (N, D).
+        columns: Names of the D columns.
+        lengths: Rows of each series; their sum is N.
+        times: Number of each row's time among all distinct times, from 0: (N,).
+        step: The usual time between two rows, where times are dates.
+    """
+
+    values: NDArray[np.float64]
+    columns: list[str]
+    lengths: list[int]
+    times: NDArray[np.int64]
+    step: pd.Timedelta | None
+
+
+def season_of(step: pd.Timedelta | None) -> int:
+    """Steps of a usual season: a day of steps up to an hour, a week of days, a year of longer steps; else 1."""
+    if step is None or step <= pd.Timedelta(0):
+        return 1
+    days = step / pd.Timedelta(days=1)
+    if days <= 1 / 24:
+        return round(1 / days)
+    for low, high, season in ((1, 1, 7), (7, 7, 52), (28, 31, 12), (89, 92, 4)):
+        if low <= days <= high:
+            return season
+    return 1
+
+
+def generated_series(rows: int = 14_400) -> Series:
+    """A made-up town's hourly temperature (degrees Celsius) and electricity demand (MW) over 20 months.
+
+    Generated, not measured. Temperature: a year's and a day's wave around 11 degrees, plus weather that lasts for days
+    (an AR(1) process). Demand: a daily profile, lower at weekends; a slow rise; heating below 15 and cooling above 20
+    degrees of the last day's mean temperature, so that it is not linear in what came before; and AR(1) noise.
+    """
+    rng = np.random.default_rng(0)
+    hour = np.arange(rows)
+    clock, day = hour % 24, hour // 24
+    weather = _autoregressive(rng.normal(0, 0.45, rows), 0.99)
+    temperature = 11 - 11 * np.cos(2 * np.pi * hour / 8766) - 4 * np.cos(2 * np.pi * (clock - 3) / 24) + weather
+    felt = pd.Series(temperature).rolling(24, min_periods=1).mean().to_numpy()
+    evening, morning = np.exp(-0.5 * ((clock - 19) / 2.5) ** 2), np.exp(-0.5 * ((clock - 9) / 3) ** 2)
+    profile = np.where(day % 7 < 5, 14 * morning + 18 * evening, 6 * morning + 15 * evening)
+    heating, cooling = np.maximum(0, 15 - felt), np.maximum(0, felt - 20)
+    noise = _autoregressive(rng.normal(0, 0.8, rows), 0.8)
+    demand = 60 + 4 * hour / 8766 + profile + 1.8 * heating + 3.0 * cooling + noise
+    values = np.stack([temperature, demand], axis=1)
+    return Series(values, ["temperature", "demand"], [rows], hour, pd.Timedelta(hours=1))
+
+
+def _autoregressive(shocks: NDArray[np.float64], memory: float) -> NDArray[np.float64]:
+    """x_t = memory * x_(t-1) + shock_t, with x_0 = shock_0."""
+    states = shocks.copy()
+    for index in range(1, len(states)):
+        states[index] += memory * states[index - 1]
+    return states
+
+
+def download_etth1(path: Path) -> None:
+    """Downloads ETTh1.csv to ``path``, unless it is there.
+
+    Raises:
+        InputError: If it cannot be downloaded, or is not the file that the published numbers are for.
+    """
+    if path.is_file():
+        return
+    way_out = f"connect to the network, or copy ETTh1.csv from {ETTH1_URL} to {path} (--data.root sets the folder)."
+    rank_zero_info(f"Downloading {ETTH1_URL} ...")
+    try:
+        with replacing(path) as temporary:
+            with urllib.request.urlopen(ETTH1_URL, timeout=30) as answer, temporary.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+            if hashlib.md5(temporary.read_bytes(), usedforsecurity=False).hexdigest() != ETTH1_MD5:
+                raise InputError(f"{ETTH1_URL} gave another file than ETTh1.csv: {way_out}")
+    except OSError as error:
+        raise InputError(f"ETTh1 is not at {path} and could not be downloaded ({error}): {way_out}") from error
+
+
+def read_series(path: Path, time: str | None, group: str | None, columns: list[str] | None) -> Series:
+    """Reads the columns of a CSV file, several series one below the other in the order of their first rows.
+
+    Args:
+        path: The file; its first line names the columns.
+        time: Column of dates or numbers, rising within each series; without it, rows count as evenly spaced.
+        group: Column that tells several series apart.
+        columns: Columns to read; all but ``time`` and ``group`` if None.
+
+    Raises:
+        InputError: If the file cannot be read, a column is missing or not numeric, a value is missing, or times are out
+            of order or appear twice.
+    """
+    table = _read_table(path)
+    for option, name in (("time", time), ("group", group), *(("target", name) for name in columns or [])):
+        if name is not None and name not in table:
+            names = ", ".join(map(str, table.columns))
+            raise InputError(f"{path} has no column {name!r}: set --data.{option} to one of {names}.")
+    columns = columns or [name for name in table.columns if name not in (time, group)]
+    if (time is not None and time == group) or {time, group} & set(columns):
+        raise InputError("--data.time, --data.group and --data.target must be different columns.")
+    if not columns:
+        raise InputError(f"{path} has no column to forecast beside those of --data.time and --data.group.")
+    values = np.stack([_numbers(table[name], path) for name in columns], axis=1)
+    clock = pd.Series(np.arange(len(table))) if time is None else _times(table[time], path)
+    if group is not None and table[group].isna().any():
+        raise InputError(f"{path}, line {_line(table[group].isna())}: {group} is empty: fill it in or remove the row.")
+    rows = [np.arange(len(table))] if group is None else list(table.groupby(group, sort=False).indices.values())
+    clocks = [clock.iloc[chosen] for chosen in rows]
+    if time is not None:
+        for one in clocks:
+            _check_order(one, path, time, group)
+        _warn_of_gaps(clocks, path, time)
+    # Without a column of times, rows count from 0 in each series.
+    numbers = np.concatenate([np.arange(len(one)) if time is None else one.to_numpy() for one in clocks])
+    times = pd.factorize(numbers, sort=True)[0].astype(np.int64)
+    return Series(values[np.concatenate(rows)], columns, [len(one) for one in clocks], times, _usual_step(clocks))
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f"There is no file {path}: check --data.csv.") from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as CSV ({reason}): save it as comma-separated UTF-8.") from error
+    if table.empty:
+        raise InputError(f"{path} has no rows below its header: check --data.csv.")
+    return table
+
+
+def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    strange = numbers.isna() & column.notna()
+    if strange.any():
+        raise InputError(
+            f"{path}, line {_line(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: remove the "
+            "column, or read the target alone with --data.inputs target."
+        )
+    infinite = ~numbers.abs().lt(np.inf)
+    if infinite.any():
+        raise InputError(
+            f"{path}, line {_line(infinite)}: {column.name} is empty, NaN or infinite: fill it in, say with the value "
+            "before it."
+        )
+    return numbers.to_numpy()
+
+
+def _times(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
+    numeric = pd.api.types.is_numeric_dtype(column)
+    times = column if numeric else pd.to_datetime(column, errors="coerce", utc=True)
+    if times.isna().any():
+        raise InputError(
+            f"{path}, line {_line(times.isna())}: the time {column[times.isna()].iloc[0]!r} cannot be read: write all "
+            "times the same way, such as 2024-01-31 or 2024-01-31 13:00."
+        )
+    return times
+
+
+def _check_order(times: "pd.Series[Any]", path: Path, time: str, group: str | None) -> None:
+    for wrong, says in (
+        (times < times.shift(), f"is out of order: sort the file by {time}"),
+        (times == times.shift(), f"has the {time} of the row before it: remove one of them"),
+    ):
+        if wrong.any():
+            hint = "" if group else ", or name the column that tells several series apart with --data.group"
+            raise InputError(f"{path}, line {_line(wrong)} {says}{hint}.")
+
+
+def _usual_step(clocks: "list[pd.Series[Any]]") -> pd.Timedelta | None:
+    if not pd.api.types.is_datetime64_any_dtype(clocks[0]):
+        return None
+    steps = pd.concat([clock.diff().iloc[1:] for clock in clocks])
+    return steps.mode().iloc[0] if len(steps) else None
+
+
+def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None:
+    for clock in clocks:
+        steps = clock.diff().iloc[1:]
+        if steps.nunique() <= 1:
+            continue
+        # Months differ in days and working days in distance, yet both follow the calendar.
+        if pd.api.types.is_datetime64_any_dtype(clock) and len(clock) > 2 and pd.infer_freq(pd.DatetimeIndex(clock)):
+            continue
+        usual = steps.mode().iloc[0]
+        unusual = steps != usual
+        rank_zero_warn(
+            f"{path} is not evenly spaced in {time}: {int(unusual.sum())} steps differ from the usual {usual}, the "
+            f"first before line {_line(unusual)}. Rows are taken to follow each other evenly: fill the gaps if they do not."
+        )
+        return
+
+
+def _line(flags: "pd.Series[bool]") -> int:
+    """Line of the file of the first row that is True: row 0 stands in line 2, below the header."""
+    return int(flags.index[flags][0]) + 2

@@ -1,0 +1,177 @@
+"""The forecaster: a window's next steps, all at once."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from nnzoo import plots_forecast as plots
+from nnzoo.errors import InputError
+from nnzoo.modules.forecast_metrics import ScaledError, SymmetricPercentageError
+from nnzoo.modules.supervised import Batch, SupervisedModule
+from nnzoo.modules.training import Schedule
+from nnzoo.nets.encoder_decoder import check_sizes
+from nnzoo.nets.forecaster import InstanceNorm, LinearMap, RecurrentMap, WindowForecaster, seasonal_naive_forecast
+from nnzoo.nets.sequence import Cell
+from nnzoo.nets.supervised import squared_error
+
+
+class Forecaster(SupervisedModule):
+    """Forecasts the next ``horizon`` steps of one or several series directly from the last ``history`` steps.
+
+    It is trained by the squared error of the standardised target: the mean over windows, steps and targets of
+    ((y - y_hat) / std)^2, plus ``l1 * sum |w| + l2 / 2 * sum w^2`` over weight matrices. With ``net`` linear,
+    ``channels`` independent and ``instance_norm`` last it is NLinear (arXiv:2205.13504); DLinear's moving averages are
+    linear too, so they change the path to the same maps, not which maps there are. With ``net`` recurrent and patches
+    it is close to SegRNN (arXiv:2308.11200), but with one output layer instead of its parallel decoding.
+
+    Metrics: ``mse`` and ``mae`` of the standardised series, which the ETT tables of the literature show; ``rmse`` and
+    ``mae_original`` in the series' units and ``mase``, for each target, then their mean; ``smape`` in percent.
+
+    To use another network, override :meth:`build_net`.
+
+    Args:
+        history: Steps of history, H (the command line takes it and the next six values from the data).
+        horizon: Steps to forecast.
+        column_mean: Mean of each of the D columns in the training part.
+        column_std: Its standard deviation.
+        target_columns: Which columns are forecast, C of D.
+        naive_error: The scale of MASE for each of the C targets: the seasonal-naive forecast's mean absolute error
+            within the training part.
+        season: Steps after which the series repeats, for the figures.
+        net: recurrent | linear.
+        channels: mixed (all columns together) | independent (each target from its own history, with shared weights).
+        instance_norm: none | last (subtract a window's last value) | mean_std (its mean, and divide by its standard
+            deviation); undone on the forecast.
+        cell: rnn | lstm | gru (recurrent).
+        hidden_size: Units per layer and direction (recurrent).
+        num_layers: Recurrent layers.
+        bidirectional: Whether the history is read backwards too (recurrent).
+        dropout: Share dropped between recurrent layers and of the last state (recurrent).
+        patch_length: Steps that the recurrent network takes as one input; it must divide the history.
+        l1: Factor of the L1 penalty on the weights.
+        l2: Factor of the L2 penalty on the weights.
+        lr: Learning rate of AdamW.
+        weight_decay: Decoupled weight decay, not applied to biases.
+        lr_schedule: constant | cosine | linear.
+        lr_warmup: Share of all steps during which the learning rate rises from 0.
+
+    Raises:
+        InputError: If a value is out of range.
+    """
+
+    column_mean: Tensor
+    column_std: Tensor
+
+    def __init__(
+        self,
+        *,
+        history: int = 168,
+        horizon: int = 24,
+        column_mean: Sequence[float] = (0.0,),
+        column_std: Sequence[float] = (1.0,),
+        target_columns: Sequence[int] = (0,),
+        naive_error: Sequence[float] = (1.0,),
+        season: int = 1,
+        net: Literal["recurrent", "linear"] = "recurrent",
+        channels: Literal["mixed", "independent"] = "mixed",
+        instance_norm: InstanceNorm = "none",
+        cell: Cell = "gru",
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        patch_length: int = 1,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        lr_schedule: Schedule = "constant",
+        lr_warmup: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        check_sizes(history=history, horizon=horizon)
+        self.register_buffer("column_mean", torch.tensor(list(column_mean), dtype=torch.float32))
+        self.register_buffer("column_std", torch.tensor(list(column_std), dtype=torch.float32))
+        self.build()
+
+    def build_net(self) -> nn.Module:
+        """A network from standardised histories (B, H, D) to standardised forecasts (B, horizon, C)."""
+        hparams = self.hparams
+        independent = hparams["channels"] == "independent"
+        columns, targets = (1, 1) if independent else (len(hparams["column_mean"]), len(hparams["target_columns"]))
+        sizes = (hparams["history"], columns, hparams["horizon"], targets)
+        names = ("hidden_size", "num_layers", "cell", "bidirectional", "dropout", "patch_length")
+        recurrent: dict[str, Any] = {name: hparams[name] for name in names}
+        body = LinearMap(*sizes) if hparams["net"] == "linear" else RecurrentMap(*sizes, **recurrent)
+        return WindowForecaster(body, hparams["target_columns"], hparams["instance_norm"], independent)
+
+    def build_metrics(self, stage: str) -> MetricCollection:
+        """Errors of forecasts (B, horizon, C) in the series' units; in training only one, for speed."""
+        std = [self.hparams["column_std"][column] for column in self.hparams["target_columns"]]
+        units = [1.0] * len(std)
+        quick = {"mae": ScaledError(std)}
+        further = {
+            "mse": ScaledError(std, squared=True),
+            "rmse": ScaledError(units, squared=True, root=True),
+            "mae_original": ScaledError(units),
+            "mase": ScaledError(self.hparams["naive_error"]),
+            "smape": SymmetricPercentageError(),
+        }
+        metrics = {**quick, **(further if stage != "train" else {})}
+        # Not in groups: these are formed by what a first batch happens to give.
+        return MetricCollection(metrics, prefix=f"{stage}/", compute_groups=False)  # type: ignore[arg-type]
+
+    def _step(self, stage: str, batch: Batch, batch_idx: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        history, target = batch
+        return super()._step(stage, (self.standardized(history), target), batch_idx)
+
+    def standardized(self, history: Tensor) -> Tensor:
+        """The history (B, H, D) with mean 0 and standard deviation 1 per column in the training part."""
+        if history.shape[1:] != (self.hparams["history"], len(self.column_mean)):
+            raise InputError(
+                f"The model takes {self.hparams['history']} steps of {len(self.column_mean)} columns, got a history of "
+                f"shape {tuple(history.shape[1:])}: set --data.history and --data.inputs to match."
+            )
+        return (history - self.column_mean) / self.column_std
+
+    def original(self, outputs: Tensor) -> Tensor:
+        """The network's outputs (B, horizon, C) in the series' units."""
+        columns = self.hparams["target_columns"]
+        return outputs * self.column_std[columns] + self.column_mean[columns]
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Squared error (B,) of the standardised target, the mean over steps and targets."""
+        columns = self.hparams["target_columns"]
+        return squared_error(outputs, (target - self.column_mean[columns]) / self.column_std[columns])
+
+    def measured(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecasts and targets (B, horizon, C) in the series' units."""
+        return self.original(outputs), target
+
+    def forward(self, history: Tensor) -> Tensor:
+        """Forecasts (B, horizon, C) of histories (B, H, D), both in the series' units."""
+        return self.original(self.net(self.standardized(history)))
+
+    def naive(self, history: Tensor, season: int) -> Tensor:
+        """The last ``season`` steps of a history (B, H, D) repeated: forecasts (B, horizon, C) to compare with."""
+        targets = history[:, :, self.hparams["target_columns"]]
+        return seasonal_naive_forecast(targets, self.hparams["horizon"], season)
+
+    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
+        """Forecasts of held-out windows beside truth and seasonal-naive forecast, and the error at each step."""
+        history, target = batch
+        forecasts = {
+            type(self).__name__: torch.cat([self(part) for part in history.split(256)]),
+            "seasonal naive": self.naive(history, self.hparams["season"]),
+        }
+        std = self.column_std[self.hparams["target_columns"]]
+        past = history[:, :, self.hparams["target_columns"]]
+        return {
+            "forecasts": plots.forecasts(past, target, forecasts, classes),
+            "error_per_step": plots.error_per_step(target / std, {k: v / std for k, v in forecasts.items()}),
+        }

@@ -12,7 +12,7 @@ made-up town, with its temperature. The second is ETTh1 (arXiv:2012.07436), with
 downloaded to $NNZOO_DATA. Naive, seasonal-naive and ridge forecasts of the same test windows stand in the same table.
 """
 
-from nnzoo.cli import ZooCLI
+from nnzoo.cli import run_recipe
 from nnzoo.data.forecast import ForecastDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.forecaster import Forecaster
@@ -20,7 +20,7 @@ from nnzoo.modules.forecaster import Forecaster
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return ZooCLI(Forecaster, ForecastDataModule, recipe="forecaster", args=args).metrics
+    return run_recipe(Forecaster, ForecastDataModule, recipe="forecaster", args=args)
 
 
 if __name__ == "__main__":

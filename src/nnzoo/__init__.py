@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnzoo.cli import ZooCLI
+    from nnzoo.data.forecast import ForecastDataModule
     from nnzoo.data.image import ImageDataModule
     from nnzoo.data.sequence import SequenceDataModule
     from nnzoo.data.strings import StringPairsDataModule
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nnzoo.errors import InputError
     from nnzoo.modules.autoencoder import Autoencoder
     from nnzoo.modules.cnn import CNNClassifier
+    from nnzoo.modules.forecaster import Forecaster
     from nnzoo.modules.mlp import MLPClassifier, MLPRegressor
     from nnzoo.modules.seq2seq import Seq2Seq
     from nnzoo.modules.sequence_classifier import SequenceClassifier, SequenceRegressor
@@ -28,6 +30,8 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "CNNClassifier",
+    "ForecastDataModule",
+    "Forecaster",
     "ImageDataModule",
     "InputError",
     "MLPClassifier",
@@ -46,6 +50,8 @@ __all__ = [
 _HOME = {
     "Autoencoder": "nnzoo.modules.autoencoder",
     "CNNClassifier": "nnzoo.modules.cnn",
+    "ForecastDataModule": "nnzoo.data.forecast",
+    "Forecaster": "nnzoo.modules.forecaster",
     "ImageDataModule": "nnzoo.data.image",
     "InputError": "nnzoo.errors",
     "MLPClassifier": "nnzoo.modules.mlp",

@@ -14,6 +14,7 @@ from torch import Tensor
 from nnzoo.data.base import GlobalBatchDataModule, data_root
 from nnzoo.data.forecast_dataset import WindowDataset, time_bounds, window_origins
 from nnzoo.data.series import ETTH1_COLUMNS, Series, download_etth1, generated_series, read_series, season_of
+from nnzoo.data.splits import check_fractions
 from nnzoo.errors import InputError, check_choices
 from nnzoo.nets.encoder_decoder import check_sizes
 
@@ -78,8 +79,7 @@ class ForecastDataModule(GlobalBatchDataModule):
         self.save_hyperparameters(logger=False)
         check_choices(type(self), self.hparams)
         check_sizes(history=history, horizon=horizon, season=1 if season is None else season)
-        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
-            raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+        check_fractions(val_fraction, test_fraction)
         self.dataset = "csv" if csv is not None else dataset
         if self.dataset == "csv" and csv is None:
             raise InputError("--data.dataset csv needs --data.csv, the path of your file.")

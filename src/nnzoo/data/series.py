@@ -209,7 +209,7 @@ def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None
         unusual = steps != usual
         rank_zero_warn(
             f"{path} is not evenly spaced in {time}: {int(unusual.sum())} steps differ from the usual {usual}, the "
-            f"first before line {_line(unusual)}. Rows are taken to follow each other evenly: fill the gaps if they do not."
+            f"first before line {_line(unusual)}. Rows are taken to follow evenly: fill the gaps if they do not."
         )
         return
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from nnzoo.data.base import BatchIndex, GlobalBatchDataModule, mix_seed
 from nnzoo.data.characters import Characters, build_vocabulary
-from nnzoo.data.splits import split_indices
+from nnzoo.data.splits import check_fractions, split_indices
 from nnzoo.data.string_pairs import Pair, generate, read_pairs
 from nnzoo.errors import InputError, check_choices
 
@@ -94,8 +94,7 @@ class StringPairsDataModule(GlobalBatchDataModule):
         super().__init__(batch_size, seed, num_workers)
         self.save_hyperparameters(logger=False)
         check_choices(type(self), self.hparams)
-        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
-            raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+        check_fractions(val_fraction, test_fraction)
         if num_samples < 3 or num_longer < 0:
             raise InputError("num_samples must be 3 or more and num_longer not negative: set --data.num_samples.")
         if csv is not None and not Path(csv).is_file():

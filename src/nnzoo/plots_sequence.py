@@ -45,6 +45,7 @@ def tags(inputs: Tensor, target: Tensor, probabilities: Tensor) -> Figure:
         )
         figure.colorbar(image, ax=axis, shrink=0.8)
         axis.set_ylabel(name)
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("step")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -64,7 +64,9 @@ def compare_cells(args: list[str]) -> dict[str, float]:
         compared |= {f"baseline/{cell}/{name}": value for name, value in tested.items()}
     others = {name: value for name, value in metrics.items() if name.startswith("baseline/")}
     if cli.trainer.is_global_zero:
-        print(table(compared | others, "metric"))
+        first = f"baseline/{next(iter(CELLS))}/"
+        columns = {name.replace(first, "test/"): value for name, value in (compared | others).items()}
+        print(table(columns, next(iter(CELLS))))
     if norms and cli.trainer.is_global_zero and not getattr(cli.trainer, "fast_dev_run", False):
         path = cli.run_dir / "figures" / "gradient_norms_of_cells.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 
@@ -24,6 +25,7 @@ def gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
             markersize=3,
         )
     axis.set_yscale("log")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="step", ylabel="mean norm of d loss / d state", title="how much gradient reaches each step")
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
@@ -37,8 +39,13 @@ def tags(inputs: Tensor, target: Tensor, probabilities: Tensor) -> Figure:
     figure = Figure(figsize=(max(5, min(12, 0.12 * steps + 3)), 6.5), dpi=120, layout="constrained")
     for axis, (name, (values, limits)) in zip(figure.subplots(3, 1, sharex=True), panels.items(), strict=True):
         pixels = values.detach().float().cpu().T.numpy()
-        image = axis.imshow(pixels, aspect="auto", interpolation="nearest", origin="lower", cmap="Greys", clim=limits)
+        extent = (0.5, steps + 0.5, -0.5, len(pixels) - 0.5)
+        image = axis.imshow(
+            pixels, aspect="auto", interpolation="nearest", origin="lower", cmap="Greys", clim=limits, extent=extent
+        )
         figure.colorbar(image, ax=axis, shrink=0.8)
         axis.set_ylabel(name)
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("step")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -44,6 +44,21 @@ def run_folder(tmp_path_factory):
     return folder
 
 
+def write_a_users_files():
+    """What the commands call my.csv, steps.csv, sales.csv and my_images."""
+    rng = np.random.default_rng(0)
+    Path("my.csv").write_text("area,town,price\n" + "".join(f"{i % 37},t{i % 3},{3.5 * i}\n" for i in range(100)))
+    steps = [f"s{i},{t},{rng.random()},{'ab'[i % 2]}\n" for i in range(60) for t in range(3 + i % 4)]
+    Path("steps.csv").write_text("id,second,speed,label\n" + "".join(steps))
+    days = np.arange("2015-01-01", "2020-01-01", dtype="datetime64[D]")
+    sales = [f"{day},{10 + 5 * (i % 7) + rng.random()}\n" for i, day in enumerate(days)]
+    Path("sales.csv").write_text("date,units\n" + "".join(sales))
+    for number in range(40):
+        path = Path("my_images", "ab"[number % 2], f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40 + number, 50, 3), np.uint8)).save(path)
+
+
 def test_there_are_commands_to_run():
     assert len(DOCUMENTED) >= 10
     assert {language for language, _ in BLOCKS} == {"bash", "python"}
@@ -59,12 +74,7 @@ def test_documented_commands_run(command, in_tmp, run_folder, capsys):
         for size, few in SMALL.items() if folder else ():
             if size in inspect.signature(model_class(config)).parameters:
                 flags += [f"--model.{size}", few]
-    rng = np.random.default_rng(0)
-    Path("my.csv").write_text("area,town,price\n" + "".join(f"{i % 37},t{i % 3},{3.5 * i}\n" for i in range(100)))
-    for number in range(40):
-        path = Path("my_images", "ab"[number % 2], f"{number}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (40 + number, 50, 3), np.uint8)).save(path)
+    write_a_users_files()
     if module == "nnzoo.recipes":
         listing.main(flags)
         assert all(name in capsys.readouterr().out for name in RECIPES[:1])

@@ -20,6 +20,7 @@ AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
 # What makes the loss deterministic: processes draw different noise on purpose.
 NOISELESS = {
     "autoencoder": ["--model.noise", "none", *AUGMENTED],
+    "forecaster": ["--model.dropout", "0"],
     "generator": ["--model.dropout", "0", *AUGMENTED],
     "seq2seq": [],
     "rnn": ["--model.head_dropout", "0"],

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnzoo.cli import ZooCLI
+    from nnzoo.data.forecast import ForecastDataModule
     from nnzoo.data.image import ImageDataModule
     from nnzoo.data.sequence import SequenceDataModule
     from nnzoo.data.strings import StringPairsDataModule
     from nnzoo.errors import InputError
     from nnzoo.modules.autoencoder import Autoencoder
+    from nnzoo.modules.forecaster import Forecaster
     from nnzoo.modules.seq2seq import Seq2Seq
     from nnzoo.modules.sequence_classifier import SequenceClassifier, SequenceRegressor
     from nnzoo.modules.sequence_generator import SequenceGenerator
@@ -24,6 +26,8 @@ __version__ = "0.1.0"
 __all__ = [
     "VAE",
     "Autoencoder",
+    "ForecastDataModule",
+    "Forecaster",
     "ImageDataModule",
     "InputError",
     "Seq2Seq",
@@ -38,6 +42,8 @@ __all__ = [
 
 _HOME = {
     "Autoencoder": "nnzoo.modules.autoencoder",
+    "ForecastDataModule": "nnzoo.data.forecast",
+    "Forecaster": "nnzoo.modules.forecaster",
     "ImageDataModule": "nnzoo.data.image",
     "InputError": "nnzoo.errors",
     "SequenceClassifier": "nnzoo.modules.sequence_classifier",

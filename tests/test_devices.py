@@ -22,6 +22,7 @@ NOISELESS = {
     "autoencoder": ["--model.noise", "none", *AUGMENTED],
     "mlp": ["--model.dropout", "0"],
     "mlp_diabetes": ["--model.dropout", "0"],
+    "forecaster": ["--model.dropout", "0"],
     "generator": ["--model.dropout", "0", *AUGMENTED],
     "seq2seq": [],
     "rnn": ["--model.head_dropout", "0"],

@@ -45,11 +45,13 @@ def run_folder(tmp_path_factory):
 
 
 def write_a_users_files():
-    """What the commands call my.csv, steps.csv, sales.csv and my_images."""
+    """What the commands call my.csv, steps.csv, pairs.csv, sales.csv and my_images."""
     rng = np.random.default_rng(0)
     Path("my.csv").write_text("area,town,price\n" + "".join(f"{i % 37},t{i % 3},{3.5 * i}\n" for i in range(100)))
-    steps = [f"s{i},{t},{rng.random()},{'ab'[i % 2]}\n" for i in range(60) for t in range(3 + i % 4)]
-    Path("steps.csv").write_text("id,second,speed,label\n" + "".join(steps))
+    steps = [f"s{i},{t},{rng.random()},{'ab'[i % 2]},{'xy'[t % 2]}\n" for i in range(60) for t in range(3 + i % 4)]
+    Path("steps.csv").write_text("id,second,speed,label,state\n" + "".join(steps))
+    pairs = [f"{i},{str(i)[::-1]}\n" for i in range(100, 400)]
+    Path("pairs.csv").write_text("before,after\n" + "".join(pairs))
     days = np.arange("2015-01-01", "2020-01-01", dtype="datetime64[D]")
     sales = [f"{day},{10 + 5 * (i % 7) + rng.random()}\n" for i, day in enumerate(days)]
     Path("sales.csv").write_text("date,units\n" + "".join(sales))

@@ -39,7 +39,7 @@ def forecasts(
         axis.grid(alpha=0.3)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
-    axes[0].legend(fontsize="small", loc="upper left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(predicted) + 1)
     figure.suptitle("forecasts of held-out windows")
     return figure
 

@@ -1,5 +1,6 @@
 """Plots of sequence models."""
 
+import math
 from collections.abc import Mapping
 
 from matplotlib import colormaps
@@ -17,7 +18,7 @@ def gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
         trained = "this run" in name
         axis.plot(
             steps,
-            values.detach().float().cpu().clamp(min=1e-30).numpy(),
+            values.detach().cpu().masked_fill(values.cpu() == 0, math.nan).numpy(),  # 0 has no place on a log scale
             label=name,
             color="black" if trained else colormaps["tab10"](number),
             linewidth=2.2 if trained else 1.4,

@@ -240,3 +240,13 @@ def test_gradient_norms_reach_back_to_what_torchs_whole_sequence_kernel_gives_th
     gradients = torch.autograd.grad(loss(read).sum(), leaves)
     expected = torch.cat(gradients).square().sum(dim=(0, 2)).sqrt().mean()
     torch.testing.assert_close(norms[0], expected)
+
+
+def test_gradients_that_have_nearly_vanished_are_not_rounded_to_zero():
+    net = SequenceNet(SequenceEncoder(1, 1, cell="rnn"), None)
+    with torch.no_grad():
+        net.encoder.rnn.weight_hh_l0.fill_(0.1)
+        net.encoder.rnn.weight_ih_l0.zero_()  # so that h stays 0, where tanh has the slope 1
+        net.head[1].weight.fill_(1.0)
+    norms = gradient_norms(net, torch.zeros(2, 31, 1), lambda read: read)
+    torch.testing.assert_close(norms, 0.1 ** torch.arange(30, -1, -1).double(), rtol=1e-4, atol=0)

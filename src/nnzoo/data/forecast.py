@@ -149,22 +149,38 @@ class ForecastDataModule(GlobalBatchDataModule):
         cuts = ETTH1_CUTS if self.dataset == "etth1" else (total - val - test, total - test, total)
         return time_bounds(times, self.series.lengths, cuts)
 
-    def _training_rows(self) -> list[NDArray[np.float64]]:
-        return [self.series.values[rows[0] : rows[1]] for rows in self._bounds]
+    @cached_property
+    def _origins(self) -> dict[str, Tensor]:
+        origins = {}
+        for number, part in enumerate(PARTS):
+            origins[part] = window_origins(self._bounds, number, self.history, self.horizon)
+            if not len(origins[part]):
+                longest = max(rows[number + 1] - rows[number] for rows in self._bounds)
+                raise InputError(
+                    f"The series is too short: the {part} part has {longest} steps, which leaves no window of "
+                    f"{self.history} + {self.horizon} steps: lower --data.history or --data.horizon, or change "
+                    "--data.val_fraction and --data.test_fraction."
+                )
+        return origins
 
     @cached_property
-    def _scaler(self) -> StandardScaler:
-        rows = np.concatenate(self._training_rows())
-        if not len(rows):
-            raise InputError("No rows are left to train on: lower --data.val_fraction and --data.test_fraction.")
-        spreads = zip(self.series.columns, np.ptp(rows, axis=0), strict=True)
+    def _training_rows(self) -> list[NDArray[np.float64]]:
+        assert self._origins  # says so first if the series is too short
+        return [self.series.values[rows[0] : rows[1]] for rows in self._bounds]
+
+    def _check_columns(self) -> None:
+        spreads = zip(self.series.columns, np.ptp(np.concatenate(self._training_rows), axis=0), strict=True)
         constant = [name for name, spread in spreads if not spread > 0]
         if constant:
             raise InputError(
                 f"Column {constant[0]} is constant in the training part: choose another --data.target, or leave it out "
                 "with --data.inputs target."
             )
-        return StandardScaler().fit(rows)
+
+    @cached_property
+    def _scaler(self) -> StandardScaler:
+        self._check_columns()
+        return StandardScaler().fit(np.concatenate(self._training_rows))
 
     @property
     def column_mean(self) -> list[float]:
@@ -194,24 +210,20 @@ class ForecastDataModule(GlobalBatchDataModule):
 
         The mean of each series' T - season differences (Hyndman & Koehler 2006), over all series together.
         """
-        differences = [rows[self.season :] - rows[: -self.season] for rows in self._training_rows()]
+        differences = [rows[self.season :] - rows[: -self.season] for rows in self._training_rows]
         return np.abs(np.concatenate(differences)).mean(axis=0)[self.target_columns].tolist()
 
     def setup(self, stage: str | None = None) -> None:
         """Makes the windows; a second call changes nothing."""
         if self.parts:
             return
+        self._check_columns()
         values = torch.from_numpy(self.series.values).float()
-        for number, part in enumerate(PARTS):
-            origins = window_origins(self._bounds, number, self.history, self.horizon)
-            if not len(origins):
-                longest = max(rows[number + 1] - rows[number] for rows in self._bounds)
-                raise InputError(
-                    f"The series is too short: the {part} part has {longest} steps, which leaves no window of "
-                    f"{self.history} + {self.horizon} steps: lower --data.history or --data.horizon, or change "
-                    "--data.val_fraction and --data.test_fraction."
-                )
+        for part, origins in self._origins.items():
             self.parts[part] = WindowDataset(values, origins, self.history, self.horizon, self.target_columns)
+        short = sum(length < self.history + self.horizon for length in self.series.lengths)
+        if short:
+            rank_zero_warn(f"{short} of {len(self.series.lengths)} series are too short for a window and not used.")
         counts = ", ".join(f"{len(self.parts[part])} {part}" for part in PARTS)  # type: ignore[arg-type]
         rank_zero_info(
             f"{self.dataset}: {counts} windows of {self.history} + {self.horizon} steps, {values.shape[1]} columns, "

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import urllib.request
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -202,16 +203,22 @@ def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None
         steps = clock.diff().iloc[1:]
         if steps.nunique() <= 1:
             continue
-        # Months differ in days and working days in distance, yet both follow the calendar.
-        if pd.api.types.is_datetime64_any_dtype(clock) and len(clock) > 2 and pd.infer_freq(pd.DatetimeIndex(clock)):
+        if pd.api.types.is_datetime64_any_dtype(clock) and _follows_a_calendar(clock):
             continue
         usual = steps.mode().iloc[0]
         unusual = steps != usual
         rank_zero_warn(
             f"{path} is not evenly spaced in {time}: {int(unusual.sum())} steps differ from the usual {usual}, the "
-            f"first before line {_line(unusual)}. Rows are taken to follow evenly: fill the gaps if they do not."
+            f"first before line {_line(unusual)}. The model takes every step for the same: fill the gaps."
         )
         return
+
+
+def _follows_a_calendar(clock: "pd.Series[Any]") -> bool:
+    """Whether the dates are regular although their distances are not, as months and working days are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas 3 announces that it will return an object instead of a name
+        return len(clock) > 2 and pd.infer_freq(pd.DatetimeIndex(clock)) is not None
 
 
 def _line(flags: "pd.Series[bool]") -> int:

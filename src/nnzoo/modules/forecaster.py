@@ -18,6 +18,14 @@ from nnzoo.nets.forecaster import InstanceNorm, LinearMap, RecurrentMap, WindowF
 from nnzoo.nets.sequence import Cell
 from nnzoo.nets.supervised import squared_error
 
+OPTIONS = {
+    "history": "--data.history",
+    "horizon": "--data.horizon",
+    "column_mean": "--data.inputs and --data.targets",
+    "target_columns": "--data.target and --data.targets",
+}
+"""What a checkpoint must share with the data, and the options that set it."""
+
 
 class Forecaster(SupervisedModule):
     """Forecasts the next ``horizon`` steps of one or several series directly from the last ``history`` steps.
@@ -110,6 +118,16 @@ class Forecaster(SupervisedModule):
         body = LinearMap(*sizes) if hparams["net"] == "linear" else RecurrentMap(*sizes, **recurrent)
         return WindowForecaster(body, hparams["target_columns"], hparams["instance_norm"], independent)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises InputError if the checkpoint is of windows of other sizes; its scaler replaces this one."""
+        saved = checkpoint.get("hyper_parameters", self.hparams)
+        for name, flags in OPTIONS.items():
+            ours, theirs = (_size(name, hparams[name]) for hparams in (self.hparams, saved))
+            if ours != theirs:
+                raise InputError(
+                    f"The checkpoint is of data with {name} {theirs}, these have {ours}: set {flags} to match."
+                )
+
     def build_metrics(self, stage: str) -> MetricCollection:
         """Errors of forecasts (B, horizon, C) in the series' units; in training only one, for speed."""
         std = [self.hparams["column_std"][column] for column in self.hparams["target_columns"]]
@@ -175,3 +193,9 @@ class Forecaster(SupervisedModule):
             "forecasts": plots.forecasts(past, target, forecasts, classes),
             "error_per_step": plots.error_per_step(target / std, {k: v / std for k, v in forecasts.items()}),
         }
+
+
+def _size(name: str, value: Any) -> Any:
+    if name == "column_mean":
+        return f"of {len(value)} columns"
+    return list(value) if name == "target_columns" else value

@@ -192,7 +192,8 @@ def gradient_norms(net: SequenceNet, inputs: Tensor, loss: Callable[[Tensor], Te
         # The last c of an LSTM is read by nothing: its gradient is 0.
         gradients = torch.autograd.grad(loss(net.head(read)).sum(), flat, materialize_grads=True, allow_unused=True)
     size = len(states[0])
-    squares = torch.stack([gradient.square().sum(dim=(0, 2)) for gradient in gradients])
+    # In float64, which not every device has: the square of a gradient that has nearly vanished would be 0 in float32.
+    squares = torch.stack([gradient.cpu().double().square().sum(dim=(0, 2)) for gradient in gradients])
     return squares.view(-1, size, len(inputs)).sum(dim=1).sqrt().mean(dim=1)
 
 

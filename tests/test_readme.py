@@ -74,7 +74,8 @@ def test_documented_commands_run(command, in_tmp, run_folder, capsys):
         if folder and not Path(os.environ.get("NNZOO_DATA", ""), folder).is_dir():
             pytest.skip(f"needs {folder} under $NNZOO_DATA")
         for size, few in SMALL.items() if folder else ():
-            if size in inspect.signature(model_class(config)).parameters:
+            parameter = inspect.signature(model_class(config)).parameters.get(size)
+            if parameter and isinstance(parameter.default, tuple):
                 flags += [f"--model.{size}", few]
     write_a_users_files()
     if module == "nnzoo.recipes":

@@ -48,7 +48,7 @@ def write_a_users_files():
     """What the commands call my.csv, steps.csv, pairs.csv, sales.csv and my_images."""
     rng = np.random.default_rng(0)
     Path("my.csv").write_text("area,town,price\n" + "".join(f"{i % 37},t{i % 3},{3.5 * i}\n" for i in range(100)))
-    steps = [f"s{i},{t},{rng.random()},{'ab'[i % 2]},{'xy'[t % 2]}\n" for i in range(60) for t in range(3 + i % 4)]
+    steps = [f"s{i},{t},{rng.random()},{i % 2},{t % 2}\n" for i in range(60) for t in range(3 + i % 4)]
     Path("steps.csv").write_text("id,second,speed,label,state\n" + "".join(steps))
     pairs = [f"{i},{str(i)[::-1]}\n" for i in range(100, 400)]
     Path("pairs.csv").write_text("before,after\n" + "".join(pairs))

@@ -9,6 +9,9 @@ recurrence and attention is used: the context does not enter the recurrence.
 
 The test's exact match is of beam search; the table also has that of greedy search, and that of sources longer than all
 of training.
+
+Exact match: 0.9994 on reversed numbers and 1 on dates, the means of three seeds; on sources longer than all of
+training 0.3153 and 0.9993. The README has the times and the hardware.
 """
 
 from nnzoo.cli import run_recipe

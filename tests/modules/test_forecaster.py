@@ -204,6 +204,10 @@ def test_a_history_of_another_shape_is_refused():
         ({"l2": -1.0}, "must not be negative"),
         ({"lr": 0.0}, "lr must be above 0"),
         ({"history": 0}, "history must be positive"),
+        ({"season": 0}, "season must be positive"),
+        ({"column_mean": [0.0, 1.0]}, "column_std for every column"),
+        ({"naive_error": [1.0, 1.0]}, "naive_error for every target"),
+        ({"target_columns": [1]}, "numbers of the 1 columns"),
     ],
 )
 def test_settings_out_of_range(settings, says):

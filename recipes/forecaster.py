@@ -10,6 +10,7 @@ al., ICLR 2022), days as the steps of the recurrence as in SegRNN (arXiv:2308.11
 The first uses a GENERATED series: no real one comes with the dependencies. It is an hourly electricity demand of a
 made-up town, with its temperature. The second is ETTh1 (arXiv:2012.07436), with horizon 96 and the usual split; it is
 downloaded to $NNZOO_DATA. Naive, seasonal-naive and ridge forecasts of the same test windows stand in the same table.
+In Python, ``model(data.last_history())`` forecasts what comes after the data.
 """
 
 from nnzoo.cli import run_recipe

@@ -151,10 +151,7 @@ def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained)
 def test_a_linear_forecaster_reaches_least_squares(trained):
     module, data, _ = trained(walk(columns=1), {"net": "linear"})
     history, target = data.windows("train", 10_000)
-    x, y = (
-        module.standardized(history)[:, :, 0],
-        module.standardized(target.expand(-1, -1, 1).repeat(1, 4, 1))[:, :6, 0],
-    )
+    x, y = ((values[:, :, 0] - data.column_mean[0]) / data.column_std[0] for values in (history, target))
     x, y = x - x[:, -1:], y - x[:, -1:]
     design = torch.cat([x[:, :-1], torch.ones(len(x), 1)], dim=1)  # the last difference is always 0
     best = (design @ torch.linalg.lstsq(design, y).solution - y).square().mean().item()
@@ -207,6 +204,10 @@ def test_a_history_of_another_shape_is_refused():
         ({"l2": -1.0}, "must not be negative"),
         ({"lr": 0.0}, "lr must be above 0"),
         ({"history": 0}, "history must be positive"),
+        ({"season": 0}, "season must be positive"),
+        ({"column_mean": [0.0, 1.0]}, "column_std for every column"),
+        ({"naive_error": [1.0, 1.0]}, "naive_error for every target"),
+        ({"target_columns": [1]}, "numbers of the 1 columns"),
     ],
 )
 def test_settings_out_of_range(settings, says):

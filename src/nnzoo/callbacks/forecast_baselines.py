@@ -6,7 +6,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from torch import Tensor
@@ -27,7 +27,11 @@ class ForecastBaselines(Callback):
 
     def on_test_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Fits the ridge regression."""
+        self._metrics: dict[str, Any] = {}
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not hasattr(data, "windows"):
+            rank_zero_warn("There are no baselines without nnzoo's ForecastDataModule.")
+            return
         rank_zero_info("Fitting the baselines ...")
         parts = []
         for part in ("train", "val"):
@@ -41,6 +45,8 @@ class ForecastBaselines(Callback):
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Measures the three on the module's own windows."""
+        if not self._metrics:
+            return
         history, target = batch
         linear = torch.from_numpy(self._ridge.predict(_standardized(pl_module, history))).to(history)
         forecasts = {

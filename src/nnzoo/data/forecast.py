@@ -29,6 +29,7 @@ class ForecastDataModule(GlobalBatchDataModule):
     targets; the history of validation and test windows may reach back into the part before, whose values are known
     when the forecast is made. Scaler and scale of MASE come from the training part alone. Several series (a group
     column) are cut at the same times and share one scaler; no window reaches from one into another.
+    Nothing is known of the time to forecast: neither its calendar nor other columns' values.
 
     Args:
         dataset: generated (a made-up town's hourly temperature and electricity demand) | etth1 (arXiv:2012.07436; its

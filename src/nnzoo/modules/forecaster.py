@@ -102,7 +102,13 @@ class Forecaster(SupervisedModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        check_sizes(history=history, horizon=horizon)
+        check_sizes(history=history, horizon=horizon, season=season)
+        if len(column_mean) != len(column_std) or len(target_columns) != len(naive_error):
+            raise InputError("Give column_mean and column_std for every column, and naive_error for every target.")
+        if not set(target_columns) <= set(range(len(column_mean))):
+            raise InputError(
+                f"target_columns are numbers of the {len(column_mean)} columns, got {list(target_columns)}."
+            )
         self.register_buffer("column_mean", torch.tensor(list(column_mean), dtype=torch.float32))
         self.register_buffer("column_std", torch.tensor(list(column_std), dtype=torch.float32))
         self.build()

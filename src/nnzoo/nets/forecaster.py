@@ -147,11 +147,6 @@ class WindowForecaster(nn.Module):
         return at_least_float32(outputs) * spread + level
 
 
-def naive_forecast(history: Tensor, horizon: int) -> Tensor:
-    """Repeats the last step of a history (B, H, D): (B, horizon, D)."""
-    return seasonal_naive_forecast(history, horizon, 1)
-
-
 def seasonal_naive_forecast(history: Tensor, horizon: int, season: int) -> Tensor:
     """Repeats the last ``season`` steps of a history (B, H, D): (B, horizon, D)."""
     repeats = -(-horizon // season)

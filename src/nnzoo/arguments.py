@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
@@ -61,16 +61,26 @@ class Arguments:
         models = [_contents(config).get("model") for config in self.configs]
         return any(isinstance(model, dict) and "class_path" in model for model in models)
 
-    def data_settings(self) -> dict[str, Any]:
-        """The settings of the data as far as configs and flags name them, read without the parser."""
+    def data_settings(self, datamodule_class: type) -> dict[str, Any]:
+        """The settings of the data in configs and flags, read without the parser, which needs the model first."""
+        hints = get_type_hints(datamodule_class.__init__)  # type: ignore[misc]
         settings: dict[str, Any] = {}
         for config in self.configs:
             settings |= _contents(config).get("data") or {}
         for flag, value in zip(self.flags, [*self.flags, ""][1:], strict=True):
             name, equals, attached = flag.partition("=")
             if name.startswith("--data."):
-                settings[name.removeprefix("--data.")] = yaml.safe_load(attached if equals else value)
-        return settings
+                key, text = name.removeprefix("--data."), attached if equals else value
+                # A column may be called 2020, yes or %.
+                settings[key] = text if hints.get(key) in (str, str | None) else _plain(text)
+        return {key: value for key, value in settings.items() if key in hints}
+
+
+def _plain(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def _contents(config: str) -> dict[str, Any]:

@@ -37,6 +37,9 @@ from nnzoo.folds import cross_validate
 from nnzoo.parser import ZooParser
 from nnzoo.report import diagnosis, table
 
+FIXED_BY_TRAINING = ("in_shape", "levels", "num_numeric", "cardinalities", "target_mean", "target_std")
+"""What the data give the model and a checkpoint holds it to."""
+
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # data in memory are fetched fastest without
     ".*args parameter is intended to run from within Python.*",  # the arguments have been put in order
@@ -93,7 +96,7 @@ class ZooCLI(LightningCLI):
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe)
         self.metrics: dict[str, float] = {}
         if isinstance(model_class, Mapping):
-            task = _task(datamodule_class, self.arguments.data_settings())
+            task = _task(datamodule_class, self.arguments.data_settings(datamodule_class))
             if task not in model_class:
                 raise InputError(
                     f"The recipe {recipe} is for {' and '.join(model_class)}, these data are for {task}: choose other "
@@ -226,13 +229,17 @@ class ZooCLI(LightningCLI):
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
             saved = read_checkpoint(self.arguments.ckpt_path).get("hyper_parameters", {})
-            for name in ("in_shape", "levels"):
+            for name in FIXED_BY_TRAINING:
                 ours, theirs = self.model.hparams.get(name), saved.get(name)
-                if ours is not None and theirs is not None and list(map(int, _as_list(ours))) != _as_list(theirs):
-                    raise InputError(
-                        f"{self.arguments.ckpt_path} was trained on data with {name} {theirs}, these have {ours}: set "
-                        "the --data options to match, such as --data.image_size, --data.color and --data.binarize."
-                    )
+                if ours is None or theirs is None or _as_list(ours) == _as_list(theirs):
+                    continue
+                how = "--data.image_size, --data.color and --data.binarize"
+                if name not in ("in_shape", "levels"):
+                    how = "the same --data.csv with other rows in --data.test_csv or --data.predict_csv"
+                raise InputError(
+                    f"{self.arguments.ckpt_path} was trained on data with {name} {theirs}, these have {ours}: set the "
+                    f"--data options to match, such as {how}."
+                )
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
@@ -290,8 +297,7 @@ def run_recipe(
 
 
 def _task(datamodule_class: type[L.LightningDataModule], settings: Mapping[str, Any]) -> str:
-    known = {name: settings[name] for name in inspect.signature(datamodule_class).parameters if name in settings}
-    return datamodule_class(**known).task  # type: ignore[attr-defined]
+    return datamodule_class(**settings).task  # type: ignore[attr-defined]
 
 
 def _is_global_zero() -> bool:

@@ -5,9 +5,9 @@ import json
 import os
 import statistics
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
+from nnzoo.arguments import take
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
 from nnzoo.report import table
@@ -38,7 +38,7 @@ def cross_validate(run: Callable[[list[str]], Metrics], recipe: str, args: list[
         raise InputError(f"--folds fits and tests: leave out {args[0]}.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("--folds runs on one device: set --trainer.devices 1.")
-    roots = [value for flag, value in pairwise(args) if flag == "--trainer.default_root_dir"]
+    roots = take(args, "--trainer.default_root_dir")
     folder = Path(roots[-1] if roots else "runs", recipe, f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}-{folds}-folds")
     runs = []
     for fold in range(int(folds)):

@@ -51,7 +51,7 @@ def diagnosis(curves: Curves) -> str | None:
             "decay or --patience would help."
         )
     earlier = val[-1 - len(val) // 10]
-    if earlier - val[-1] > 0.02 * abs(earlier):
+    if earlier - val[-1] > max(0.02 * abs(earlier), 0.005 * (val[0] - min(val))):
         return (
             f"Underfitting: the validation loss was still falling, from {earlier:.4g} to {val[-1]:.4g} in the last "
             f"{len(val) // 10} epochs; a larger --trainer.max_epochs would help."

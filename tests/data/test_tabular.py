@@ -10,6 +10,7 @@ from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 
 from nnzoo import InputError, TabularDataModule
+from nnzoo.data.splits import split_parts
 from nnzoo.data.table import MISSING, Preprocessor, heavy_tailed, task_of
 
 
@@ -152,16 +153,58 @@ def test_a_csv_of_mixed_columns_gives_batches_of_numbers_codes_and_targets(writt
     assert data.target_std == pytest.approx(targets.std(correction=0).item())
 
 
-def test_a_test_file_is_tested_on_whole_and_needs_no_target_to_be_predicted(written):
-    table = houses()
-    data = TabularDataModule(csv=written(table), target="price", test_csv=written(houses(37, seed=1), "test.csv"))
+def test_a_test_file_is_tested_on_whole(written):
+    data = TabularDataModule(csv=written(houses()), target="price", test_csv=written(houses(37, seed=1), "test.csv"))
     data.setup()
     assert len(data.parts["test"]) == 37
     assert len(data.parts["train"]) + len(data.parts["val"]) == 200
-    unknown = written(houses(37, seed=1).drop(columns="price"), "new.csv")
-    new = TabularDataModule(csv=written(table), target="price", test_csv=unknown)
+
+
+def test_rows_to_predict_need_no_target_and_are_transformed_as_in_training(written):
+    path = written(houses())
+    data = TabularDataModule(csv=path, target="price")
+    data.setup()
+    rows = split_parts(torch.zeros(200), ["train"] * 200, 0.15, 0.15, seed=0)["test"]
+    unknown = written(houses().iloc[rows.numpy()].drop(columns="price"), "new.csv")
+    new = TabularDataModule(csv=path, target="price", predict_csv=unknown)
     new.setup()
-    assert torch.equal(new.parts["test"].numeric, data.parts["test"].numeric)
+    (numeric, codes, _), *_ = new.predict_dataloader()
+    assert torch.equal(numeric, data.parts["test"].numeric)
+    assert torch.equal(codes, data.parts["test"].categories)
+    assert torch.equal(new.parts["train"].numeric, data.parts["train"].numeric)
+
+
+def test_a_table_of_categories_only_has_no_numbers(written):
+    table = houses()[["town", "garden"]].assign(sold=np.arange(200) % 2)
+    data = TabularDataModule(csv=written(table), target="sold")
+    assert (data.num_numeric, data.cardinalities) == (0, [3, 2])
+    data.setup()
+    assert data.parts["train"].numeric.shape == (len(data.parts["train"]), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(sold=["q", *t["sold"][1:]]), "holds the class q, which is not in --data.csv"),
+        (lambda t: t.assign(area=["foo", *map(str, t["area"][1:])]), "The column area of .* holds texts"),
+        (lambda t: t.drop(columns="sold"), "has no column sold"),
+    ],
+)
+def test_a_test_file_that_does_not_fit_the_table_is_refused(written, change, message):
+    table = houses().assign(sold=["yes", "no"] * 100)
+    test = written(change(table), "test.csv")
+    with pytest.raises(InputError, match=message):
+        TabularDataModule(csv=written(table), target="sold", test_csv=test).setup()
+
+
+def test_a_class_without_training_rows_is_named(written):
+    table = houses().assign(sold=["yes", "no"] * 100)
+    table.loc[4, "sold"] = "maybe"
+    labels = torch.tensor(pd.Categorical(table["sold"]).codes)
+    trained = (split_parts(labels, ["train"] * 200, 0.15, 0.15, seed)["train"] for seed in range(50))
+    seed = next(seed for seed, rows in enumerate(trained) if 4 not in rows)
+    with pytest.warns(UserWarning, match="No training row is of the class maybe"):
+        TabularDataModule(csv=written(table), target="sold", split_seed=seed).setup()
 
 
 def test_balanced_sampling_draws_all_classes_equally_often(written):
@@ -204,6 +247,11 @@ NUMBERS = "x,y\n" + "".join(f"{i},{i % 7}.5\n" for i in range(50))
         ("x,y\n" + "".join(f"5,{i}.5\n" for i in range(50)), {}, "No column of the table can be learned from"),
         (NUMBERS, {"log_columns": ["q"]}, "log_columns takes numeric columns"),
         ("x,y\n1,0\n2,1\n", {}, "leave none for"),
+        ("x,y,y\n" + "1,2,3\n" * 50, {}, "has several columns y"),
+        ("x,y\n" + "1,2,3\n" * 50, {}, "more fields than its header"),
+        ("x;y\n" + "1;2\n" * 50, {}, "not separated by commas"),
+        ("x,y\n" + "".join(f'{i},"{i},5"\n' for i in range(50)), {}, "50 different texts in 50 rows"),
+        ("x,y\n" + "".join(f"{i},{1e9 + i / 50}\n" for i in range(50)), {}, "varies too little"),
         (NUMBERS, {"folds": 1}, "1 folds of 50 samples are not possible"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -46,19 +46,21 @@ def supervised_baselines(train: Arrays, test: Arrays, task: str) -> Mapping[str,
         models = {
             "sklearn_linear": LogisticRegression(max_iter=5000),
             "sklearn_mlp": MLPClassifier(max_iter=1000, random_state=0),
-            "sklearn_boosting": HistGradientBoostingClassifier(random_state=0),
+            "sklearn_boosting": HistGradientBoostingClassifier(random_state=0, early_stopping=False),
         }
     else:
         models = {
             "sklearn_linear": Ridge(),
             "sklearn_mlp": MLPRegressor(max_iter=1000, random_state=0),
-            "sklearn_boosting": HistGradientBoostingRegressor(random_state=0),
+            "sklearn_boosting": HistGradientBoostingRegressor(random_state=0, early_stopping=False),
         }
     models["sklearn_linear"] = make_pipeline(StandardScaler(), models["sklearn_linear"])
     metrics = {}
     for name, model in models.items():
-        predicted = model.fit(*train).predict(test[0])
-        metrics[name] = scores(test[1], predicted, task)
+        try:
+            metrics[name] = scores(test[1], model.fit(*train).predict(test[0]), task)
+        except ValueError as error:  # such as a single class in the training rows
+            rank_zero_warn(f"{name} could not be fitted: {error}")
     return metrics
 
 

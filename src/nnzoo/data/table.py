@@ -30,10 +30,24 @@ def read_csv(path: str) -> pd.DataFrame:
     if not Path(path).is_file():
         raise InputError(f"There is no file {path}: check --data.csv.")
     try:
+        header = (
+            pd.read_csv(path, header=None, nrows=1, dtype=str, skipinitialspace=True).iloc[0].astype(str).str.strip()
+        )
         table = pd.read_csv(path, skipinitialspace=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as CSV ({reason}): save it as UTF-8 with commas.") from error
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise InputError(f"The columns of {path} are not separated by commas: save it as CSV with commas.")
+    if header.duplicated().any():
+        raise InputError(
+            f"{path} has several columns {header[header.duplicated()].iloc[0]}: give each a name of its own."
+        )
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"The rows of {path} have more fields than its header: name every column.")
+    table.columns = header.to_list()
+    for column in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
+        table[column] = table[column].str.strip()
     if table.empty:
         raise InputError(f"{path} has no rows: give a table with a header and a row for each sample.")
     return table
@@ -65,6 +79,11 @@ def task_of(target: pd.Series) -> Task:
             raise InputError(
                 f"The target {target.name} holds {target.iloc[row]!r} in row {row + 1}, which is not a number: repair "
                 "or remove such rows, or set --data.task classification."
+            )
+        if target.nunique() > max(MAX_INTEGER_CLASSES, 0.5 * len(target)):
+            raise InputError(
+                f"The target {target.name} holds {target.nunique()} different texts in {len(target)} rows, too many "
+                "to be classes: write numbers with a decimal point and no separators of thousands, or choose another."
             )
         return "classification"
     few = target.nunique() <= MAX_INTEGER_CLASSES
@@ -116,6 +135,13 @@ class Preprocessor:
             for column in log_columns:
                 if column not in self.numeric or train[column].min() < 0:
                     raise InputError(f"--data.log_columns takes numeric columns that are never negative: not {column}.")
+        self._encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.int64)
+        if self.categorical:
+            self._encode.fit(self._texts(train))
+        self.num_numeric = len(self.numeric)
+        """Number of numeric columns with their indicators, N."""
+        if not self.numeric:
+            return
         numbers = self._numbers(train)
         self.logged = heavy_tailed(numbers) if log_columns == "auto" else [c in log_columns for c in self.numeric]
         scales = np.nanmedian(np.where(numbers > 0, numbers, np.nan), axis=0) if any(self.logged) else None
@@ -124,14 +150,7 @@ class Preprocessor:
             {"standardize": StandardScaler, "minmax": MinMaxScaler, "none": FunctionTransformer}[scaling](),
             SimpleImputer(strategy="constant", fill_value=0.0, add_indicator=True, keep_empty_features=True),
         ).fit(numbers)
-        self._encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.int64)
-        if self.categorical:
-            self._encode.fit(self._texts(train))
-
-    @property
-    def num_numeric(self) -> int:
-        """Number of numeric columns with their indicators, N."""
-        return len(self.numeric) + len(self._transform[-1].indicator_.features_)
+        self.num_numeric += len(self._transform[-1].indicator_.features_)
 
     @property
     def cardinalities(self) -> list[int]:
@@ -140,7 +159,11 @@ class Preprocessor:
 
     def __call__(self, table: pd.DataFrame) -> Columns:
         """Transforms rows of a table with the same columns."""
-        numeric = self._transform.transform(self._numbers(table)).astype(np.float32)
+        numeric = np.zeros((len(table), 0), np.float32)
+        if self.numeric:
+            numeric = self._transform.transform(self._numbers(table)).astype(np.float32)
+        if not np.isfinite(numeric).all():
+            raise InputError("The table holds numbers too large for single precision: rescale those columns.")
         codes = self._encode.transform(self._texts(table)) + 1 if self.categorical else np.zeros((len(table), 0))
         return Columns(numeric, codes.astype(np.int64))
 

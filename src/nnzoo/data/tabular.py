@@ -7,10 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from numpy.typing import NDArray
 from sklearn import datasets
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from nnzoo.data.base import BatchIndex, GlobalBatchDataModule
 from nnzoo.data.image import ImageDataModule
@@ -49,7 +50,8 @@ class TabularDataModule(GlobalBatchDataModule):
             values in [0, 1]) | csv, which giving ``csv`` implies.
         csv: Your file: a header, a row for each sample.
         target: Its column to predict.
-        test_csv: A file of the same columns to test on and predict, instead of drawing a test part.
+        test_csv: A file of the same columns to test on, instead of drawing a test part.
+        predict_csv: A file of the same columns, with or without the target, whose rows ``predict`` predicts.
         task: auto | classification | regression.
         categorical: Columns to treat as categories; texts always are, unless most rows have another.
         drop: Columns to leave out, such as identifiers.
@@ -78,6 +80,7 @@ class TabularDataModule(GlobalBatchDataModule):
         csv: str | None = None,
         target: str | None = None,
         test_csv: str | None = None,
+        predict_csv: str | None = None,
         task: Literal["auto", "classification", "regression"] = "auto",
         categorical: Sequence[str] = (),
         drop: Sequence[str] = (),
@@ -101,8 +104,12 @@ class TabularDataModule(GlobalBatchDataModule):
         self.dataset = "csv" if csv else dataset
         if self.dataset == "csv" and not (csv and target):
             raise InputError("A table of your own needs --data.csv FILE and --data.target COLUMN.")
-        if self.dataset != "csv" and (target or test_csv):
-            raise InputError("--data.target and --data.test_csv are for a table of your own: add --data.csv FILE.")
+        if self.dataset != "csv" and (target or test_csv or predict_csv):
+            raise InputError(
+                "--data.target, test_csv and predict_csv are for a table of your own: add --data.csv FILE."
+            )
+        if folds and test_csv:
+            raise InputError("--folds draws its test rows from --data.csv: leave out --data.test_csv.")
 
     @cached_property
     def table(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
@@ -123,11 +130,7 @@ class TabularDataModule(GlobalBatchDataModule):
             check_columns(rows, [named] if isinstance(named, str) else named, f"--data.{option}", path)
         official = ["train"] * len(rows)
         if self.hparams["test_csv"]:
-            test = read_csv(self.hparams["test_csv"])
-            inputs = [column for column in rows.columns if column != name and column not in self.hparams["drop"]]
-            check_columns(test, inputs, "testing", self.hparams["test_csv"])
-            if name not in test:  # to predict, not to test: any known value will do
-                test[name] = rows[name].iloc[0]
+            test = self._read_like(rows.drop(columns=list(self.hparams["drop"])), self.hparams["test_csv"])
             rows, official = pd.concat([rows, test], ignore_index=True), official + ["test"] * len(test)
         missing = rows[name].isna()
         if missing.any():
@@ -136,6 +139,15 @@ class TabularDataModule(GlobalBatchDataModule):
                 f"{missing.sum()} rows have no {name}, the first is row {row + 1}: remove them or fill it in."
             )
         return rows.drop(columns=[name, *self.hparams["drop"]]), rows[name], official
+
+    def _read_like(self, rows: pd.DataFrame, path: str) -> pd.DataFrame:
+        """Another file with the columns of ``rows``, numbers where those are numbers."""
+        other = read_csv(path)
+        check_columns(other, list(rows.columns), "the same columns as in --data.csv", path)
+        for column in rows.select_dtypes("number").columns:
+            if not pd.api.types.is_numeric_dtype(other[column]):
+                raise InputError(f"The column {column} of {path} holds texts, in --data.csv numbers: repair it.")
+        return other[list(rows.columns)]
 
     def _mnist(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
         images = self._images
@@ -165,17 +177,23 @@ class TabularDataModule(GlobalBatchDataModule):
         """Classification or regression."""
         if self.hparams["task"] != "auto":
             return self.hparams["task"]
-        return "classification" if self.dataset == "mnist" else task_of(self.table[1])
+        return "classification" if self.dataset == "mnist" else task_of(self._known_target)
+
+    @property
+    def _known_target(self) -> pd.Series:
+        """The target without the rows of a test file, which must not add classes."""
+        _, target, official = self.table
+        return target if self.dataset == "mnist" else target[np.asarray(official) == "train"]
 
     @cached_property
     def classes(self) -> list[str]:
         """Names of the classes in the order of their numbers; empty for regression."""
         if self.task == "regression":
             return []
-        values = sorted(self.table[1].unique())
+        values = sorted(self._known_target.unique())
         if len(values) < 2:
             raise InputError(
-                f"The target {self.table[1].name} has one class only, {values[0]}: there is nothing to tell."
+                f"The target {self._known_target.name} has one class only, {values[0]}: there is nothing to tell."
             )
         return [str(value) for value in values]
 
@@ -189,7 +207,11 @@ class TabularDataModule(GlobalBatchDataModule):
         """The fitted preprocessor, the targets of all rows, and the rows of each part."""
         rows, target, official = self.table
         if self.task == "classification":
-            labels = targets = torch.from_numpy(pd.Categorical(target.astype(str), self.classes).codes.astype(np.int64))
+            codes = pd.Categorical(target.astype(str), self.classes).codes
+            if (codes < 0).any():
+                label = target.iloc[int(np.flatnonzero(codes < 0)[0])]
+                raise InputError(f"{self.hparams['test_csv']} holds the class {label}, which is not in --data.csv.")
+            labels = targets = torch.from_numpy(codes.astype(np.int64))
         else:
             numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
             wrong = np.flatnonzero(~np.isfinite(numbers))
@@ -203,8 +225,13 @@ class TabularDataModule(GlobalBatchDataModule):
         folds = {} if self.dataset != "mnist" else {"folds": 0}  # MNIST comes in folds already
         split = {"seed" if name == "split_seed" else name: self.hparams[name] for name in names} | folds
         parts = split_parts(labels, official, **split)
-        if self.task == "regression" and targets[parts["train"]].std() == 0:
-            raise InputError(f"The target {target.name} is constant: choose a column that varies.")
+        if self.task == "regression":
+            self._check_numbers(numbers, parts)
+        else:
+            absent = torch.bincount(labels[parts["train"]], minlength=self.num_classes) == 0
+            if absent.any():
+                missing = ", ".join(name for name, none in zip(self.classes, absent, strict=True) if none)
+                rank_zero_warn(f"No training row is of the class {missing}: it cannot be learned; add samples of it.")
         pixels = self.dataset in ("digits", "mnist")
         log_columns, scaling = self.hparams["log_columns"], self.hparams["scaling"]
         preprocessor = Preprocessor(
@@ -215,6 +242,15 @@ class TabularDataModule(GlobalBatchDataModule):
         )
         return preprocessor, targets, parts
 
+    def _check_numbers(self, numbers: NDArray[np.float64], parts: dict[str, Tensor]) -> None:
+        name = self.table[1].name
+        if numbers[parts["train"].numpy()].std() == 0:
+            raise InputError(f"The target {name} is constant: choose a column that varies.")
+        if np.abs(numbers).max() > 1e30 or numbers.std() < 1e-6 * np.abs(numbers).max():
+            raise InputError(f"The target {name} is too large, or varies too little, for single precision: rescale it.")
+        if min(map(len, parts.values())) < 2:
+            raise InputError("Regression needs two rows or more in every part: add rows or change the fractions.")
+
     def setup(self, stage: str | None = None) -> None:
         """Splits the table and transforms its columns; a second call changes nothing."""
         if self.parts:
@@ -222,9 +258,16 @@ class TabularDataModule(GlobalBatchDataModule):
         preprocess, targets, parts = self._prepared
         for part, rows in parts.items():
             self.parts[part] = TableDataset(preprocess(self.table[0].iloc[rows.numpy()]), targets[rows])
+        if self.hparams["predict_csv"]:
+            new = preprocess(self._read_like(self.table[0], self.hparams["predict_csv"]))
+            self.parts["predict"] = TableDataset(new, torch.zeros(len(new.numeric), dtype=targets.dtype))
         counts = ", ".join(f"{len(rows)} {part}" for part, rows in parts.items())
         kinds = f"{preprocess.num_numeric} numeric and {len(preprocess.cardinalities)} categorical inputs"
         rank_zero_info(f"{self.hparams['csv'] or self.dataset} ({self.task}): {counts} rows, {kinds}")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The rows of ``predict_csv``, or the test samples."""
+        return self._loader("predict" if self.hparams["predict_csv"] else "test")
 
     @property
     def num_numeric(self) -> int:

@@ -260,7 +260,7 @@ class ZooCLI(LightningCLI):
         if self.subcommand == "predict" and trainer.is_global_zero:
             with replacing(self.run_dir / "predictions.pt") as temporary:
                 torch.save(trainer.predict_loop.predictions, temporary)
-            print(f"predictions of the test samples, batch by batch: {self.run_dir / 'predictions.pt'}")
+            print(f"predictions, batch by batch: {self.run_dir / 'predictions.pt'}")
         if trainer.is_global_zero:
             if self.metrics:
                 print(table(self.metrics, type(self.model).__name__))

@@ -207,11 +207,12 @@ class TabularDataModule(GlobalBatchDataModule):
         """The fitted preprocessor, the targets of all rows, and the rows of each part."""
         rows, target, official = self.table
         if self.task == "classification":
-            codes = pd.Categorical(target.astype(str), self.classes).codes
+            numbers_of = {name: number for number, name in enumerate(self.classes)}
+            codes = target.astype(str).map(lambda name: numbers_of.get(name, -1)).to_numpy(dtype=np.int64)
             if (codes < 0).any():
                 label = target.iloc[int(np.flatnonzero(codes < 0)[0])]
                 raise InputError(f"{self.hparams['test_csv']} holds the class {label}, which is not in --data.csv.")
-            labels = targets = torch.from_numpy(codes.astype(np.int64))
+            labels = targets = torch.from_numpy(codes)
         else:
             numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
             wrong = np.flatnonzero(~np.isfinite(numbers))

@@ -81,7 +81,7 @@ def alternatives(parameter, hint):
     if isinstance(default, int):
         return [default + 1]
     if isinstance(default, float):
-        return [default / 2 if default else 0.5]
+        return [default / 2] if default else [0.5, 0.25]  # a recipe may hold one of them itself
     return [[32, 16]]  # a list of sizes
 
 
@@ -99,7 +99,8 @@ def small_settings(parameters, hints):
     return {
         key: value
         for key, value in SMALL.items()
-        if key in parameters and value in (typing.get_args(hints[key]) if isinstance(value, str) else [value])
+        if key in parameters
+        and (typing.get_origin(hints[key]) is not typing.Literal or value in typing.get_args(hints[key]))
     }
 
 

@@ -72,10 +72,10 @@ def test_the_loss_is_the_mean_of_per_sample_losses(name, monkeypatch):
 def alternatives(parameter, hint):
     """Other valid values of a hyperparameter, from its type and default."""
     default = parameter.default
-    if parameter.name in OTHER_VALUES:
-        return OTHER_VALUES[parameter.name]
     if typing.get_origin(hint) is typing.Literal:
         return [choice for choice in typing.get_args(hint) if choice != default]
+    if parameter.name in OTHER_VALUES:
+        return OTHER_VALUES[parameter.name]
     if isinstance(default, bool):
         return [not default]
     if isinstance(default, int):

@@ -19,11 +19,16 @@ def test_hidden_layers_are_linear_norm_activation_dropout():
     kinds = [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Dropout] * 2 + [nn.Linear]
     assert [type(layer) for layer in net.layers] == kinds
     first, norm, *_, last = net.layers
-    assert first.bias is None, "the norm has a bias of its own"
+    assert MLP(5, 3, [8], "relu", "batch").layers[0].bias is None, "the norm has a bias of its own"
     assert last.bias is not None
     inputs = torch.randn(4, 5)
-    hidden = F.relu(F.layer_norm(inputs @ first.weight.T, [8], norm.weight, norm.bias))
+    hidden = F.relu(F.layer_norm(inputs @ first.weight.T + first.bias, [8], norm.weight, norm.bias))
     torch.testing.assert_close(net.layers[:3](inputs), hidden)
+
+
+def test_a_layer_norm_does_not_hide_the_length_of_the_input():
+    net, inputs = MLP(4, 3, [16], "gelu", "layer"), torch.randn(5, 4)
+    assert (net(inputs) - net(3 * inputs)).abs().max() > 0.01
 
 
 def test_the_number_of_parameters_is_that_of_the_layers():

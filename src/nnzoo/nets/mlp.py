@@ -21,7 +21,8 @@ class MLP(nn.Module):
         num_outputs: Length of the output.
         hidden: Widths of the hidden layers.
         activation: relu | leaky_relu | silu | gelu | tanh.
-        norm: none | batch | layer; without a bias in the linear layer before it, which the norm's own replaces.
+        norm: none | batch (no bias in the layer before it: the norm's own replaces it) | layer (which without that bias
+            would not see how long the input vector is).
         dropout: Share of activations set to 0 in training.
     """
 
@@ -38,7 +39,7 @@ class MLP(nn.Module):
         norms = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
         layers: list[nn.Module] = []
         for width in hidden:
-            layers.append(nn.Linear(num_inputs, width, bias=norm == "none"))
+            layers.append(nn.Linear(num_inputs, width, bias=norm != "batch"))
             if norm != "none":
                 layers.append(norms[norm](width))
             layers.append(ACTIVATIONS[activation]())

@@ -275,8 +275,8 @@ def test_gated_cells_learn_to_add_over_a_hundred_and_fifty_steps_and_a_plain_rnn
 
 
 def test_the_recipes_task_is_found_without_any_flag():
-    assert "dataset" in parse([], "rnn").data_settings()
+    assert "dataset" in parse([], "rnn").data_settings(SequenceDataModule)
     assert (
-        parse(["--data.csv", "a.csv", "--data.group=b"], "rnn").data_settings().items()
+        parse(["--data.csv", "a.csv", "--data.group=b"], "rnn").data_settings(SequenceDataModule).items()
         >= {"csv": "a.csv", "group": "b"}.items()
     )

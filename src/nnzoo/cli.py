@@ -30,6 +30,7 @@ from nnzoo.callbacks.checkpoint import AtomicCheckpointIO, ExactResume, read_che
 from nnzoo.callbacks.figures import Figures, read_curves
 from nnzoo.callbacks.metrics_log import metrics_logger
 from nnzoo.callbacks.nan_guard import NaNGuard
+from nnzoo.callbacks.predictions import PredictionWriter
 from nnzoo.callbacks.run_record import RunRecord
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
@@ -163,7 +164,7 @@ class ZooCLI(LightningCLI):
         """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
         config = self._get(self.config_init, "trainer")
         self.run_dir = self.arguments.run_dir or self._new_run_dir(Path(config["default_root_dir"] or "runs"))
-        callbacks = [*_as_list(config["callbacks"]), ExactResume(), NaNGuard(), RunRecord()]
+        callbacks = [*_as_list(config["callbacks"]), ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
         for callback in [*callbacks, *(self._get(self.config_init, key) for key in ("checkpoint", "last_checkpoint"))]:
             if isinstance(callback, ModelCheckpoint):
                 callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
@@ -257,10 +258,6 @@ class ZooCLI(LightningCLI):
             best = self._get(self.config_init, "checkpoint").best_model_path
             trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
             self._collect()
-        if self.subcommand == "predict" and trainer.is_global_zero:
-            with replacing(self.run_dir / "predictions.pt") as temporary:
-                torch.save(trainer.predict_loop.predictions, temporary)
-            print(f"predictions, batch by batch: {self.run_dir / 'predictions.pt'}")
         if trainer.is_global_zero:
             if self.metrics:
                 print(table(self.metrics, type(self.model).__name__))

@@ -194,7 +194,7 @@ SHORT = sales(20)
         (sales(units=3.0), {}, "Column units is constant in the training part"),
         (sales(price=[2.0] * 70 + [3.0] * 30), {}, "Column price is constant in the training part"),
         (sales(), {"target": "amount"}, "There is no column 'amount': set --data.target to one of units, price"),
-        (sales(), {"target": "amount", "inputs": "target"}, "no column 'amount'"),
+        (sales(), {"target": "amount", "inputs": "target"}, "no column amount"),
         (SHORT, {}, "The series is too short: the val part has 3 steps"),
         (sales(12), {"val_fraction": 0.3, "test_fraction": 0.3}, "the train part has 4 steps"),
         (sales(1), {}, "the train part has 1 steps"),

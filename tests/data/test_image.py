@@ -20,7 +20,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from torchvision import datasets
 
 from nnzoo.data.base import BatchIndex
-from nnzoo.data.image import DOWNLOADS, ImageDataModule, ImageDataset
+from nnzoo.data.image import ImageDataModule, ImageDataset
+from nnzoo.data.image_downloads import DOWNLOADS
 from nnzoo.errors import InputError
 
 PARTS = ("train", "val", "test")

@@ -264,10 +264,14 @@ def swapped(frame):
 @pytest.mark.parametrize(
     ("change", "settings", "says"),
     [
-        (lambda f: f.iloc[:0], {}, "has a header but no rows"),
-        (lambda f: f, {"target": "knd"}, "has no column knd: set --data.target to one of id, second, x, y, kind"),
-        (lambda f: f, {"group": "name"}, "set --data.group"),
-        (lambda f: f, {"time": "hour"}, "set --data.time"),
+        (lambda f: f.iloc[:0], {}, "has no rows below its header"),
+        (
+            lambda f: f,
+            {"target": "knd"},
+            "has no column knd for --data.target. Did you mean kind.* Its columns are id, second, x, y, kind",
+        ),
+        (lambda f: f, {"group": "name"}, "no column name for --data.group"),
+        (lambda f: f, {"time": "hour"}, "no column hour for --data.time"),
         (lambda f: f, {"group": None}, "needs --data.target, the column to predict, and --data.group"),
         (lambda f: f, {"time": "id"}, "must be different columns"),
         (lambda f: f.assign(x=f["x"].where(f.index != 3)), {}, "line 5: x is empty or NaN"),
@@ -279,7 +283,7 @@ def swapped(frame):
         (swapped, {}, r"line 3: in sequence s0 the time 0.0 is out of order: sort"),
         (lambda f: f.assign(second=f["second"].where(f.index != 1, 0.0)), {}, r"line 3: .* 0.0 repeats the one before"),
         (lambda f: f.assign(second="noon"), {}, "neither numbers nor dates"),
-        (lambda f: f, {"target": "x", "time": None}, "use the recipe forecaster"),
+        (lambda f: f.drop(columns="kind"), {"target": "x"}, "use the recipe forecaster"),
         (lambda f: f, {"target_type": "number"}, "target kind is not numeric"),
         (lambda f: f[f["id"].isin(["s0", "s1"])], {}, "2 samples leave none for"),
     ],

@@ -34,7 +34,7 @@ def sales(rows=6, **columns):
 
 
 def test_the_generated_series_is_the_same_every_time_and_has_its_seasons():
-    values, columns, lengths, times, step = generated_series()
+    values, columns, lengths, times, step, *_ = generated_series()
     assert columns == ["temperature", "demand"]
     assert lengths == [14_400]
     assert values.shape == (14_400, 2)
@@ -114,9 +114,9 @@ DATES = sales()["date"].tolist()
         (sales(date=[*DATES[:5], "soon"]), {}, "line 7: the time 'soon' cannot be read"),
         (sales(date=[*DATES[:5], None]), {}, "line 7: the time nan cannot be read"),
         (sales(shop=["a", "a", None, "b", "b", "b"]), {"group": "shop"}, "line 4: shop is empty"),
-        (sales(), {"time": "day"}, "no column 'day': set --data.time to one of date, units, price"),
-        (sales(), {"group": "shop"}, "set --data.group"),
-        (sales(), {"columns": ["amount"]}, "set --data.target to one of"),
+        (sales(), {"time": "day"}, "no column day for --data.time. Its columns are date, units, price"),
+        (sales(), {"group": "shop"}, "no column shop for --data.group"),
+        (sales(), {"columns": ["amount"]}, "no column amount for --data.target"),
         (sales(), {"columns": ["date"]}, "must be different columns"),
         (sales(), {"group": "date"}, "must be different columns"),
         (sales()[["date"]], {}, "no column to forecast"),
@@ -131,6 +131,31 @@ def test_bad_files(csv_of, table, settings, says):
         read_series(path, **{"time": "date", "group": None, "columns": None, **settings})
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("dates", "following"),
+    [
+        (["2024-01-30", "2024-01-31", "2024-02-01"], ["2024-02-02", "2024-02-03"]),
+        (["2023-11-30", "2023-12-31", "2024-01-31"], ["2024-02-29", "2024-03-31"]),
+        (["2024-01-01", "2024-02-01", "2024-03-01"], ["2024-04-01", "2024-05-01"]),
+        (["2024-01-25", "2024-01-26", "2024-01-29", "2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"],
+         ["2024-02-05", "2024-02-06"]),
+        (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], ["2024-01-07", "2024-01-08"]),
+        (["2024-01-01 00:00+02:00", "2024-01-01 01:00+02:00"], ["2024-01-01 00:00Z", "2024-01-01 01:00Z"]),
+        ([3, 6, 9, 12], [15, 18]),
+        ([0.5, 1.0], [1.5, 2.0]),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*not evenly spaced")
+def test_the_times_after_the_end_follow_the_same_calendar(csv_of, dates, following):
+    series = read_series(csv_of(sales(len(dates), date=dates)), "date", None, None)
+    expected = [pd.Timestamp(day) for day in following] if isinstance(dates[0], str) else following
+    assert list(series.following(0, 2)) == expected
+
+
+def test_without_a_column_of_times_the_steps_ahead_are_counted(csv_of):
+    assert list(read_series(csv_of(sales()), None, None, ["units"]).following(0, 3)) == [1, 2, 3]
 
 
 def test_a_missing_file_and_one_in_another_encoding(tmp_path):

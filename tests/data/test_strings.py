@@ -207,11 +207,15 @@ def test_a_tsv_file_and_repeated_pairs(tmp_path):
         (["a,b", "c", "d,e"], {}, "Pair 2 of .* has an empty source or target"),
         (["a,b", "a,c", "d,e"], {}, "two targets for the source 'a'"),
         (["a,b"], {}, "There are 1 pairs"),
-        ([], {}, "There are 0 pairs"),
-        (["a,b", "c,d", "e,f"], {"source": "from"}, "has no column from, only source, target: set --data.source"),
-        (["a,b", "c,d", "e,f"], {"target": "to"}, "set --data.target"),
+        ([], {}, "has no rows below its header"),
+        (
+            ["a,b", "c,d", "e,f"],
+            {"source": "from"},
+            "has no column from for --data.source.* Its columns are source, target",
+        ),
+        (["a,b", "c,d", "e,f"], {"target": "to"}, "no column to for --data.target"),
         (["a,b", "cccc,d", "e,f"], {"longer_length": 3}, "Pair 2 .* of 4 characters.*--data.longer_length"),
-        (['a,"b', "c,d"], {}, "is not a CSV file"),
+        (['a,"b', "c,d"], {}, "cannot be read as CSV"),
     ],
 )
 def test_bad_files(tmp_path, lines, settings, says):
@@ -222,9 +226,9 @@ def test_bad_files(tmp_path, lines, settings, says):
 def test_files_that_are_empty_binary_or_absent(tmp_path):
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
-    with pytest.raises(InputError, match="an empty header"):
+    with pytest.raises(InputError, match="cannot be read as CSV"):
         _ = data(csv=str(tmp_path / "empty.csv")).pairs
-    with pytest.raises(InputError, match="is not a CSV file"):
+    with pytest.raises(InputError, match="cannot be read as CSV"):
         _ = data(csv=str(tmp_path / "binary.csv")).pairs
     with pytest.raises(InputError, match=r"There is no file absent\.csv"):
         data(csv="absent.csv")

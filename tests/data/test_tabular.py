@@ -249,7 +249,6 @@ NUMBERS = "x,y\n" + "".join(f"{i},{i % 7}.5\n" for i in range(50))
         ("x,y\n1,0\n2,1\n", {}, "leave none for"),
         ("x,y,y\n" + "1,2,3\n" * 50, {}, "has several columns y"),
         ("x,y\n" + "1,2,3\n" * 50, {}, "more fields than its header"),
-        ("x;y\n" + "1;2\n" * 50, {}, "not separated by commas"),
         ("x,y\n" + "".join(f'{i},"{i},5"\n' for i in range(50)), {}, "50 different texts in 50 rows"),
         ("x,y\n" + "".join(f"{i},{1e9 + i / 50}\n" for i in range(50)), {}, "varies too little"),
         (NUMBERS, {"folds": 1}, "1 folds of 50 samples are not possible"),

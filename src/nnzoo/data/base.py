@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
@@ -149,6 +150,10 @@ class GlobalBatchDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Any]:
         """The test samples."""
         return self._loader("test")
+
+    def predicted_rows(self) -> pd.DataFrame | None:
+        """What the rows of ``predict_dataloader`` are, one line each, for a table of predictions; None if not known."""
+        return None
 
     @property
     def class_weights(self) -> Tensor:

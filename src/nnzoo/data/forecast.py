@@ -1,15 +1,18 @@
 """Forecasting: windows of a generated series, ETTh1 or the user's CSV file."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule, data_root
 from nnzoo.data.forecast_dataset import WindowDataset, time_bounds, window_origins
@@ -29,13 +32,16 @@ class ForecastDataModule(GlobalBatchDataModule):
     targets; the history of validation and test windows may reach back into the part before, whose values are known
     when the forecast is made. Scaler and scale of MASE come from the training part alone. Several series (a group
     column) are cut at the same times and share one scaler; no window reaches from one into another.
-    Nothing is known of the time to forecast: neither its calendar nor other columns' values.
+    Nothing is known of the time to forecast: neither its calendar nor other columns' values. ``predict`` forecasts what
+    comes after the end of each series.
 
     Args:
         dataset: generated (a made-up town's hourly temperature and electricity demand) | etth1 (arXiv:2012.07436; its
             usual split into 12, 4 and 4 months) | csv.
         csv: Path of your own file, which has a header; it implies ``dataset`` csv.
         time: Its column of dates, or of rising numbers; without one, the rows count as evenly spaced.
+        drop: Its columns to leave out.
+        predict_csv: A file of the same columns whose series ``predict`` continues, in place of ``csv``.
         target: The column to forecast (default: demand for generated, OT for etth1).
         group: Its column that tells several series apart, such as a shop's number.
         targets: one | all: forecast the target column only, or every column.
@@ -64,6 +70,8 @@ class ForecastDataModule(GlobalBatchDataModule):
         time: str | None = None,
         target: str | None = None,
         group: str | None = None,
+        drop: Sequence[str] = (),
+        predict_csv: str | None = None,
         targets: Literal["one", "all"] = "one",
         inputs: Literal["all", "target"] = "all",
         root: str | None = None,
@@ -86,8 +94,8 @@ class ForecastDataModule(GlobalBatchDataModule):
             raise InputError("--data.dataset csv needs --data.csv, the path of your file.")
         if self.dataset == "csv" and target is None and targets == "one":
             raise InputError("Name the column to forecast with --data.target, or forecast all with --data.targets all.")
-        if self.dataset != "csv" and (time is not None or group is not None):
-            raise InputError("--data.time and --data.group are columns of your own file: give it with --data.csv.")
+        if self.dataset != "csv" and (time or group or predict_csv):
+            raise InputError("--data.time, group and predict_csv are for a file of your own: give it with --data.csv.")
         if season is not None and season > history:
             raise InputError(
                 f"The seasonal-naive forecast repeats the last season, so a season of {season} steps needs at least as "
@@ -110,7 +118,7 @@ class ForecastDataModule(GlobalBatchDataModule):
         only_target = self.hparams["inputs"] == "target" and self.hparams["targets"] == "one"
         columns = [self._target] if only_target else None
         if self.dataset == "csv":
-            return read_series(Path(self.hparams["csv"]), self.hparams["time"], self.hparams["group"], columns)
+            return self._read(columns)
         if self.dataset == "etth1":
             self.prepare_data()  # the scaler is one of the model's hyperparameters, so it is needed before the fit
             series = read_series(self._etth1, "date", None, columns or ETTH1_COLUMNS)
@@ -122,6 +130,15 @@ class ForecastDataModule(GlobalBatchDataModule):
         if columns is None or self._target not in series.columns:
             return series
         return series._replace(values=series.values[:, [series.columns.index(self._target)]], columns=columns)
+
+    def _read(self, columns: list[str] | None, option: str = "csv") -> Series:
+        path, time, group, drop = (self.hparams[name] for name in (option, "time", "group", "drop"))
+        return read_series(Path(path), time, group, columns, drop, option)
+
+    @cached_property
+    def _continued(self) -> Series:
+        """What ``predict`` continues."""
+        return self._read(self.series.columns, "predict_csv") if self.hparams["predict_csv"] else self.series
 
     @property
     def _target(self) -> str:
@@ -174,8 +191,8 @@ class ForecastDataModule(GlobalBatchDataModule):
         constant = [name for name, spread in spreads if not spread > 0]
         if constant:
             raise InputError(
-                f"Column {constant[0]} is constant in the training part: choose another --data.target, or leave it out "
-                "with --data.inputs target."
+                f"Column {constant[0]} is constant in the training part: choose another --data.target, or leave it "
+                "out with --data.drop."
             )
 
     @cached_property
@@ -231,14 +248,46 @@ class ForecastDataModule(GlobalBatchDataModule):
             f"{len(self.target_columns)} to forecast, season {self.season}"
         )
 
+    def _long_enough(self) -> list[int]:
+        """Numbers of the series that ``predict`` can continue."""
+        lengths = self._continued.lengths
+        found = [number for number, length in enumerate(lengths) if length >= self.history]
+        if not found:
+            raise InputError(
+                f"A forecast needs the last {self.history} steps (--data.history), the longest series has "
+                f"{max(lengths)}: give more of them."
+            )
+        if len(found) < len(lengths):
+            few = len(lengths) - len(found)
+            rank_zero_warn(f"{few} of {len(lengths)} series are shorter than the history and not forecast.")
+        return found
+
     def last_history(self) -> Tensor:
         """The last steps of each series (S, H, D): a trained model forecasts what comes after the data from these."""
-        series, pieces, end = self.series, [], 0
-        for length in series.lengths:
-            end += length
-            if length >= self.history:
-                pieces.append(torch.from_numpy(series.values[end - self.history : end]).float())
-        return torch.stack(pieces)
+        ends = np.cumsum(self._continued.lengths)[self._long_enough()]
+        rows = self._continued.values
+        return torch.stack([torch.from_numpy(rows[end - self.history : end]).float() for end in ends])
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The last history of each series, with a target that is not known yet."""
+        history = self.last_history()
+        values = torch.nn.functional.pad(history, (0, 0, 0, self.horizon), value=torch.nan)
+        origins = torch.arange(len(history)) * (self.history + self.horizon) + self.history
+        self.parts["predict"] = WindowDataset(
+            values.flatten(0, 1), origins, self.history, self.horizon, self.target_columns
+        )
+        return self._loader("predict")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The series and the time of each step that is forecast."""
+        series, time, group = self._continued, self.hparams["time"] or "step", self.hparams["group"]
+        tables = []
+        for number in self._long_enough():
+            table = pd.DataFrame({time: series.following(number, self.horizon)})
+            if group is not None:
+                table.insert(0, group, series.names[number])
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
 
     def windows(self, part: Literal["train", "val", "test"], limit: int) -> tuple[Tensor, Tensor]:
         """History (n, H, D) and target (n, horizon, C) of at most ``limit`` windows, evenly from the whole part."""

@@ -1,45 +1,31 @@
 """Images: scikit-learn's digits, MNIST, FashionMNIST, CIFAR-10 or a folder of the user's own."""
 
 import math
-import pickle
 import typing
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from torch import Tensor
-from torchvision import datasets
+from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from nnzoo.data.augment import Augmentation
 from nnzoo.data.base import GlobalBatchDataModule, cache_root, data_root, mix_seed
 from nnzoo.data.image_dataset import ImageDataset
+from nnzoo.data.image_downloads import DIGITS, DOWNLOADS, fetch, load
 from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
 from nnzoo.errors import InputError, check_choices
 
 DatasetName = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
 Binarize = Literal["none", "dynamic", "static"]
-
-
-class Download(NamedTuple):
-    """A data set of torchvision: its class, (C, H, W), and where its files lie under the data root."""
-
-    dataset: type
-    shape: tuple[int, int, int]
-    files: str
-
-
-DOWNLOADS = {
-    "mnist": Download(datasets.MNIST, (1, 28, 28), "MNIST/raw"),
-    "fashion_mnist": Download(datasets.FashionMNIST, (1, 28, 28), "FashionMNIST/raw"),
-    "cifar10": Download(datasets.CIFAR10, (3, 32, 32), "cifar-10-batches-py"),
-}
 
 
 class ImageDataModule(GlobalBatchDataModule):
@@ -65,6 +51,8 @@ class ImageDataModule(GlobalBatchDataModule):
         exposure: Augmentation: largest relative change of brightness.
         cache: h5 decodes a folder of images once into an HDF5 file under ~/.cache/nnzoo and reads batches from there,
             for folders that do not fit in memory.
+        predict_root: A folder of images, in subfolders or not, that ``predict`` predicts in place of the test images;
+            they are brought to the size of the others.
         batch_size: Samples per step over ALL devices.
         val_fraction: Share of the samples (of the official training part, where there is one) for validation.
         test_fraction: Share of the samples for the test, where the data set brings no test part.
@@ -94,6 +82,7 @@ class ImageDataModule(GlobalBatchDataModule):
         blur: float = 0.0,
         exposure: float = 0.0,
         cache: Literal["none", "h5"] = "none",
+        predict_root: str | None = None,
         batch_size: int = 128,
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
@@ -148,9 +137,7 @@ class ImageDataModule(GlobalBatchDataModule):
         """Names of the classes; empty if there are none."""
         if self.dataset == "folder":
             return self._folder.classes
-        if self.dataset in ("digits", "mnist"):
-            return [str(digit) for digit in range(10)]
-        return FASHION if self.dataset == "fashion_mnist" else CIFAR
+        return DIGITS if self.dataset == "digits" else DOWNLOADS[self.dataset].classes
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
@@ -172,36 +159,8 @@ class ImageDataModule(GlobalBatchDataModule):
         """Downloads the data set if it is missing, or fills the cache of a folder."""
         if self.dataset == "folder" and self.cache == "h5":
             self._folder.cache(cache_root() / "folders")
-        if self.dataset not in DOWNLOADS:
-            return
-        try:
-            self._official()
-        except FileNotFoundError:
-            try:
-                self.root.mkdir(parents=True, exist_ok=True)
-                DOWNLOADS[self.dataset].dataset(self.root, download=True)
-            except (OSError, RuntimeError) as error:
-                raise InputError(f"{self._missing()} It could not be downloaded either: {error}.") from error
-
-    def _missing(self) -> str:
-        files = self.root / DOWNLOADS[self.dataset].files
-        return (
-            f"{self.dataset} is not in {self.root}: connect to the network to download it, copy its files to {files}, "
-            "or set --data.root to the folder that holds them."
-        )
-
-    def _official(self) -> dict[str, Any]:
-        """The official parts of a downloaded data set; FileNotFoundError if it is not there."""
-        download = DOWNLOADS[self.dataset]
-        try:
-            return {part: download.dataset(self.root, train=part == "train") for part in ("train", "test")}
-        except RuntimeError as error:  # torchvision's word for missing files
-            raise FileNotFoundError(self._missing()) from error
-        except (ValueError, AssertionError, IndexError, EOFError, pickle.UnpicklingError) as error:
-            raise InputError(
-                f"The files of {self.dataset} in {self.root / download.files} are damaged ({error}): delete that "
-                "folder, and they will be downloaded again."
-            ) from error
+        if self.dataset in DOWNLOADS:
+            fetch(self.dataset, self.root)
 
     def setup(self, stage: str | None = None) -> None:
         """Loads and splits the data; a second call changes nothing."""
@@ -211,16 +170,22 @@ class ImageDataModule(GlobalBatchDataModule):
         names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
         rows = split_parts(labels, official, *(self.hparams[name] for name in names))
         for part, chosen in rows.items():
-            self.parts[part] = self._dataset(part, images, labels, chosen)
+            self.parts[part] = self._dataset(part, images, labels, chosen, 17 if self._has_digits_levels else 256)
+        self._test_rows = rows["test"]
+        if self._new is not None:
+            every = torch.arange(len(self._new.paths))
+            self.parts["predict"] = self._dataset("predict", self._read(self._new), self._new.labels, every)
         counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
         rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")
 
-    def _dataset(self, part: str, images: Tensor | Path, labels: Tensor, rows: Tensor) -> ImageDataset:
+    def _dataset(
+        self, part: str, images: Tensor | Path, labels: Tensor, rows: Tensor, levels: int = 256
+    ) -> ImageDataset:
         chosen = CachedImages(images, rows) if isinstance(images, Path) else images[rows]
-        levels = 17 if self._has_digits_levels else 256
         dynamic = self.binarize == "dynamic" and part == "train"
         if self.binarize != "none" and not dynamic:
-            generator = torch.Generator().manual_seed(mix_seed(self.hparams["split_seed"], PARTS.index(part)))
+            number = [*PARTS, "predict"].index(part)
+            generator = torch.Generator().manual_seed(mix_seed(self.hparams["split_seed"], number))
             chosen = torch.rand(chosen.shape, generator=generator) < chosen / (levels - 1)  # type: ignore[union-attr, operator]
             levels = 2
         augment = self.augment if part == "train" else None
@@ -230,26 +195,44 @@ class ImageDataModule(GlobalBatchDataModule):
         """All images (uint8 levels, or the path of their cache), labels, and the official part of each."""
         if self.dataset == "folder":
             folder = self._folder
-            images = folder.cache(cache_root() / "folders") if self.cache == "h5" else folder.load()
-            return images, folder.labels, [part or "train" for part in folder.parts]
+            return self._read(folder), folder.labels, [part or "train" for part in folder.parts]
         if self.dataset == "digits":
             digits = load_digits()
             pixels = torch.from_numpy(digits.images).unsqueeze(1)
             if not self._has_digits_levels:
                 pixels = (pixels * 255 / 16).round()
             return (self._resized(pixels.byte()), torch.from_numpy(digits.target).long(), ["train"] * len(pixels))
-        try:
-            official = self._official()
-        except FileNotFoundError as error:
-            raise InputError(str(error)) from error
-        images = torch.cat([_channels_first(torch.as_tensor(part.data)) for part in official.values()])
-        labels = torch.cat([torch.as_tensor(part.targets) for part in official.values()])
-        if len(images) != len(labels):
-            raise InputError(
-                f"{self.dataset} in {self.root} has {len(images)} images but {len(labels)} labels: delete its files, "
-                "and they will be downloaded again."
-            )
-        return (self._resized(images), labels, [name for name, part in official.items() for _ in range(len(part))])
+        images, labels, official = load(self.dataset, self.root)
+        return self._resized(images), labels, official
+
+    def _read(self, folder: ImageFolder) -> Tensor | Path:
+        return folder.cache(cache_root() / "folders") if self.cache == "h5" else folder.load()
+
+    @cached_property
+    def _new(self) -> ImageFolder | None:
+        """The images of ``predict_root``."""
+        root, (channels, height, width) = self.hparams["predict_root"], self.in_shape
+        if root is None:
+            return None
+        color: Color = "grey" if channels == 1 else "rgb"
+        folder = ImageFolder(Path(root), height if height == width else None, color, labelled=False)
+        if folder.shape != self.in_shape:
+            raise InputError(f"The images of {root} have the shape {folder.shape}, those of training {self.in_shape}.")
+        return folder
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The images of ``predict_root``, or the test samples."""
+        return self._loader("test" if self._new is None else "predict")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The file of each image, where there is one, and its class, where it is known."""
+        if self._new is not None:
+            return pd.DataFrame({"file": list(map(str, self._new.paths))})
+        rows = self._test_rows.tolist()
+        names = [str(self._folder.paths[row]) for row in rows] if self.dataset == "folder" else rows
+        labels = self.parts["test"].labels.tolist()  # type: ignore[attr-defined]
+        known = {"class": [self.classes[label] for label in labels]} if self.classes else {}
+        return pd.DataFrame({"file" if self.dataset == "folder" else "image": names, **known})
 
     def _resized(self, images: Tensor) -> Tensor:
         channels, *size = self.in_shape
@@ -285,11 +268,3 @@ class ImageDataModule(GlobalBatchDataModule):
         mean = shares @ values
         variance = (shares * (values - mean[:, None]).square()).sum(dim=1)
         return mean.float(), variance.sqrt().float()
-
-
-FASHION = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
-CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-
-
-def _channels_first(images: Tensor) -> Tensor:
-    return images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)

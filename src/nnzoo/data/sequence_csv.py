@@ -1,5 +1,6 @@
 """Sequences from a CSV file: a row for each step, a column that says which sequence it belongs to."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nnzoo.data.csv_file import check_columns, read_csv
 from nnzoo.errors import InputError
 
 TargetType = Literal["auto", "classes", "number"]
@@ -21,54 +23,52 @@ class SequenceTable:
 
     Args:
         path: The file; its first line names the columns.
-        target: Column to predict: one value for each sequence where it is constant in every sequence, else per step.
+        target: Column to predict: one value for each sequence where it is constant in every sequence, else per step;
+            None for sequences that are to be predicted.
         time: Column that orders the steps of a sequence (numbers or dates); the order of the file if None.
         group: Column that names the sequence of each row.
         target_type: classes | number | auto: text, booleans and up to 20 whole numbers are classes.
+        drop: Columns to leave out.
+        features: Columns to read as features; all the others if None.
+        option: The flag ``--data.OPTION`` that names the file, for errors.
 
     Raises:
         InputError: If the file cannot be read, or a column is missing or unusable.
     """
 
     def __init__(
-        self, path: str, target: str | None, time: str | None, group: str | None, target_type: TargetType = "auto"
+        self,
+        path: str,
+        target: str | None,
+        time: str | None,
+        group: str,
+        target_type: TargetType = "auto",
+        drop: Sequence[str] = (),
+        features: list[str] | None = None,
+        option: str = "csv",
     ) -> None:
-        if target is None or group is None:
-            raise InputError(
-                "A CSV of sequences needs --data.target, the column to predict, and --data.group, the column that "
-                "tells which sequence a row belongs to."
-            )
         self.path, self.target, self.time, self.group = Path(path), target, time, group
         self.target_type = target_type
-        self.frame = self._read()
-        self._check_times()
-
-    def _read(self) -> pd.DataFrame:
-        try:
-            frame = pd.read_csv(self.path)
-        except FileNotFoundError as error:
-            raise InputError(f"There is no file {self.path}: check --data.csv.") from error
-        except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{self.path} cannot be read as CSV ({error}): save it as comma-separated UTF-8."
-            ) from error
-        named = {"target": self.target, "time": self.time, "group": self.group}
-        for option, column in named.items():
-            if column is not None and column not in frame.columns:
-                raise InputError(
-                    f"{self.path} has no column {column}: set --data.{option} to one of {', '.join(frame.columns)}."
-                )
+        frame = read_csv(self.path, option)
+        named = {"target": target, "time": time, "group": group}
+        for name, column in named.items():
+            check_columns(frame, [column] if column is not None else [], f"--data.{name}", self.path)
+        check_columns(frame, [] if features else drop, "--data.drop", self.path)
         if len({*filter(None, named.values())}) < sum(column is not None for column in named.values()):
             raise InputError("--data.target, --data.time and --data.group must be different columns.")
-        if frame.empty:
-            raise InputError(f"{self.path} has a header but no rows.")
-        missing = frame.isna().any(axis=1)
-        if missing.any():
-            row = int(np.argmax(missing))
-            column = frame.columns[frame.iloc[row].isna()][0]
+        check_columns(frame, features or [], "the same features as in --data.csv", self.path)
+        self.features = features or [column for column in frame.columns if column not in {*named.values(), *drop}]
+        """Names of the feature columns, D."""
+        used = [*self.features, *filter(None, named.values())]
+        missing = frame[used].isna()
+        if missing.any(axis=None):
+            row = int(missing.any(axis=1).argmax())
+            column = missing.columns[missing.iloc[row]][0]
             raise InputError(f"{self.path}, line {row + 2}: {column} is empty or NaN: fill it in or remove the row.")
         # A sequence's rows need not stand together; their order within the sequence is kept.
-        return frame.assign(**{_LINE: np.arange(len(frame)) + 2}).sort_values(self.group, kind="stable")
+        self.frame = frame.assign(**{_LINE: np.arange(len(frame)) + 2}).sort_values(group, kind="stable")
+        self._check_times()
+        self._check_features()
 
     def _check_times(self) -> None:
         if self.time is None:
@@ -89,21 +89,17 @@ class SequenceTable:
                 f"the rows of each sequence by {self.time}, one row for each time."
             )
 
-    @cached_property
-    def features(self) -> list[str]:
-        """Names of the feature columns: all but target, time and group."""
-        columns = [c for c in self.frame.columns if c not in (self.target, self.time, self.group, _LINE)]
-        if not columns:
+    def _check_features(self) -> None:
+        if not self.features:
             raise InputError(f"{self.path} has no feature columns beside target, time and group.")
-        for column in columns:
+        for column in self.features:
             kind = self.frame[column].dtype
             if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)):
                 raise InputError(
-                    f"The column {column} of {self.path} is not numeric: encode it as numbers or remove it."
+                    f"The column {column} of {self.path} is not numeric: encode it as numbers, or leave it out with --data.drop."
                 )
             if not np.isfinite(self.frame[column].to_numpy(float)).all():
                 raise InputError(f"The column {column} of {self.path} holds infinite values: repair or remove them.")
-        return columns
 
     @cached_property
     def values(self) -> Tensor:
@@ -114,6 +110,17 @@ class SequenceTable:
     def lengths(self) -> Tensor:
         """Steps of each sequence (N,)."""
         return torch.from_numpy(self.frame.groupby(self.group).size().to_numpy(np.int64).copy())
+
+    @property
+    def sequences(self) -> pd.DataFrame:
+        """A line for each sequence: its name, and its target where that is known."""
+        columns = [self.group] if self.target is None else [self.group, self.target]
+        return self.frame[columns].drop_duplicates(self.group).reset_index(drop=True)
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """A line for each step, as in the file but sequence by sequence."""
+        return self.frame.drop(columns=_LINE).reset_index(drop=True)
 
     @cached_property
     def per_step(self) -> bool:

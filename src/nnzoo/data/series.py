@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import urllib.request
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
+from nnzoo.data.csv_file import check_columns, read_csv
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
 
@@ -29,6 +31,8 @@ class Series(NamedTuple):
         lengths: Rows of each series; their sum is N.
         times: Number of each row's time among all distinct times, from 0: (N,).
         step: The usual time between two rows, where times are dates.
+        clocks: The times of each series as the file has them, where it has any.
+        names: Name of each series, where there are several.
     """
 
     values: NDArray[np.float64]
@@ -36,6 +40,19 @@ class Series(NamedTuple):
     lengths: list[int]
     times: NDArray[np.int64]
     step: pd.Timedelta | None
+    clocks: "Sequence[pd.Series[Any]]" = ()
+    names: Sequence[Any] = ()
+
+    def following(self, number: int, steps: int) -> Sequence[Any]:
+        """The times that come after the end of a series: dates of the same calendar, or numbers; else 1, 2, ..."""
+        if not self.clocks:
+            return range(1, steps + 1)
+        clock = self.clocks[number]
+        last = clock.iloc[-1]
+        if self.step is None:
+            differences = clock.diff().mode()
+            return [last + (differences.iloc[0] if len(differences) else 1) * step for step in range(1, steps + 1)]
+        return pd.date_range(last, periods=steps + 1, freq=_frequency(clock) or self.step)[1:].to_list()
 
 
 def season_of(step: pd.Timedelta | None) -> int:
@@ -101,25 +118,32 @@ def download_etth1(path: Path) -> None:
         raise InputError(f"ETTh1 is not at {path} and could not be downloaded ({error}): {way_out}") from error
 
 
-def read_series(path: Path, time: str | None, group: str | None, columns: list[str] | None) -> Series:
+def read_series(
+    path: Path,
+    time: str | None,
+    group: str | None,
+    columns: list[str] | None,
+    drop: Sequence[str] = (),
+    option: str = "csv",
+) -> Series:
     """Reads the columns of a CSV file, several series one below the other in the order of their first rows.
 
     Args:
         path: The file; its first line names the columns.
         time: Column of dates or numbers, rising within each series; without it, rows count as evenly spaced.
         group: Column that tells several series apart.
-        columns: Columns to read; all but ``time`` and ``group`` if None.
+        columns: Columns to read; all but ``time``, ``group`` and ``drop`` if None.
+        drop: Columns to leave out.
+        option: The flag ``--data.OPTION`` that names the file, for errors.
 
     Raises:
         InputError: If the file cannot be read, a column is missing or not numeric, a value is missing, or times are out
             of order or appear twice.
     """
-    table = _read_table(path)
-    for option, name in (("time", time), ("group", group), *(("target", name) for name in columns or [])):
-        if name is not None and name not in table:
-            names = ", ".join(map(str, table.columns))
-            raise InputError(f"{path} has no column {name!r}: set --data.{option} to one of {names}.")
-    columns = columns or [name for name in table.columns if name not in (time, group)]
+    table = read_csv(path, option)
+    for name, columns_of in (("time", [time]), ("group", [group]), ("target", columns or []), ("drop", drop)):
+        check_columns(table, [column for column in columns_of if column is not None], f"--data.{name}", path)
+    columns = columns or [name for name in table.columns if name not in {time, group, *drop}]
     if (time is not None and time == group) or {time, group} & set(columns):
         raise InputError("--data.time, --data.group and --data.target must be different columns.")
     if not columns:
@@ -128,7 +152,8 @@ def read_series(path: Path, time: str | None, group: str | None, columns: list[s
     clock = pd.Series(np.arange(len(table))) if time is None else _times(table[time], path)
     if group is not None and table[group].isna().any():
         raise InputError(f"{path}, line {_line(table[group].isna())}: {group} is empty: fill it in or remove the row.")
-    rows = [np.arange(len(table))] if group is None else list(table.groupby(group, sort=False).indices.values())
+    series = {None: np.arange(len(table))} if group is None else table.groupby(group, sort=False).indices
+    names, rows = ([] if group is None else list(series)), list(series.values())
     clocks = [clock.iloc[chosen] for chosen in rows]
     if time is not None:
         for one in clocks:
@@ -137,20 +162,10 @@ def read_series(path: Path, time: str | None, group: str | None, columns: list[s
     # Without a column of times, rows count from 0 in each series.
     numbers = np.concatenate([np.arange(len(one)) if time is None else one.to_numpy() for one in clocks])
     times = pd.factorize(numbers, sort=True)[0].astype(np.int64)
-    return Series(values[np.concatenate(rows)], columns, [len(one) for one in clocks], times, _usual_step(clocks))
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise InputError(f"There is no file {path}: check --data.csv.") from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as CSV ({reason}): save it as comma-separated UTF-8.") from error
-    if table.empty:
-        raise InputError(f"{path} has no rows below its header: check --data.csv.")
-    return table
+    lengths = [len(one) for one in clocks]
+    return Series(
+        values[np.concatenate(rows)], columns, lengths, times, _usual_step(clocks), clocks if time else (), names
+    )
 
 
 def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
@@ -158,8 +173,8 @@ def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
     strange = numbers.isna() & column.notna()
     if strange.any():
         raise InputError(
-            f"{path}, line {_line(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: remove the "
-            "column, or read the target alone with --data.inputs target."
+            f"{path}, line {_line(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: repair the "
+            "value, leave the column out with --data.drop, or read the target alone with --data.inputs target."
         )
     infinite = ~numbers.abs().lt(np.inf)
     if infinite.any():
@@ -173,6 +188,8 @@ def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
 def _times(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
     numeric = pd.api.types.is_numeric_dtype(column)
     times = column if numeric else pd.to_datetime(column, errors="coerce", utc=True)
+    if not numeric and times.notna().all() and pd.Timestamp(column.iloc[0]).tz is None:
+        times = times.dt.tz_localize(None)
     if times.isna().any():
         raise InputError(
             f"{path}, line {_line(times.isna())}: the time {column[times.isna()].iloc[0]!r} cannot be read: write all "
@@ -203,7 +220,7 @@ def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None
         steps = clock.diff().iloc[1:]
         if steps.nunique() <= 1:
             continue
-        if pd.api.types.is_datetime64_any_dtype(clock) and _follows_a_calendar(clock):
+        if pd.api.types.is_datetime64_any_dtype(clock) and _frequency(clock):
             continue
         usual = steps.mode().iloc[0]
         unusual = steps != usual
@@ -214,11 +231,11 @@ def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None
         return
 
 
-def _follows_a_calendar(clock: "pd.Series[Any]") -> bool:
-    """Whether the dates are regular although their distances are not, as months and working days are."""
+def _frequency(clock: "pd.Series[Any]") -> str | None:
+    """The calendar that the dates follow, whose distances may differ, as those of months and working days do."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas 3 announces that it will return an object instead of a name
-        return len(clock) > 2 and pd.infer_freq(pd.DatetimeIndex(clock)) is not None
+        return pd.infer_freq(pd.DatetimeIndex(clock)) if len(clock) > 2 else None
 
 
 def _line(flags: "pd.Series[bool]") -> int:

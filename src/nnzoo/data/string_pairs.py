@@ -1,12 +1,12 @@
 """Where pairs of strings come from: generated numbers and dates, or a file."""
 
-import csv
 import datetime
 import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nnzoo.data.base import mix_seed
+from nnzoo.data.csv_file import check_columns, read_csv
 from nnzoo.errors import InputError
 
 
@@ -96,23 +96,26 @@ def read_pairs(path: str, source: str, target: str) -> list[Pair]:
     Raises:
         InputError: If a column is missing, a string is empty, a source has two targets, or the file is not text.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t" if path.endswith(".tsv") else ",", strict=True)
-            columns = reader.fieldnames or []
-            rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}).") from error
-    for option, column in (("source", source), ("target", target)):
-        if column not in columns:
-            raise InputError(
-                f"{path} has no column {column}, only {', '.join(columns) or 'an empty header'}: set --data.{option}."
-            )
+    table = read_csv(path, texts=True)
+    check_columns(table, [source], "--data.source", path)
+    check_columns(table, [target], "--data.target", path)
     pairs: dict[str, Pair] = {}
-    for line, row in enumerate(rows, start=1):
-        pair = Pair(row[source] or "", row[target] or "")
+    for line, pair in enumerate(map(Pair, table[source], table[target]), start=1):
         if not all(pair):
             raise InputError(f"Pair {line} of {path} has an empty source or target: remove it.")
         if pairs.setdefault(pair.source, pair) != pair:
             raise InputError(f"{path} has two targets for the source {pair.source[:40]!r}: keep one.")
     return list(pairs.values())
+
+
+def read_sources(path: str, source: str) -> list[str]:
+    """The sources of a CSV or TSV file with a header.
+
+    Raises:
+        InputError: If the column is missing, a string is empty, or the file is not text.
+    """
+    table = read_csv(path, "predict_csv", texts=True)
+    check_columns(table, [source], "--data.source", path)
+    if (table[source] == "").any():
+        raise InputError(f"Row {int((table[source] == '').argmax()) + 1} of {path} has an empty source: remove it.")
+    return table[source].to_list()

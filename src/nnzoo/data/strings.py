@@ -2,17 +2,18 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from nnzoo.data.base import BatchIndex, GlobalBatchDataModule, mix_seed
 from nnzoo.data.characters import Characters, build_vocabulary
 from nnzoo.data.splits import check_fractions, split_indices
-from nnzoo.data.string_pairs import Pair, generate, read_pairs
+from nnzoo.data.string_pairs import Pair, generate, read_pairs, read_sources
 from nnzoo.errors import InputError, check_choices
 
 Task = Literal["reversal", "dates"]
@@ -52,6 +53,8 @@ class StringPairsDataModule(GlobalBatchDataModule):
         dataset: reversal (12345 to 54321) | dates (3 March 1998, Mar 3, 98 and other formats to 1998-03-03; of the
             years 1969 to 2068, so that two digits name one): both generated.
         csv: A file of your own with a header, read in place of ``dataset``: CSV, or TSV if so named.
+        predict_csv: A file with the column of sources, with or without targets, that ``predict`` translates in place of
+            the test sources.
         source: Its column of sources.
         target: Its column of targets.
         num_samples: Pairs to generate for training, validation and test together.
@@ -77,6 +80,7 @@ class StringPairsDataModule(GlobalBatchDataModule):
         *,
         dataset: Task = "reversal",
         csv: str | None = None,
+        predict_csv: str | None = None,
         source: str = "source",
         target: str = "target",
         num_samples: int = 10000,
@@ -97,8 +101,9 @@ class StringPairsDataModule(GlobalBatchDataModule):
         check_fractions(val_fraction, test_fraction)
         if num_samples < 3 or num_longer < 0:
             raise InputError("num_samples must be 3 or more and num_longer not negative: set --data.num_samples.")
-        if csv is not None and not Path(csv).is_file():
-            raise InputError(f"There is no file {csv}: check --data.csv.")
+        for option, path in (("csv", csv), ("predict_csv", predict_csv)):
+            if path is not None and not Path(path).is_file():
+                raise InputError(f"There is no file {path}: check --data.{option}.")
         usual, longest = (None, None) if csv else LENGTHS[dataset]
         self.max_length = max_length if max_length is not None else usual
         self.longer_length = longer_length if longer_length is not None else longest
@@ -168,6 +173,25 @@ class StringPairsDataModule(GlobalBatchDataModule):
         characters = Characters(self.vocabulary)
         parts = {**self.pairs, "test": self.pairs["test"] + self.pairs["longer"]}
         self.parts = {part: StringPairs(parts[part], characters) for part in ("train", "val", "test")}
+        if self._new_sources is not None:
+            self.parts["predict"] = StringPairs([Pair(source, "") for source in self._new_sources], characters)
         counts = ", ".join(f"{len(pairs)} {part}" for part, pairs in self.pairs.items())
         name = self.hparams["csv"] or self.hparams["dataset"]
         rank_zero_info(f"{name}: {counts} pairs of strings, {len(self.vocabulary)} tokens")
+
+    @cached_property
+    def _new_sources(self) -> list[str] | None:
+        path = self.hparams["predict_csv"]
+        return None if path is None else read_sources(path, self.hparams["source"])
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The sources of ``predict_csv``, or the test pairs."""
+        return self._loader("test" if self._new_sources is None else "predict")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The sources, and their targets where these are known."""
+        if self._new_sources is not None:
+            return pd.DataFrame({self.hparams["source"]: self._new_sources})
+        pairs = self.pairs["test"] + self.pairs["longer"]
+        columns = {self.hparams[name]: [getattr(pair, name) for pair in pairs] for name in ("source", "target")}
+        return pd.DataFrame(columns)

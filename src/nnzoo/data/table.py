@@ -1,8 +1,6 @@
-"""Reading tables and turning their columns into numbers, with statistics of the training part only."""
+"""Turning the columns of a table into numbers, with statistics of the training part only."""
 
-import difflib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,48 +17,6 @@ Task = Literal["classification", "regression"]
 Scaling = Literal["standardize", "minmax", "none"]
 MISSING = "(missing)"
 MAX_INTEGER_CLASSES = 20
-
-
-def read_csv(path: str) -> pd.DataFrame:
-    """Reads a CSV file with a header.
-
-    Raises:
-        InputError: If it does not exist, is no CSV or has no rows.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"There is no file {path}: check --data.csv.")
-    try:
-        header = (
-            pd.read_csv(path, header=None, nrows=1, dtype=str, skipinitialspace=True).iloc[0].astype(str).str.strip()
-        )
-        table = pd.read_csv(path, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as CSV ({reason}): save it as UTF-8 with commas.") from error
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise InputError(f"The columns of {path} are not separated by commas: save it as CSV with commas.")
-    if header.duplicated().any():
-        raise InputError(
-            f"{path} has several columns {header[header.duplicated()].iloc[0]}: give each a name of its own."
-        )
-    if not isinstance(table.index, pd.RangeIndex):
-        raise InputError(f"The rows of {path} have more fields than its header: name every column.")
-    table.columns = header.to_list()
-    for column in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
-        table[column] = table[column].str.strip()
-    if table.empty:
-        raise InputError(f"{path} has no rows: give a table with a header and a row for each sample.")
-    return table
-
-
-def check_columns(table: pd.DataFrame, columns: Sequence[str], option: str, path: str) -> None:
-    """Raises InputError naming the nearest column if one that an option names does not exist."""
-    for column in columns:
-        if column not in table.columns:
-            nearest = difflib.get_close_matches(column, list(map(str, table.columns)), n=1)
-            hint = f" Did you mean {nearest[0]}?" if nearest else ""
-            shown = ", ".join(map(str, table.columns[:20])) + (", ..." if len(table.columns) > 20 else "")
-            raise InputError(f"{path} has no column {column} for {option}.{hint} Its columns are {shown}.")
 
 
 def task_of(target: pd.Series) -> Task:

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nnzoo.data.base import BatchIndex, GlobalBatchDataModule
+from nnzoo.data.csv_file import check_columns, read_csv
 from nnzoo.data.image import ImageDataModule
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
-from nnzoo.data.table import Columns, Preprocessor, Scaling, Task, check_columns, read_csv, task_of
+from nnzoo.data.table import Columns, Preprocessor, Scaling, Task, task_of
 from nnzoo.errors import InputError, check_choices
 
 TableName = Literal["digits", "breast_cancer", "wine", "iris", "diabetes", "mnist", "csv"]
@@ -130,7 +131,8 @@ class TabularDataModule(GlobalBatchDataModule):
             check_columns(rows, [named] if isinstance(named, str) else named, f"--data.{option}", path)
         official = ["train"] * len(rows)
         if self.hparams["test_csv"]:
-            test = self._read_like(rows.drop(columns=list(self.hparams["drop"])), self.hparams["test_csv"])
+            test_csv = self.hparams["test_csv"]
+            test = self._like(rows.drop(columns=list(self.hparams["drop"])), read_csv(test_csv, "test_csv"), test_csv)
             rows, official = pd.concat([rows, test], ignore_index=True), official + ["test"] * len(test)
         missing = rows[name].isna()
         if missing.any():
@@ -140,9 +142,13 @@ class TabularDataModule(GlobalBatchDataModule):
             )
         return rows.drop(columns=[name, *self.hparams["drop"]]), rows[name], official
 
-    def _read_like(self, rows: pd.DataFrame, path: str) -> pd.DataFrame:
-        """Another file with the columns of ``rows``, numbers where those are numbers."""
-        other = read_csv(path)
+    @cached_property
+    def _new_rows(self) -> pd.DataFrame | None:
+        """The rows to predict, as they are in their file."""
+        return read_csv(self.hparams["predict_csv"], "predict_csv") if self.hparams["predict_csv"] else None
+
+    def _like(self, rows: pd.DataFrame, other: pd.DataFrame, path: str) -> pd.DataFrame:
+        """Another file's rows with the columns of ``rows``, numbers where those are numbers."""
         check_columns(other, list(rows.columns), "the same columns as in --data.csv", path)
         for column in rows.select_dtypes("number").columns:
             if not pd.api.types.is_numeric_dtype(other[column]):
@@ -208,7 +214,7 @@ class TabularDataModule(GlobalBatchDataModule):
         rows, target, official = self.table
         if self.task == "classification":
             numbers_of = {name: number for number, name in enumerate(self.classes)}
-            codes = target.astype(str).map(lambda name: numbers_of.get(name, -1)).to_numpy(dtype=np.int64)
+            codes = np.array([numbers_of.get(name, -1) for name in target.astype(str)])
             if (codes < 0).any():
                 label = target.iloc[int(np.flatnonzero(codes < 0)[0])]
                 raise InputError(f"{self.hparams['test_csv']} holds the class {label}, which is not in --data.csv.")
@@ -259,8 +265,8 @@ class TabularDataModule(GlobalBatchDataModule):
         preprocess, targets, parts = self._prepared
         for part, rows in parts.items():
             self.parts[part] = TableDataset(preprocess(self.table[0].iloc[rows.numpy()]), targets[rows])
-        if self.hparams["predict_csv"]:
-            new = preprocess(self._read_like(self.table[0], self.hparams["predict_csv"]))
+        if self._new_rows is not None:
+            new = preprocess(self._like(self.table[0], self._new_rows, self.hparams["predict_csv"]))
             self.parts["predict"] = TableDataset(new, torch.zeros(len(new.numeric), dtype=targets.dtype))
         counts = ", ".join(f"{len(rows)} {part}" for part, rows in parts.items())
         kinds = f"{preprocess.num_numeric} numeric and {len(preprocess.cardinalities)} categorical inputs"
@@ -269,6 +275,15 @@ class TabularDataModule(GlobalBatchDataModule):
     def predict_dataloader(self) -> DataLoader[Any]:
         """The rows of ``predict_csv``, or the test samples."""
         return self._loader("predict" if self.hparams["predict_csv"] else "test")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The rows to predict, as in their file; of the built-in sets only their number and target."""
+        if self._new_rows is not None:
+            return self._new_rows
+        rows, target, _ = self.table
+        chosen = self._prepared[2]["test"].numpy()
+        known = rows.iloc[chosen] if self.dataset == "csv" else pd.DataFrame({"row": chosen + 1})
+        return known.reset_index(drop=True).assign(**{str(target.name): target.iloc[chosen].to_numpy()})
 
     @property
     def num_numeric(self) -> int:

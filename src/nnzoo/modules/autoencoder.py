@@ -1,6 +1,7 @@
 """The autoencoder, plain or denoising."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -130,6 +131,10 @@ class Autoencoder(ZooModule):
         images, _ = batch
         reconstruction = self(images)
         return {"reconstruction": reconstruction, "anomaly_score": squared_error(images, reconstruction)}
+
+    def prediction_columns(self, predictions: Sequence[dict[str, Tensor]], classes: Sequence[str]) -> dict[str, Any]:
+        """The anomaly score of each image."""
+        return {"anomaly_score": torch.cat([batch["anomaly_score"] for batch in predictions]).numpy()}
 
     def _evaluate(self, stage: str, batch: Batch, batch_idx: int) -> None:
         images = self._checked(batch, batch_idx)

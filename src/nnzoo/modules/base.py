@@ -1,5 +1,8 @@
 """What all modules share: means per stage, logged once per epoch, and the optimiser."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -35,6 +38,15 @@ class ZooModule(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the configured schedule."""
         return configure_optimizer(self)
+
+    def prediction_columns(self, predictions: Sequence[Any], classes: Sequence[str]) -> dict[str, Any]:
+        """What ``predict_step`` returned for all batches as columns of a table; empty if a table cannot hold it.
+
+        Args:
+            predictions: Batch by batch.
+            classes: The datamodule's names of the classes, or of the columns to forecast.
+        """
+        return {}
 
     def evaluation_generator(self, batch_idx: int) -> torch.Generator:
         """Noise for one evaluation batch: the same in every evaluation with these batches on these devices.

@@ -21,6 +21,7 @@ from nnzoo.nets.supervised import squared_error
 OPTIONS = {
     "history": "--data.history",
     "horizon": "--data.horizon",
+    "season": "--data.season",
     "column_mean": "--data.inputs and --data.targets",
     "target_columns": "--data.target and --data.targets",
 }
@@ -59,7 +60,8 @@ class Forecaster(SupervisedModule):
         num_layers: Recurrent layers.
         bidirectional: Whether the history is read backwards too (recurrent).
         dropout: Share dropped between recurrent layers and of the last state (recurrent).
-        patch_length: Steps that the recurrent network takes as one input; it must divide the history.
+        patch_length: Steps that the recurrent network takes as one input; it must divide the history. By default a
+            season, where the history is a whole number of them, else 1.
         l1: Factor of the L1 penalty on the weights.
         l2: Factor of the L2 penalty on the weights.
         lr: Learning rate of AdamW.
@@ -92,7 +94,7 @@ class Forecaster(SupervisedModule):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        patch_length: int = 1,
+        patch_length: int | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         lr: float = 1e-3,
@@ -119,8 +121,12 @@ class Forecaster(SupervisedModule):
         independent = hparams["channels"] == "independent"
         columns, targets = (1, 1) if independent else (len(hparams["column_mean"]), len(hparams["target_columns"]))
         sizes = (hparams["history"], columns, hparams["horizon"], targets)
-        names = ("hidden_size", "num_layers", "cell", "bidirectional", "dropout", "patch_length")
+        names = ("hidden_size", "num_layers", "cell", "bidirectional", "dropout")
         recurrent: dict[str, Any] = {name: hparams[name] for name in names}
+        patch_length = hparams["patch_length"]
+        if patch_length is None:
+            patch_length = hparams["season"] if hparams["history"] % hparams["season"] == 0 else 1
+        recurrent["patch_length"] = patch_length
         body = LinearMap(*sizes) if hparams["net"] == "linear" else RecurrentMap(*sizes, **recurrent)
         return WindowForecaster(body, hparams["target_columns"], hparams["instance_norm"], independent)
 
@@ -180,6 +186,11 @@ class Forecaster(SupervisedModule):
     def forward(self, history: Tensor) -> Tensor:
         """Forecasts (B, horizon, C) of histories (B, H, D), both in the series' units."""
         return self.original(self.net(self.standardized(history)))
+
+    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+        """A column for each target, a row for each step of each forecast."""
+        steps = torch.cat(list(predictions)).flatten(0, 1)
+        return dict(zip(classes, steps.T.numpy(), strict=True))
 
     def naive(self, history: Tensor, season: int) -> Tensor:
         """The last ``season`` steps of a history (B, H, D) repeated: forecasts (B, horizon, C) to compare with."""

@@ -187,6 +187,10 @@ class Seq2Seq(ZooModule):
         source, lengths, _ = batch
         return self.characters.texts(self.search(source, lengths).tokens)
 
+    def prediction_columns(self, predictions: Sequence[list[str]], classes: Sequence[str]) -> dict[str, Any]:
+        """The output of each source."""
+        return {"predicted": [text for batch in predictions for text in batch]}
+
     def _losses(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
         hparams, (source, lengths, target) = self.hparams, batch
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch

@@ -1,7 +1,8 @@
 """SequenceGenerator: from a vector to a series."""
 
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
+from nnzoo.modules.supervised import class_columns
 from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images
 from nnzoo.nets.encoder_decoder import checked_labels
 from nnzoo.nets.likelihoods import bits_per_dim, build_likelihood
@@ -134,6 +136,10 @@ class SequenceGenerator(ZooModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Probabilities of the classes (B, K)."""
         return self(batch[0])
+
+    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+        """The most probable class of each image, and the probability of each."""
+        return class_columns(torch.cat(list(predictions)), classes)
 
     def _measured(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch

@@ -1,6 +1,7 @@
 """Recurrent networks from a sequence to a sequence of the same length: a class, or several labels, at each step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from nnzoo import plots_sequence
 from nnzoo.data.sequence_dataset import IGNORED
 from nnzoo.errors import InputError
 from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
-from nnzoo.modules.supervised import Batch, SupervisedModule
+from nnzoo.modules.supervised import Batch, SupervisedModule, class_columns
 from nnzoo.modules.training import STAGES, Schedule, StageMeans, WeightedMean
 from nnzoo.nets.likelihoods import at_least_float32
 from nnzoo.nets.sequence import Cell, step_losses
@@ -156,6 +157,20 @@ class SequenceTagger(SupervisedModule):
         """
         logits = at_least_float32(self.net(inputs, lengths))
         return logits.sigmoid() if self.hparams["multilabel"] else logits.softmax(dim=2)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Tensor]:
+        """Probabilities at the valid steps of each sequence, each (T_i, K)."""
+        inputs, lengths, _ = batch
+        return [steps[:length] for steps, length in zip(self(inputs, lengths), lengths.tolist(), strict=True)]
+
+    def prediction_columns(self, predictions: Sequence[list[Tensor]], classes: Sequence[str]) -> dict[str, Any]:
+        """A row for each step of each sequence: its class, or the labels that are on, and the probability of each."""
+        probabilities = torch.cat([steps for batch in predictions for steps in batch])
+        columns = class_columns(probabilities, classes)
+        if self.hparams["multilabel"]:
+            on = [[name for name, is_on in zip(classes, row, strict=True) if is_on] for row in probabilities > 0.5]
+            columns["predicted"] = [" ".join(names) for names in on]
+        return columns
 
     def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
         """A held-out sequence with truth and prediction, and the gradient norms over time."""

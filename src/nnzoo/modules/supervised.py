@@ -83,7 +83,7 @@ class SupervisedModule(ZooModule):
         """Measures loss and metrics."""
         self._step("test", batch, batch_idx)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Any:
         """What :meth:`forward` returns."""
         return self(*batch[:-1])
 
@@ -197,10 +197,21 @@ class Classifier(SupervisedModule):
         """Class probabilities (B, K)."""
         return self.logits(*inputs).softmax(dim=1)
 
+    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+        """The most probable class, and the probability of each."""
+        return class_columns(torch.cat(list(predictions)), classes)
+
     def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
         """Pictures of held-out samples, for the ``Figures`` callback."""
         counts = getattr(self, "confusion_counts", None)
         return {} if counts is None else {"confusion_matrix": plots.confusion_matrix(counts, classes)}
+
+
+def class_columns(probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:
+    """Probabilities (N, K) as columns: the most probable class, then the probability of each."""
+    names = list(classes) or [str(number) for number in range(probabilities.shape[1])]
+    columns = {f"p({name})": column for name, column in zip(names, probabilities.T.numpy(), strict=True)}
+    return {"predicted": [names[number] for number in probabilities.argmax(dim=1)], **columns}
 
 
 class Regressor(SupervisedModule):
@@ -240,6 +251,10 @@ class Regressor(SupervisedModule):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Predictions (B,) in the target's units."""
         return self.original(self.outputs(*inputs))
+
+    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+        """The predictions, in the target's units."""
+        return {"predicted": torch.cat(list(predictions)).numpy()}
 
     def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
         """Predictions beside the truth."""

@@ -1,0 +1,44 @@
+"""What ``predict`` writes: ``predictions.csv``, which a user can read, and ``predictions.pt``, which holds it all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import BasePredictionWriter
+
+from nnzoo.files import replacing
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Writes what ``predict_step`` returned into the run folder.
+
+    ``predictions.pt`` is a list with an entry for each batch. ``predictions.csv`` has a line for each prediction, where
+    the module and the datamodule have a table for it: the columns of the datamodule's ``predicted_rows()`` say what was
+    predicted (a file, a row, a date), those of the module's ``prediction_columns(predictions, classes)`` what came out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(write_interval="epoch")
+
+    def write_on_epoch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
+    ) -> None:
+        """Writes both files, whole or not at all."""
+        folder = Path(trainer.default_root_dir)
+        with replacing(folder / "predictions.pt") as temporary:
+            torch.save(predictions, temporary)
+        written = "predictions.pt (batch by batch)"
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        rows = data.predicted_rows()
+        columns = pl_module.prediction_columns(predictions, getattr(data, "classes", []))  # type: ignore[operator]
+        if rows is not None and columns:
+            # A column of the user's file may have the name of one of ours.
+            columns = {f"{name} (predicted)" if name in rows else name: values for name, values in columns.items()}
+            table = pd.concat([rows.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+            with replacing(folder / "predictions.csv") as temporary:
+                table.to_csv(temporary, index=False)
+            written = f"predictions.csv ({len(table)} rows) and {written}"
+        print(f"written: {written}")

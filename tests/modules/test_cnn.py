@@ -208,7 +208,13 @@ def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, mak
     assert backbone == pytest.approx(
         [rate, rate, min(2 * rate, head[4])] + [min(2 * rate, head[4])] + [min(4 * rate, head[6])] * 2
     )
-    assert {group["weight_decay"] for group in trainer.optimizers[0].param_groups} <= {0.0, 0.03}
+    second = [row[-2] for row in rates.rates[2:]]
+    assert second == backbone, "biases and norms join in at the same rate"
+    groups = trainer.optimizers[0].param_groups
+    for group in groups:
+        assert group["weight_decay"] in (0.0, 0.03)
+        assert all((parameter.dim() > 1) == (group["weight_decay"] > 0) for parameter in group["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(module.parameters()))
     assert module.net.network.conv1.weight.requires_grad
 
 

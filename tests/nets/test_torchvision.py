@@ -34,6 +34,13 @@ def test_the_backbone_is_all_but_the_head():
 
 
 @pytest.mark.filterwarnings("ignore:.*")
+def test_the_class_token_of_a_transformer_is_part_of_the_backbone():
+    net = TorchvisionClassifier((3, 224, 224), 2, "vit_b_16")
+    backbone = set(net.backbone.parameters())
+    assert net.network.class_token in backbone
+    assert set(net.parameters()) - backbone == set(net.network.heads.parameters())
+
+
 def test_auxiliary_heads_answer_in_training_only_and_are_no_part_of_the_backbone():
     net = TorchvisionClassifier((3, 64, 64), 5, "googlenet")
     images = torch.rand(2, 3, 64, 64)

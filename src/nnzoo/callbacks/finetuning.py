@@ -53,9 +53,14 @@ class Finetuning(BackboneFinetuning):
 
     def finetune_function(self, pl_module: L.LightningModule, epoch: int, optimizer: Optimizer) -> None:
         """Unfreezes the backbone or raises its rate, once at the start of each epoch."""
-        if epoch > self._last_epoch:
-            super().finetune_function(pl_module, epoch, optimizer)
-            self._last_epoch = epoch
+        if epoch <= self._last_epoch:
+            return
+        super().finetune_function(pl_module, epoch, optimizer)
+        self._last_epoch = epoch
+        if epoch == self.unfreeze_backbone_at_epoch:
+            _spare_from_decay(optimizer)
+        elif epoch > self.unfreeze_backbone_at_epoch:  # Lightning's own sets the rate of the last group only
+            optimizer.param_groups[-2]["lr"] = optimizer.param_groups[-1]["lr"]
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
@@ -65,3 +70,12 @@ class Finetuning(BackboneFinetuning):
         """Restores what :meth:`state_dict` returned."""
         super().load_state_dict(state_dict)
         self._last_epoch = state_dict["last_epoch"]
+
+
+def _spare_from_decay(optimizer: Optimizer) -> None:
+    """Divides the last parameter group into one of biases and norms, without weight decay, and one of all others."""
+    group = optimizer.param_groups.pop()
+    for decayed in (False, True):
+        chosen = [parameter for parameter in group["params"] if (parameter.dim() > 1) == decayed]
+        settings = {} if decayed else {"weight_decay": 0.0}
+        optimizer.param_groups.append({**group, "params": chosen, **settings})

@@ -96,7 +96,8 @@ class SequenceTable:
             kind = self.frame[column].dtype
             if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)):
                 raise InputError(
-                    f"The column {column} of {self.path} is not numeric: encode it as numbers, or leave it out with --data.drop."
+                    f"The column {column} of {self.path} is not numeric: encode it as numbers, or leave it out with "
+                    "--data.drop."
                 )
             if not np.isfinite(self.frame[column].to_numpy(float)).all():
                 raise InputError(f"The column {column} of {self.path} holds infinite values: repair or remove them.")

@@ -156,6 +156,10 @@ class Classifier(SupervisedModule):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             if data is None:
                 raise InputError("class_weights balanced needs a datamodule with class_weights, such as nnzoo's own.")
+            if getattr(data, "balanced", False):
+                raise InputError(
+                    "--data.balanced and --model.class_weights balanced would correct for rare classes twice: take one."
+                )
             self.class_weight = data.class_weights.to(self.class_weight)
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:

@@ -64,7 +64,9 @@ class TorchvisionClassifier(ImageClassifier):
     @property
     def backbone(self) -> nn.ModuleList:
         """All parts but the heads."""
-        return nn.ModuleList(part for name, part in self.network.named_children() if name not in self._heads)
+        parts = nn.ModuleList(part for name, part in self.network.named_children() if name not in self._heads)
+        own = [parameter for parameter in self.network.parameters(recurse=False)]  # a vision transformer's class token
+        return parts.append(nn.ParameterList(own)) if own else parts
 
     def forward(self, images: Tensor) -> Tensor:
         """Class logits (B, K); in training (B, 1 + A, K) for a network with A auxiliary heads, its own first."""

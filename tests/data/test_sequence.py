@@ -282,13 +282,12 @@ def swapped(frame):
         (lambda f: f[["id", "second", "kind"]], {}, "no feature columns"),
         (swapped, {}, r"line 3: in sequence s0 the time 0.0 is out of order: sort"),
         (lambda f: f.assign(second=f["second"].where(f.index != 1, 0.0)), {}, r"line 3: .* 0.0 repeats the one before"),
-        (lambda f: f.assign(second="noon"), {}, "neither numbers nor dates"),
+        (lambda f: f.assign(second="noon"), {}, "the time 'noon' cannot be read"),
         (lambda f: f.drop(columns="kind"), {"target": "x"}, "use the recipe forecaster"),
         (lambda f: f, {"target_type": "number"}, "target kind is not numeric"),
         (lambda f: f[f["id"].isin(["s0", "s1"])], {}, "2 samples leave none for"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Could not infer format")
 def test_files_that_cannot_be_used(csv_of, change, settings, says):
     written = csv_of(change(table()))
     with pytest.raises(InputError, match=says):

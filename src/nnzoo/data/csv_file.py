@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -20,24 +19,24 @@ def read_csv(path: str | Path, option: str = "csv", texts: bool = False) -> pd.D
     Args:
         path: The file.
         option: The flag ``--data.OPTION`` that names it, for errors.
-        texts: Keep everything as the text that stands in the file; else numbers are read, spaces at the ends of texts
-            are left out, and empty fields, NA, None, nan and the like are missing.
+        texts: Keep everything as the text that stands in the file. Otherwise columns of numbers are read as such, where
+            empty fields, NA, None, nan and the like are missing; in columns of texts only empty fields are, and spaces
+            at the ends are left out.
 
     Raises:
         InputError: If it does not exist, is no CSV or has no rows.
     """
     if not Path(path).is_file():
         raise InputError(f"There is no file {path}: check --data.{option}.")
-    settings: dict[str, Any] = {"dtype": str, "keep_default_na": False} if texts else {"skipinitialspace": True}
     try:
         header, separator = _header(path)
-        readings = [pd.read_csv(path, sep=separator, **settings)]
-        if separator == ";" and not texts:
-            readings.append(pd.read_csv(path, sep=separator, decimal=",", **settings))
+        written = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+        decimals = [] if texts else [".", ","] if separator == ";" else ["."]
+        readings = [pd.read_csv(path, sep=separator, skipinitialspace=True, decimal=mark) for mark in decimals]
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as CSV ({reason}): save it as comma-separated UTF-8.") from error
-    table = max(readings, key=lambda reading: len(reading.select_dtypes("number").columns))
+    table = max(readings, key=lambda reading: len(reading.select_dtypes("number").columns), default=written)
     if header.duplicated().any():
         raise InputError(
             f"{path} has several columns {header[header.duplicated()].iloc[0]}: give each a name of its own."
@@ -46,11 +45,12 @@ def read_csv(path: str | Path, option: str = "csv", texts: bool = False) -> pd.D
         raise InputError(f"The rows of {path} have more fields than its header: name every column.")
     if table.empty:
         raise InputError(f"{path} has no rows below its header.")
-    table.columns = header.to_list()
-    if not texts:
-        for column in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
-            table[column] = table[column].str.strip()
-    return table
+    table.columns = written.columns = header.to_list()
+    for column in table.select_dtypes(exclude=["number", "bool"]).columns if not texts else []:
+        stripped = written[column].str.strip()  # a class may be called None, and a place NA
+        table[column] = stripped.where(stripped != "")
+    # A comma at the end of every line makes a last column of nothing.
+    return table.drop(columns=[column for column in table.columns if not column and table[column].isna().all()])
 
 
 def _header(path: str | Path) -> tuple["pd.Series[str]", str]:
@@ -60,7 +60,7 @@ def _header(path: str | Path) -> tuple["pd.Series[str]", str]:
         for mark in SEPARATORS
     }
     separator = max(SEPARATORS, key=lambda mark: len(headers[mark]))
-    return headers[separator].astype(str).str.strip(), separator
+    return headers[separator].fillna("").astype(str).str.strip(), separator
 
 
 def check_columns(table: pd.DataFrame, columns: Sequence[str], option: str, path: str | Path) -> None:

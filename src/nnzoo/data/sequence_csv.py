@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.csv_file import check_columns, read_csv
+from nnzoo.data.times import read_times
 from nnzoo.errors import InputError
 
 TargetType = Literal["auto", "classes", "number"]
@@ -73,12 +74,9 @@ class SequenceTable:
     def _check_times(self) -> None:
         if self.time is None:
             return
-        times = self.frame[self.time]
+        times = read_times(self.frame[self.time], self.path)
         if not pd.api.types.is_numeric_dtype(times):
-            try:
-                times = pd.to_datetime(times).astype("int64")
-            except (ValueError, TypeError) as error:
-                raise InputError(f"The column {self.time} of {self.path} holds neither numbers nor dates.") from error
+            times = times.astype("int64")
         later = times.groupby(self.frame[self.group]).diff()  # NaN at the first step of each sequence
         wrong = (later <= 0).to_numpy()
         if wrong.any():

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import urllib.request
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
 from nnzoo.data.csv_file import check_columns, read_csv
+from nnzoo.data.times import frequency, read_times
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
 
@@ -52,7 +52,7 @@ class Series(NamedTuple):
         if self.step is None:
             differences = clock.diff().mode()
             return [last + (differences.iloc[0] if len(differences) else 1) * step for step in range(1, steps + 1)]
-        return pd.date_range(last, periods=steps + 1, freq=_frequency(clock) or self.step)[1:].to_list()
+        return pd.date_range(last, periods=steps + 1, freq=frequency(clock) or self.step)[1:].to_list()
 
 
 def season_of(step: pd.Timedelta | None) -> int:
@@ -149,7 +149,7 @@ def read_series(
     if not columns:
         raise InputError(f"{path} has no column to forecast beside those of --data.time and --data.group.")
     values = np.stack([_numbers(table[name], path) for name in columns], axis=1)
-    clock = pd.Series(np.arange(len(table))) if time is None else _times(table[time], path)
+    clock = pd.Series(np.arange(len(table))) if time is None else read_times(table[time], path)
     if group is not None and table[group].isna().any():
         raise InputError(f"{path}, line {_line(table[group].isna())}: {group} is empty: fill it in or remove the row.")
     series = {None: np.arange(len(table))} if group is None else table.groupby(group, sort=False).indices
@@ -185,19 +185,6 @@ def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
     return numbers.to_numpy()
 
 
-def _times(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
-    numeric = pd.api.types.is_numeric_dtype(column)
-    times = column if numeric else pd.to_datetime(column, errors="coerce", utc=True)
-    if not numeric and times.notna().all() and pd.Timestamp(column.iloc[0]).tz is None:
-        times = times.dt.tz_localize(None)
-    if times.isna().any():
-        raise InputError(
-            f"{path}, line {_line(times.isna())}: the time {column[times.isna()].iloc[0]!r} cannot be read: write all "
-            "times the same way, such as 2024-01-31 or 2024-01-31 13:00."
-        )
-    return times
-
-
 def _check_order(times: "pd.Series[Any]", path: Path, time: str, group: str | None) -> None:
     for wrong, says in (
         (times < times.shift(), f"is out of order: sort the file by {time}"),
@@ -220,7 +207,7 @@ def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None
         steps = clock.diff().iloc[1:]
         if steps.nunique() <= 1:
             continue
-        if pd.api.types.is_datetime64_any_dtype(clock) and _frequency(clock):
+        if pd.api.types.is_datetime64_any_dtype(clock) and frequency(clock):
             continue
         usual = steps.mode().iloc[0]
         unusual = steps != usual
@@ -229,13 +216,6 @@ def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None
             f"first before line {_line(unusual)}. The model takes every step for the same: fill the gaps."
         )
         return
-
-
-def _frequency(clock: "pd.Series[Any]") -> str | None:
-    """The calendar that the dates follow, whose distances may differ, as those of months and working days do."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas 3 announces that it will return an object instead of a name
-        return pd.infer_freq(pd.DatetimeIndex(clock)) if len(clock) > 2 else None
 
 
 def _line(flags: "pd.Series[bool]") -> int:

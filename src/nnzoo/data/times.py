@@ -1,0 +1,84 @@
+"""Dates and times as files write them."""
+
+import re
+import warnings
+from typing import Any
+
+import pandas as pd
+
+from nnzoo.errors import InputError
+
+Column = Any  # a pandas Series, whose type parameter differs between versions
+ORDERED = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}")
+"""A date whose first two numbers may be day and month or month and day."""
+
+
+def read_times(column: Column, path: object, day_first: bool | None = None) -> Column:
+    """A column's numbers, or its dates; whole numbers such as 20240131 are dates.
+
+    Times with offsets become UTC.
+
+    Args:
+        column: Numbers or texts.
+        path: File it comes from, for errors.
+        day_first: Whether 01/02/2024 is in February; found out by :func:`is_day_first` if None.
+
+    Raises:
+        InputError: If a time cannot be read, or may be read in two ways.
+    """
+    if pd.api.types.is_numeric_dtype(column):
+        compact = pd.api.types.is_integer_dtype(column) and column.between(19000101, 21001231).all()
+        dates = _parsed(column.astype(str), format="%Y%m%d") if compact else None
+        if dates is None and column.isna().any():
+            raise _unreadable(column, column, path)
+        return column if dates is None or dates.isna().any() else dates
+    if day_first is None:
+        day_first = is_day_first(column, path)
+    times = _parsed(column, utc=True, dayfirst=day_first)
+    if times.isna().any():
+        raise _unreadable(column, times, path)
+    return times if pd.Timestamp(column.iloc[0]).tz is not None else times.dt.tz_localize(None)
+
+
+def is_day_first(column: Column, path: object) -> bool:
+    """Whether a column of dates writes the day before the month, told by values above 12 or by an even spacing.
+
+    Raises:
+        InputError: If both are possible.
+    """
+    if not all(ORDERED.match(text) for text in column.dropna().astype(str)):
+        return False
+    readings = [_parsed(column, utc=True, dayfirst=day_first) for day_first in (False, True)]
+    possible = [bool(reading.notna().all()) for reading in readings]
+    if possible != [True, True]:
+        return possible == [False, True]
+    if (readings[0] == readings[1]).all():
+        return False
+    regular = [frequency(reading.drop_duplicates().sort_values()) is not None for reading in readings]
+    if regular[0] == regular[1]:
+        raise InputError(
+            f"{path}: the dates of {column.name}, such as {column.iloc[0]}, may have the day or the month first: write "
+            "them as 2024-01-31."
+        )
+    return regular[1]
+
+
+def frequency(times: Column) -> str | None:
+    """The calendar that dates follow, whose distances may differ, as those of months and working days do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas 3 announces that it will return an object instead of a name
+        return pd.infer_freq(pd.DatetimeIndex(times)) if len(times) > 2 else None
+
+
+def _parsed(column: Column, **settings: Any) -> Column:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of texts in no common format, which are refused below
+        return pd.to_datetime(column, errors="coerce", **settings)
+
+
+def _unreadable(column: Column, times: Column, path: object) -> InputError:
+    line = int(times.index[times.isna()][0]) + 2  # row 0 stands in line 2, below the header
+    return InputError(
+        f"{path}, line {line}: the time {column[times.isna()].iloc[0]!r} cannot be read: write all times the same way, "
+        "such as 2024-01-31 or 2024-01-31 13:00."
+    )

@@ -11,6 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OrdinalEncoder, StandardScaler
 
+from nnzoo.data.dates import DateParts
 from nnzoo.errors import InputError
 
 Task = Literal["classification", "regression"]
@@ -59,6 +60,7 @@ class Preprocessor:
     Numeric columns: heavy-tailed ones as log(1 + x / median), then scaled; a missing value becomes 0 (standardised, the
     mean), and a column with missing values gets an indicator column beside it.
     Texts and truth values are categories; a missing one is a category of its own; one never seen in training is 0.
+    Dates become days, months and weekdays (:class:`nnzoo.data.dates.DateParts`).
     Columns of one value are left out, and so are texts that differ in most rows, as identifiers do.
 
     Args:
@@ -76,6 +78,8 @@ class Preprocessor:
         log_columns: Sequence[str] | Literal["auto"] = "auto",
         scaling: Scaling = "standardize",
     ) -> None:
+        self._split_dates = DateParts(train, list(categorical))
+        train = self._split_dates(train)
         numeric = train.select_dtypes("number").columns.difference(list(categorical), sort=False)
         texts = train.columns.difference(numeric, sort=False)
         constant = [c for c in train.columns if train[c].nunique(dropna=False) <= 1]
@@ -115,6 +119,7 @@ class Preprocessor:
 
     def __call__(self, table: pd.DataFrame) -> Columns:
         """Transforms rows of a table with the same columns."""
+        table = self._split_dates(table)
         numeric = np.zeros((len(table), 0), np.float32)
         if self.numeric:
             numeric = self._transform.transform(self._numbers(table)).astype(np.float32)

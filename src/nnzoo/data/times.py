@@ -9,7 +9,7 @@ import pandas as pd
 from nnzoo.errors import InputError
 
 Column = Any  # a pandas Series, whose type parameter differs between versions
-ORDERED = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}")
+ORDERED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{2,4}")
 """A date whose first two numbers may be day and month or month and day."""
 
 
@@ -46,12 +46,13 @@ def is_day_first(column: Column, path: object) -> bool:
     Raises:
         InputError: If both are possible.
     """
-    if not all(ORDERED.match(text) for text in column.dropna().astype(str)):
+    written = [ORDERED.match(text) for text in column.dropna().astype(str)]
+    if not all(written):
         return False
+    first, second = (max(int(match[group]) for match in written if match) for group in (1, 3))
+    if max(first, second) > 12:
+        return first > 12
     readings = [_parsed(column, utc=True, dayfirst=day_first) for day_first in (False, True)]
-    possible = [bool(reading.notna().all()) for reading in readings]
-    if possible != [True, True]:
-        return possible == [False, True]
     if (readings[0] == readings[1]).all():
         return False
     regular = [frequency(reading.drop_duplicates().sort_values()) is not None for reading in readings]

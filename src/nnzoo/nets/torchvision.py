@@ -65,7 +65,7 @@ class TorchvisionClassifier(ImageClassifier):
     def backbone(self) -> nn.ModuleList:
         """All parts but the heads."""
         parts = nn.ModuleList(part for name, part in self.network.named_children() if name not in self._heads)
-        own = [parameter for parameter in self.network.parameters(recurse=False)]  # a vision transformer's class token
+        own = list(self.network.parameters(recurse=False))  # a vision transformer's class token
         return parts.append(nn.ParameterList(own)) if own else parts
 
     def forward(self, images: Tensor) -> Tensor:

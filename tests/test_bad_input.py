@@ -36,6 +36,25 @@ def ends_with(capfd):
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to ..."
+        ),
+    ],
+)
+def test_too_little_memory_is_told_in_one_sentence(error, capfd):
+    def fail():
+        raise error
+
+    with pytest.raises(SystemExit):
+        run_main(fail)
+    assert "not enough memory: lower --data.batch_size" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("flags", "says"),
     [
         (["--model.latnt_dim", "2"], "did you mean model.latent_dim?"),

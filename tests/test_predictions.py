@@ -9,7 +9,16 @@ import torch
 from PIL import Image
 
 from found import recipe
-from nnzoo import Forecaster, ImageDataModule, InputError, MLPRegressor, Seq2Seq, SequenceDataModule, SequenceTagger
+from nnzoo import (
+    Forecaster,
+    ImageDataModule,
+    InputError,
+    MLPRegressor,
+    Seq2Seq,
+    SequenceClassifier,
+    SequenceDataModule,
+    SequenceTagger,
+)
 from nnzoo.data.forecast import ForecastDataModule
 
 QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.callbacks", "null"]
@@ -188,3 +197,35 @@ def test_a_missing_folder_of_new_images_is_told_by_its_option(photos):
     data = ImageDataModule(dataset="folder", root="photos", image_size=8, predict_root="absent")
     with pytest.raises(InputError, match="set --data\\.predict_root"):
         data.setup()
+
+
+def test_a_checkpoint_keeps_the_scaler_of_its_training_and_refuses_other_classes_and_columns(steps):
+    """Another file is not standardised by itself, which would move what the network learned."""
+    flags = ["--data.csv", "steps.csv", "--data.target", "kind", "--data.group", "name", "--data.drop", "[state, t]"]
+    predicted("rnn", flags)
+    (best,) = Path("runs").rglob("best.ckpt")
+    model = SequenceClassifier.load_from_checkpoint(best, map_location="cpu").eval()
+    assert (model.hparams["classes"], model.hparams["features"]) == (["a", "b"], ["x"])
+    test = ["test", "--ckpt_path", str(best), *QUICK[2:]]
+    shifted = steps.assign(x=steps["x"] + 3)
+    shifted.to_csv("shifted.csv", index=False)
+    measured = recipe("rnn").main([*test, "--data.csv", "shifted.csv"])
+    data = SequenceDataModule(csv="shifted.csv", target="kind", group="name", drop=["state", "t"])
+    data.setup()
+    losses = [model.loss(model.outputs(*batch[:-1]), batch[-1]) for batch in data.test_dataloader()]
+    assert measured["test/loss"] == pytest.approx(float(torch.cat(losses).mean()), rel=1e-5)
+    steps.assign(kind=steps["kind"].replace("b", "c")).to_csv("classes.csv", index=False)
+    with pytest.raises(InputError, match="trained on data with classes a, b, these have a, c"):
+        recipe("rnn").main([*test, "--data.csv", "classes.csv"])
+    steps.rename(columns={"x": "y"}).to_csv("columns.csv", index=False)
+    with pytest.raises(InputError, match="trained on data with features x, these have y"):
+        recipe("rnn").main([*test, "--data.csv", "columns.csv"])
+
+
+def test_a_table_preprocessed_in_another_way_is_refused(houses):
+    flags = ["--data.csv", "houses.csv", "--data.target", "kind", "--data.drop", "[id, price]"]
+    predicted("mlp", flags)
+    (best,) = Path("runs").rglob("best.ckpt")
+    houses.assign(area=houses["area"] + 1).to_csv("other.csv", index=False)
+    with pytest.raises(InputError, match=r"trained on data with preprocessing .* keep the training's --data\.csv"):
+        recipe("mlp").main(["test", "--ckpt_path", str(best), "--data.csv", "other.csv"])

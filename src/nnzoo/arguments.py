@@ -18,9 +18,9 @@ from nnzoo.callbacks.checkpoint import CLASS_KEY, read_checkpoint
 from nnzoo.errors import InputError
 
 LINKS = (
-    *("in_shape", "levels", "num_classes", "num_numeric", "cardinalities", "target_mean", "target_std"),
+    *("in_shape", "levels", "num_classes", "classes", "num_numeric", "cardinalities", "target_mean", "target_std"),
     *("vocabulary", "max_source_length", "max_target_length"),
-    *("num_inputs", "multilabel"),
+    *("preprocessing", "num_inputs", "multilabel", "features", "feature_mean", "feature_std"),
     *("history", "horizon", "season", "column_mean", "column_std", "target_columns", "naive_error"),
 )
 """What the data know and the model needs, where it has a parameter of that name."""

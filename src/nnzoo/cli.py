@@ -38,8 +38,18 @@ from nnzoo.folds import cross_validate
 from nnzoo.parser import ZooParser
 from nnzoo.report import diagnosis, table
 
-FIXED_BY_TRAINING = ("in_shape", "levels", "num_numeric", "cardinalities", "target_mean", "target_std")
-"""What the data give the model and a checkpoint holds it to."""
+IMAGES = "set --data.image_size, --data.color and --data.binarize to match"
+TABLES = "keep the training's --data.csv and split, and give other rows as --data.predict_csv"
+FIXED_BY_TRAINING = {
+    "in_shape": IMAGES,
+    "levels": IMAGES,
+    "num_numeric": TABLES,
+    "cardinalities": TABLES,
+    "preprocessing": TABLES,
+    "features": "give the same columns in the same order (--data.drop leaves columns out)",
+    "classes": "use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root",
+}
+"""What the data give the model and a checkpoint holds it to, and what to do if they differ."""
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # data in memory are fetched fastest without
@@ -97,10 +107,12 @@ class ZooCLI(LightningCLI):
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe)
         self.metrics: dict[str, float] = {}
         if isinstance(model_class, Mapping):
-            task = _task(datamodule_class, self.arguments.data_settings(datamodule_class))
+            data: Any = datamodule_class(**self.arguments.data_settings(datamodule_class))
+            task, why = data.task, getattr(data, "why", "")
             if task not in model_class:
                 raise InputError(
-                    f"The recipe {recipe} is for {' and '.join(model_class)}, these data are for {task}: choose other "
+                    f"The recipe {recipe} is for {' and '.join(model_class)}, these data are for {task}"
+                    f"{f' ({why})' if why else ''}: choose other "
                     "data, or another recipe."
                 )
             model_class = model_class[task]
@@ -230,17 +242,13 @@ class ZooCLI(LightningCLI):
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
             saved = read_checkpoint(self.arguments.ckpt_path).get("hyper_parameters", {})
-            for name in FIXED_BY_TRAINING:
+            for name, how in FIXED_BY_TRAINING.items():
                 ours, theirs = self.model.hparams.get(name), saved.get(name)
-                if ours is None or theirs is None or _as_list(ours) == _as_list(theirs):
-                    continue
-                how = "--data.image_size, --data.color and --data.binarize"
-                if name not in ("in_shape", "levels"):
-                    how = "the same --data.csv with other rows in --data.test_csv or --data.predict_csv"
-                raise InputError(
-                    f"{self.arguments.ckpt_path} was trained on data with {name} {theirs}, these have {ours}: set the "
-                    f"--data options to match, such as {how}."
-                )
+                if ours and theirs and _as_list(ours) != _as_list(theirs):
+                    raise InputError(
+                        f"{self.arguments.ckpt_path} was trained on data with {name} {_shown(theirs)}, these have "
+                        f"{_shown(ours)}: {how}."
+                    )
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
@@ -293,16 +301,18 @@ def run_recipe(
     return cross_validate(run, recipe, args, folds[-1]) if folds else run(args)
 
 
-def _task(datamodule_class: type[L.LightningDataModule], settings: Mapping[str, Any]) -> str:
-    return datamodule_class(**settings).task  # type: ignore[attr-defined]
-
-
 def _is_global_zero() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _shown(value: Any) -> str:
+    """A value as a sentence can hold it."""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""How PyTorch says so, of a GPU and of a CPU."""
+
+
 class InputError(ValueError):
     """The user's input, files or settings cannot be used; the message says what to do about it."""
 
@@ -29,6 +33,8 @@ def describe(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         place = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{place}: check that the path exists, is writable and its disk has space."
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
+        return "There is not enough memory: lower --data.batch_size, or take a smaller model or shorter samples."
     # Lightning's own configuration errors are written for users (an accelerator that is not there, say).
     if type(error).__name__ in ("MisconfigurationException", "ProcessRaisedException"):
         return str(error)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from nnzoo import ImageDataModule, InputError
 from nnzoo.data.sequence import SequenceDataModule
 from nnzoo.data.splits import split_indices
+from nnzoo.nets.sequence import SequenceEncoder
 
 PARTS = ("train", "val", "test")
 
@@ -193,11 +194,28 @@ def test_a_csv_with_a_class_for_each_sequence(csv_of):
     labels = [data.classes.index(group["kind"].iloc[0]) for group in groups]
     chosen = dict(zip(PARTS, split_indices(labels, [0.15, 0.15], 0), strict=True))
     features = pd.concat([groups[i] for i in chosen["train"]])[["x", "y"]].to_numpy()
+    encoder = SequenceEncoder(2, 4, input_mean=data.feature_mean, input_std=data.feature_std)
     for part in PARTS:
         for (values, length, target), i in zip(whole(data, part), chosen[part], strict=True):
             standardised = (groups[i][["x", "y"]].to_numpy() - features.mean(axis=0)) / features.std(axis=0)
-            np.testing.assert_allclose(values, standardised, rtol=1e-5, atol=1e-6)
+            raw = torch.from_numpy(groups[i][["x", "y"]].to_numpy(np.float32))
+            assert torch.equal(values, raw)
+            np.testing.assert_allclose(encoder.standardized(raw), standardised, rtol=1e-4, atol=1e-5)
             assert (length, target) == (len(groups[i]), labels[i])
+
+
+def test_a_column_that_single_precision_cannot_hold_is_refused(csv_of):
+    with pytest.raises(InputError, match=r"column x .* varies too little around 2e\+08 .* subtract a constant"):
+        ready(**csv_of(table().assign(x=lambda f: 2e8 + f["x"])))
+
+
+def test_the_reason_of_a_task_names_sequence_and_line(csv_of):
+    frame = table()
+    written = csv_of(frame)
+    assert "target kind is the same at all steps" in SequenceDataModule(**written).why
+    row = frame.index[frame["id"] == "s3"][1]
+    other = csv_of(frame.assign(kind=frame["kind"].where(frame.index != row, "mouse")))
+    assert SequenceDataModule(**other).why.endswith(f"changes within sequence s3, line {row + 2}")
 
 
 def test_a_csv_with_a_number_for_each_sequence(csv_of):

@@ -259,3 +259,14 @@ def test_more_numbers_than_there_are():
 
 def test_a_max_length_beyond_the_usual_longer_ones_leaves_no_longer_part():
     assert data(max_length=25).pairs["longer"] == []
+
+
+def test_a_batch_is_as_wide_as_its_longest_strings_and_a_string_that_stands_out_is_named(tmp_path):
+    lines = [f"{number},{number}" for number in range(100, 160)] + [f"{'9' * 200},{'9' * 200}"]
+    pairs = data(csv=csv_file(tmp_path, lines), batch_size=4, split_seed=1)
+    with pytest.warns(UserWarning, match="longest source has 200 characters, a typical one 3"):
+        pairs.setup()
+    for part in ("train", "val", "test"):
+        for source, lengths, target in pairs._loader(part):
+            assert source.shape[1] == int(lengths.max())
+            assert target.shape[1] == int(lengths.max()) + 2

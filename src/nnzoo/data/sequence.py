@@ -17,7 +17,8 @@ from nnzoo.data.image import ImageDataModule
 from nnzoo.data.image_dataset import ImageDataset
 from nnzoo.data.sequence_csv import SequenceTable, TargetType
 from nnzoo.data.sequence_dataset import SequenceDataset, adding_problem, copy_memory
-from nnzoo.data.splits import PARTS, check_fractions, class_weights, split_parts
+from nnzoo.data.sequence_split import SequenceSplit
+from nnzoo.data.splits import PARTS, check_fractions, class_weights
 from nnzoo.errors import InputError, check_choices
 
 DatasetName = Literal["digits", "mnist", "adding", "copy", "jsb"]
@@ -39,8 +40,8 @@ class SequenceDataModule(GlobalBatchDataModule):
         dataset: digits (8 rows of 8 pixels) | mnist (28 rows of 28) | adding (two marked numbers to sum up) | copy
             (symbols to repeat after a blank) | jsb (JSB chorales: the next chord, 88 keys a step, official split).
         root: Where mnist and jsb are kept (default: $NNZOO_DATA, else ~/.cache/nnzoo).
-        csv: A file of your own in place of ``dataset``: a row for each step. Numeric columns are features, standardised
-            by the training part.
+        csv: A file of your own in place of ``dataset``: a row for each step. Numeric columns are features, which the
+            model standardises by ``feature_mean`` and ``feature_std`` of the training part.
         target: Its column to predict: per sequence if it is constant in each of them, else per step.
         time: Its column that orders the steps; the order of the file if not given.
         group: Its column that tells which sequence a row belongs to.
@@ -128,12 +129,37 @@ class SequenceDataModule(GlobalBatchDataModule):
         shared = ("dataset", "root", "val_fraction", "test_fraction", "split_seed", "folds", "fold")
         return ImageDataModule(**{name: self.hparams[name] for name in shared})
 
+    @cached_property
+    def _split(self) -> SequenceSplit:
+        shares = tuple(self.hparams[name] for name in ("val_fraction", "test_fraction", "split_seed", "folds", "fold"))
+        return SequenceSplit(self._table, self._new, shares)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the values of a step, in a file of your own."""
+        return self._table.features if self.dataset == "csv" else []
+
+    @property
+    def feature_mean(self) -> list[float]:
+        """Their means in the training part."""
+        return self._split.feature_mean if self.dataset == "csv" else []
+
+    @property
+    def feature_std(self) -> list[float]:
+        """Their standard deviations in the training part."""
+        return self._split.feature_std if self.dataset == "csv" else []
+
     @property
     def task(self) -> str:
         """Of a target per sequence classification or regression, of one per step tagging or multilabel."""
         if self.dataset == "csv":
             return self._table.task
         return TASKS.get(self.dataset, "multilabel")
+
+    @property
+    def why(self) -> str:
+        """What says so in a file of your own, for errors."""
+        return self._table.why if self.dataset == "csv" else ""
 
     @property
     def num_inputs(self) -> int:
@@ -207,7 +233,12 @@ class SequenceDataModule(GlobalBatchDataModule):
         """Generates or loads the sequences; a second call changes nothing."""
         if self.parts:
             return
-        load = {"csv": self._from_csv, "jsb": self._chorales, "adding": self._generated, "copy": self._generated}
+        load = {
+            "csv": lambda: self._split.datasets(),
+            "jsb": self._chorales,
+            "adding": self._generated,
+            "copy": self._generated,
+        }
         self.parts |= load.get(self.dataset, self._scanned)()
         counts = ", ".join(f"{len(self._part(part))} {part}" for part in PARTS)
         lengths = torch.cat([self._part(part).lengths for part in PARTS])
@@ -244,52 +275,13 @@ class SequenceDataModule(GlobalBatchDataModule):
         """Each piece without its last step, and as target without its first."""
         return {part: next_steps(pieces) for part, pieces in read_chorales(self.root).items()}
 
-    def _from_csv(self) -> Parts:
-        table = self._table
-        labels = table.targets if self.task == "classification" else torch.zeros(len(table.lengths), dtype=torch.long)
-        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
-        rows = self._rows = split_parts(labels, ["train"] * len(labels), *(self.hparams[name] for name in names))
-        of_sequence = torch.arange(len(labels)).repeat_interleave(table.lengths)
-        steps = {part: torch.isin(of_sequence, chosen) for part, chosen in rows.items()}
-        std, mean = torch.std_mean(table.values[steps["train"]], dim=0, correction=0)
-        for column, deviation in zip(table.features, std, strict=True):
-            if not deviation > 0:
-                raise InputError(
-                    f"The column {column} of {table.path} is constant in the training part: --data.drop leaves it out."
-                )
-        values = ((table.values - mean) / std).float()
-        parts = {
-            part: SequenceDataset(
-                values[steps[part]],
-                table.lengths[chosen],
-                table.targets[steps[part] if table.per_step else chosen],
-                table.per_step,
-            )
-            for part, chosen in rows.items()
-        }
-        if self._new is not None:
-            new = ((self._new.values - mean) / std).float()
-            unknown = torch.zeros(len(new) if table.per_step else len(self._new.lengths), dtype=table.targets.dtype)
-            parts["predict"] = SequenceDataset(new, self._new.lengths, unknown, table.per_step)
-        return parts
-
     def predict_dataloader(self) -> DataLoader[Any]:
         """The sequences of ``predict_csv``, or the test sequences."""
         return self._loader("predict" if self.hparams["predict_csv"] else "test")
 
     def predicted_rows(self) -> pd.DataFrame | None:
         """A line for each sequence, or for each step where these are what is predicted."""
-        if self.dataset != "csv":
-            return None
-        table = self._new or self._table
-        rows = table.steps if self._table.per_step else table.sequences
-        if self._new is not None:
-            return rows
-        chosen = self._rows["test"]
-        if self._table.per_step:
-            of_sequence = torch.arange(len(table.lengths)).repeat_interleave(table.lengths)
-            chosen = torch.isin(of_sequence, chosen).nonzero().flatten()
-        return rows.iloc[chosen.numpy()]
+        return self._split.predicted_rows() if self.dataset == "csv" else None
 
 
 def _equally_long(sequences: Tensor, targets: Tensor, scale: float = 1.0) -> SequenceDataset:

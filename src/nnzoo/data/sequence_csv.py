@@ -126,6 +126,15 @@ class SequenceTable:
         """Whether the target varies within a sequence."""
         return bool((self.frame.groupby(self.group)[self.target].nunique() > 1).any())
 
+    @property
+    def why(self) -> str:
+        """Where the target shows whether it belongs to steps or to sequences, for errors."""
+        if not self.per_step:
+            return f"the target {self.target} is the same at all steps of each sequence"
+        changes = self.frame[self.target] != self.frame.groupby(self.group)[self.target].transform("first")
+        row = self.frame[changes].iloc[0]
+        return f"the target {self.target} changes within sequence {row[self.group]}, line {row[_LINE]}"
+
     @cached_property
     def classes(self) -> list[str]:
         """Names of the classes; empty if the target is a number."""

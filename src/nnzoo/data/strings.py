@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,6 +15,7 @@ from nnzoo.data.characters import Characters, build_vocabulary
 from nnzoo.data.splits import check_fractions, split_indices
 from nnzoo.data.string_pairs import Pair, generate, read_pairs, read_sources
 from nnzoo.errors import InputError, check_choices
+from nnzoo.nets.decoding import PAD
 
 Task = Literal["reversal", "dates"]
 LENGTHS = {"reversal": (12, 18), "dates": (20, 30)}
@@ -33,21 +34,25 @@ class StringPairs(Dataset[tuple[Tensor, ...]]):
         self.pairs = pairs
         self.source, self.lengths = characters.sources([pair.source for pair in pairs])
         self.target = characters.targets([pair.target for pair in pairs])
+        self._target_lengths = (self.target != PAD).sum(dim=1)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitems__(self, batch: BatchIndex) -> tuple[Tensor, ...]:
-        # As wide as the whole part: devices see the same shapes, and a network that is compiled sees only one.
-        return tuple(tensor.index_select(0, batch.samples) for tensor in (self.source, self.lengths, self.target))
+        rows = batch.samples
+        lengths, longest = self.lengths[rows], int(self._target_lengths[rows].max())
+        source, target = (tensor.index_select(0, rows) for tensor in (self.source, self.target))
+        return source[:, : int(lengths.max())], lengths, target[:, :longest]
 
 
 class StringPairsDataModule(GlobalBatchDataModule):
     """Pairs of strings (source, target) for Seq2Seq, character by character.
 
-    A batch is (source (B, S), lengths of the sources (B,), target (B, T)): integers, padded with 0; a target runs from
-    <sos> to <eos>. No source of one part is in another. Beside train, val and test, where lengths are alike, there are
-    longer sources: they follow the test samples, and ``max_source_length`` tells them apart.
+    A batch is (source (B, S), lengths of the sources (B,), target (B, T)): integers, padded with 0 to the longest of
+    the batch; a target runs from <sos> to <eos>. No source of one part is in another. Beside train, val and test, where
+    lengths are alike, there are longer sources: they follow the test samples, and ``max_source_length`` tells them
+    apart.
 
     Args:
         dataset: reversal (12345 to 54321) | dates (3 March 1998, Mar 3, 98 and other formats to 1998-03-03; of the
@@ -175,6 +180,12 @@ class StringPairsDataModule(GlobalBatchDataModule):
         self.parts = {part: StringPairs(parts[part], characters) for part in ("train", "val", "test")}
         if self._new_sources is not None:
             self.parts["predict"] = StringPairs([Pair(source, "") for source in self._new_sources], characters)
+        typical = int(self.parts["train"].lengths.median())  # type: ignore[attr-defined]
+        if self.max_source_length > 10 * typical:
+            rank_zero_warn(
+                f"The longest source has {self.max_source_length} characters, a typical one {typical}: attention needs "
+                "memory and time for the longest of each batch; leave such pairs out, or set --model.attention general."
+            )
         counts = ", ".join(f"{len(pairs)} {part}" for part, pairs in self.pairs.items())
         name = self.hparams["csv"] or self.hparams["dataset"]
         rank_zero_info(f"{name}: {counts} pairs of strings, {len(self.vocabulary)} tokens")

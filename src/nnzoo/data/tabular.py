@@ -296,6 +296,11 @@ class TabularDataModule(GlobalBatchDataModule):
         return self._prepared[0].cardinalities
 
     @property
+    def preprocessing(self) -> str:
+        """Fingerprint of how columns become numbers."""
+        return self._prepared[0].fingerprint
+
+    @property
     def target_mean(self) -> float:
         """Mean of the training targets."""
         _, targets, parts = self._prepared

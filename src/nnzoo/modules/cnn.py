@@ -43,6 +43,7 @@ class CNNClassifier(Classifier):
     Args:
         in_shape: (C, H, W) of the images (the command line takes it from the data).
         num_classes: K (the command line takes it from the data).
+        classes: Names of the classes (the command line takes them from the data).
         architecture: plain | resnet (CIFAR's, arXiv:1512.03385) | densenet (DenseNet-BC, arXiv:1608.06993) | inception
             (the small one of arXiv:1611.03530) | torchvision.
         channels: plain: channels of each stage.
@@ -87,6 +88,7 @@ class CNNClassifier(Classifier):
         *,
         in_shape: tuple[int, int, int] = (1, 28, 28),
         num_classes: int = 10,
+        classes: Sequence[str] = (),
         architecture: Architecture = "plain",
         channels: Sequence[int] = (32, 64),
         convs_per_stage: int = 2,

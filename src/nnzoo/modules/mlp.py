@@ -22,6 +22,9 @@ class MLPClassifier(Classifier):
         num_numeric: Number of numeric columns, N (the command line takes it from the data).
         cardinalities: Categories of each categorical column (the command line takes it from the data).
         num_classes: Number of classes (the command line takes it from the data).
+        classes: Their names (the command line takes them from the data).
+        preprocessing: Fingerprint of how the data turn columns into numbers, so that no others are taken for the same
+            (the command line takes it from the data).
         hidden: Widths of the hidden layers.
         activation: relu | leaky_relu | silu | gelu | tanh.
         norm: none | batch | layer.
@@ -45,6 +48,8 @@ class MLPClassifier(Classifier):
         num_numeric: int = 64,
         cardinalities: Sequence[int] = (),
         num_classes: int = 10,
+        classes: Sequence[str] = (),
+        preprocessing: str = "",
         hidden: Sequence[int] = (128, 128),
         activation: Activation = "relu",
         norm: Norm = "none",
@@ -80,6 +85,8 @@ class MLPRegressor(Regressor):
         cardinalities: Categories of each categorical column (the command line takes it from the data).
         target_mean: Mean of the training targets (the command line takes it from the data).
         target_std: Standard deviation of the training targets (the command line takes it from the data).
+        preprocessing: Fingerprint of how the data turn columns into numbers, so that no others are taken for the same
+            (the command line takes it from the data).
         hidden: Widths of the hidden layers.
         activation: relu | leaky_relu | silu | gelu | tanh.
         norm: none | batch | layer.
@@ -102,6 +109,7 @@ class MLPRegressor(Regressor):
         cardinalities: Sequence[int] = (),
         target_mean: float = 0.0,
         target_std: float = 1.0,
+        preprocessing: str = "",
         hidden: Sequence[int] = (128, 128),
         activation: Activation = "relu",
         norm: Norm = "none",

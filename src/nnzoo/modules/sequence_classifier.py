@@ -22,6 +22,10 @@ class SequenceClassifier(Classifier):
     Args:
         num_inputs: Values per step, D (linked from the data).
         num_classes: Number of classes, K (linked from the data).
+        classes: Their names (linked from the data).
+        features: Names of the values of a step (linked from the data, as the next two).
+        feature_mean: Their means in the training part, by which the network standardises them; none if empty.
+        feature_std: Their standard deviations.
         cell: ``rnn`` (tanh), ``lstm`` or ``gru``.
         hidden_size: Units per layer and direction.
         num_layers: Recurrent layers.
@@ -43,6 +47,10 @@ class SequenceClassifier(Classifier):
         *,
         num_inputs: int,
         num_classes: int,
+        classes: Sequence[str] = (),
+        features: Sequence[str] = (),
+        feature_mean: Sequence[float] = (),
+        feature_std: Sequence[float] = (),
         cell: Cell = "lstm",
         hidden_size: int = 64,
         num_layers: int = 1,
@@ -81,6 +89,9 @@ class SequenceRegressor(Regressor):
         num_inputs: Values per step, D (linked from the data).
         target_mean: Mean of the training part's targets (linked from the data).
         target_std: Their standard deviation (linked from the data).
+        features: Names of the values of a step (linked from the data, as the next two).
+        feature_mean: Their means in the training part, by which the network standardises them; none if empty.
+        feature_std: Their standard deviations.
         cell: ``rnn`` (tanh), ``lstm`` or ``gru``.
         hidden_size: Units per layer and direction.
         num_layers: Recurrent layers.
@@ -101,6 +112,9 @@ class SequenceRegressor(Regressor):
         num_inputs: int,
         target_mean: float = 0.0,
         target_std: float = 1.0,
+        features: Sequence[str] = (),
+        feature_mean: Sequence[float] = (),
+        feature_std: Sequence[float] = (),
         cell: Cell = "lstm",
         hidden_size: int = 64,
         num_layers: int = 1,

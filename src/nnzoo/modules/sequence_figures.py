@@ -21,6 +21,8 @@ def build_sequence_net(hparams: Any, num_outputs: int | None, per_step: bool = F
         hparams["cell"],
         hparams["bidirectional"],
         hparams["dropout"],
+        hparams["feature_mean"],
+        hparams["feature_std"],
     )
     return SequenceNet(encoder, num_outputs, per_step, hparams["head_dropout"])
 

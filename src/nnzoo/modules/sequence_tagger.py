@@ -44,7 +44,11 @@ class SequenceTagger(SupervisedModule):
     Args:
         num_inputs: Values per step, D (linked from the data).
         num_classes: Classes or labels, K (linked from the data).
+        classes: Their names (linked from the data).
         multilabel: Whether several labels can be on at a step (linked from the data).
+        features: Names of the values of a step (linked from the data, as the next two).
+        feature_mean: Their means in the training part, by which the network standardises them; none if empty.
+        feature_std: Their standard deviations.
         cell: ``rnn`` (tanh), ``lstm`` or ``gru``.
         hidden_size: Units per layer and direction.
         num_layers: Recurrent layers.
@@ -64,7 +68,11 @@ class SequenceTagger(SupervisedModule):
         *,
         num_inputs: int,
         num_classes: int,
+        classes: Sequence[str] = (),
         multilabel: bool = False,
+        features: Sequence[str] = (),
+        feature_mean: Sequence[float] = (),
+        feature_std: Sequence[float] = (),
         cell: Cell = "lstm",
         hidden_size: int = 64,
         num_layers: int = 1,

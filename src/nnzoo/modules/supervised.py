@@ -115,8 +115,8 @@ class Classifier(SupervisedModule):
 
     Loss: mean over the batch of w_y * CE (see :func:`nnzoo.nets.supervised.cross_entropy`), plus
     ``l1 * sum |w| + l2 / 2 * sum w^2`` over weight matrices and kernels. Its hyperparameters include ``num_classes``,
-    ``label_smoothing`` and ``class_weights``: "balanced" takes n / (K n_c) from the training part, so that all classes
-    count the same.
+    ``classes`` (their names), ``label_smoothing`` and ``class_weights``: "balanced" takes n / (K n_c) from the training
+    part, so that all classes count the same.
 
     Metrics: accuracy; macro-averaged precision, recall and F1; calibration error (15 bins, Guo et al. 2017,
     arXiv:1706.04599). Labels must lie in 0 .. K - 1.
@@ -134,6 +134,8 @@ class Classifier(SupervisedModule):
             )
         if not 0 <= hparams["label_smoothing"] < 1:
             raise InputError(f"label_smoothing goes from 0 to below 1, got {hparams['label_smoothing']}.")
+        if len(hparams["classes"]) not in (0, hparams["num_classes"]):
+            raise InputError(f"There are {len(hparams['classes'])} names of classes for {hparams['num_classes']}.")
         super().build()
         self.register_buffer("class_weight", torch.ones(hparams["num_classes"]))
         self.confusion = MulticlassConfusionMatrix(hparams["num_classes"])
@@ -225,11 +227,16 @@ class Regressor(SupervisedModule):
     part's ``target_mean`` and ``target_std``; predictions and metrics (RMSE, MAE, R^2) are in the target's own units.
     """
 
+    target_mean: Tensor
+    target_std: Tensor
+
     def build(self) -> None:
         """Checks the hyperparameters, then builds the network and the metrics."""
         if not self.hparams["target_std"] > 0:
             raise InputError("The target is constant: choose a column that varies.")
         super().build()
+        for name in ("target_mean", "target_std"):  # of the training part, whatever the data of a test
+            self.register_buffer(name, torch.tensor(self.hparams[name], dtype=torch.float32))
 
     def build_metrics(self, stage: str) -> MetricCollection:
         """RMSE and MAE in the target's units, and R^2 in validation and test."""
@@ -238,11 +245,11 @@ class Regressor(SupervisedModule):
 
     def standardized(self, target: Tensor) -> Tensor:
         """The target (B,) with mean 0 and standard deviation 1 in the training part."""
-        return (target - self.hparams["target_mean"]) / self.hparams["target_std"]
+        return (target - self.target_mean) / self.target_std
 
     def original(self, outputs: Tensor) -> Tensor:
         """The network's outputs in the target's units."""
-        return at_least_float32(outputs) * self.hparams["target_std"] + self.hparams["target_mean"]
+        return at_least_float32(outputs) * self.target_std + self.target_mean
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Squared error (B,) of the standardised target."""

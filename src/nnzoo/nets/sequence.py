@@ -1,6 +1,6 @@
 """Recurrent networks on padded sequences: plain RNN, LSTM and GRU; their losses and the flow of their gradients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -33,10 +33,15 @@ class SequenceEncoder(nn.Module):
         cell: ``rnn`` (tanh), ``lstm`` or ``gru``.
         bidirectional: Whether a second network reads each sequence backwards; outputs are then of size 2 H.
         dropout: Share of the values dropped between layers; it needs two layers or more.
+        input_mean: Mean of each of the D values, to be subtracted from the inputs; none if empty.
+        input_std: Standard deviation of each, to divide by.
 
     Raises:
         InputError: If a size is not positive, or dropout is out of range or would do nothing.
     """
+
+    input_mean: Tensor
+    input_std: Tensor
 
     def __init__(
         self,
@@ -46,6 +51,8 @@ class SequenceEncoder(nn.Module):
         cell: Cell = "lstm",
         bidirectional: bool = False,
         dropout: float = 0.0,
+        input_mean: Sequence[float] = (),
+        input_std: Sequence[float] = (),
     ) -> None:
         super().__init__()
         check_sizes(num_inputs=num_inputs, hidden_size=hidden_size, num_layers=num_layers)
@@ -56,6 +63,10 @@ class SequenceEncoder(nn.Module):
         self.num_inputs, self.hidden_size, self.num_layers, self.cell = num_inputs, hidden_size, num_layers, cell
         self.bidirectional, self.dropout = bidirectional, dropout
         self.num_directions = 2 if bidirectional else 1
+        if not len(input_mean) == len(input_std) in (0, num_inputs):
+            raise InputError(f"Give a mean and a standard deviation for each of the {num_inputs} inputs, or none.")
+        self.register_buffer("input_mean", torch.tensor(list(input_mean), dtype=torch.float32))
+        self.register_buffer("input_std", torch.tensor(list(input_std), dtype=torch.float32))
         self.rnn = self.build_cell()
         initialize_recurrent(self.rnn)
 
@@ -75,6 +86,10 @@ class SequenceEncoder(nn.Module):
             bidirectional=self.bidirectional,
         )
 
+    def standardized(self, inputs: Tensor) -> Tensor:
+        """Inputs (B, T, D) less the mean, divided by the standard deviation, where these were given."""
+        return (inputs - self.input_mean) / self.input_std if len(self.input_mean) else inputs
+
     def states(self, inputs: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Outputs at every step, and the final state as a decoder takes it.
 
@@ -89,6 +104,7 @@ class SequenceEncoder(nn.Module):
         steps = inputs.shape[1]
         if inputs.shape[2] != self.num_inputs:
             raise InputError(f"The network takes {self.num_inputs} values per step, got {inputs.shape[2]}.")
+        inputs = self.standardized(inputs)
         if lengths is None:
             return self.rnn(inputs)
         lengths = lengths.cpu()  # where PyTorch needs them for packing
@@ -183,7 +199,7 @@ def gradient_norms(net: SequenceNet, inputs: Tensor, loss: Callable[[Tensor], Te
     states: list[tuple[Tensor, ...]] = []
     state: State | None = None
     with torch.enable_grad():
-        for step in inputs.split(1, dim=1):
+        for step in net.encoder.standardized(inputs).split(1, dim=1):
             _, state = net.encoder.rnn(step, state)
             states.append((state,) if isinstance(state, Tensor) else state)
         tops = [last_state(state, 1) for state in states]

@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from nnzoo.callbacks.checkpoint import CLASS_KEY, read_checkpoint
+from nnzoo.callbacks.checkpoint import read_checkpoint
 from nnzoo.errors import InputError
 
 LINKS = (
@@ -193,14 +193,3 @@ def saved_model(path: Path) -> str:
     class_path = hparams.pop("_class_path", None)
     hparams.pop("_instantiator", None)
     return json.dumps({"model": {"class_path": class_path, "init_args": hparams} if class_path else hparams})
-
-
-def check_checkpoint(path: Path, model_class: type) -> None:
-    """Raises InputError if the checkpoint cannot be read or was saved by another class than the model's."""
-    saved = read_checkpoint(path).get(CLASS_KEY)
-    related = {f"{cls.__module__}.{cls.__qualname__}" for cls in model_class.__mro__}
-    if saved is not None and saved not in related and not saved.startswith("__main__."):
-        raise InputError(
-            f"{path} was saved by {saved}, but this recipe trains {model_class.__name__}: use that model's recipe, or "
-            f"give --model {saved} if it is a subclass."
-        )

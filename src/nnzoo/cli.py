@@ -21,35 +21,23 @@ from lightning.pytorch.callbacks import (
     ProgressBar,
     TQDMProgressBar,
 )
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from nnzoo.arguments import LINKS, Arguments, check_checkpoint, parse, take
+from nnzoo.arguments import LINKS, Arguments, parse, take
 from nnzoo.callbacks.checkpoint import AtomicCheckpointIO, ExactResume, read_checkpoint
 from nnzoo.callbacks.figures import Figures, read_curves
 from nnzoo.callbacks.metrics_log import metrics_logger
 from nnzoo.callbacks.nan_guard import NaNGuard
 from nnzoo.callbacks.predictions import PredictionWriter
+from nnzoo.callbacks.run_config import SaveRunConfig
 from nnzoo.callbacks.run_record import RunRecord
+from nnzoo.compatibility import check_checkpoint, check_data
 from nnzoo.errors import InputError
-from nnzoo.files import replacing
 from nnzoo.folds import cross_validate
 from nnzoo.parser import ZooParser
 from nnzoo.report import diagnosis, table
-
-IMAGES = "set --data.image_size, --data.color and --data.binarize to match"
-TABLES = "keep the training's --data.csv and split, and give other rows as --data.predict_csv"
-FIXED_BY_TRAINING = {
-    "in_shape": IMAGES,
-    "levels": IMAGES,
-    "num_numeric": TABLES,
-    "cardinalities": TABLES,
-    "preprocessing": TABLES,
-    "features": "give the same columns in the same order (--data.drop leaves columns out)",
-    "classes": "use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root",
-}
-"""What the data give the model and a checkpoint holds it to, and what to do if they differ."""
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # data in memory are fetched fastest without
@@ -62,17 +50,6 @@ EXPECTED_WARNINGS = (
     ".*dirpath has changed from.*",  # a test writes into a folder of its own
     ".*custom batch sampler `GlobalBatchSampler` for prediction.*",  # ours returns every sample
 )
-
-
-class SaveRunConfig(SaveConfigCallback):
-    """Writes the complete configuration to ``config.yaml`` of the run folder, whole or not at all."""
-
-    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Writes the file; the checkpoint of a resumed run is left out, so that the config can start a new run."""
-        config = self.config.clone()
-        config.ckpt_path = None
-        with replacing(Path(trainer.default_root_dir) / "config.yaml") as temporary:
-            temporary.write_text(self.parser.dump(config, skip_none=False), encoding="utf-8")
 
 
 class ZooCLI(LightningCLI):
@@ -241,14 +218,7 @@ class ZooCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
-            saved = read_checkpoint(self.arguments.ckpt_path).get("hyper_parameters", {})
-            for name, how in FIXED_BY_TRAINING.items():
-                ours, theirs = self.model.hparams.get(name), saved.get(name)
-                if ours and theirs and _as_list(ours) != _as_list(theirs):
-                    raise InputError(
-                        f"{self.arguments.ckpt_path} was trained on data with {name} {_shown(theirs)}, these have "
-                        f"{_shown(ours)}: {how}."
-                    )
+            check_data(self.arguments.ckpt_path, self.model.hparams)
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
@@ -307,12 +277,6 @@ def _is_global_zero() -> bool:
 
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _shown(value: Any) -> str:
-    """A value as a sentence can hold it."""
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

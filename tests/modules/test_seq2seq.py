@@ -108,7 +108,7 @@ def test_the_training_perplexity_is_that_of_the_true_tokens_under_label_smoothin
     model.train().training_step(batch, 0)
     losses, tokens = token_loss(model.net(*batch), batch[-1])
     expected = (losses.sum() / tokens.sum()).exp()
-    torch.testing.assert_close(model.per_token["train/perplexity"].compute(), expected.detach())
+    torch.testing.assert_close(model.perplexities["train_"].compute(), expected.detach())
 
 
 def test_evaluation_leaves_the_coins_of_the_training_alone():

@@ -11,7 +11,8 @@ from torchvision.transforms import v2
 
 from nnzoo import plots_cnn
 from nnzoo.errors import InputError
-from nnzoo.modules.supervised import Batch, Classifier, ClassWeights
+from nnzoo.modules.classifier import Classifier, ClassWeights
+from nnzoo.modules.supervised import Batch
 from nnzoo.modules.training import Optimizer, Schedule, check_images
 from nnzoo.nets.cnn import Norm, Padding, PlainCNN, Pooling
 from nnzoo.nets.densenet import DenseNetBC
@@ -33,7 +34,7 @@ AUXILIARY_WEIGHT = {"inception_v3": 0.4, "googlenet": 0.3}
 class CNNClassifier(Classifier):
     """Classifier of images in [0, 1] by a convolutional network; images are standardised inside the model.
 
-    Loss: cross-entropy as in :class:`nnzoo.modules.supervised.Classifier`; networks with auxiliary heads add 0.4
+    Loss: cross-entropy as in :class:`nnzoo.modules.classifier.Classifier`; networks with auxiliary heads add 0.4
     (inception_v3) or 0.3 (googlenet) times the cross-entropy of each. With mixup or cutmix the training loss is that of
     mixed images against mixed labels, and the training accuracy counts the label of the larger share.
 

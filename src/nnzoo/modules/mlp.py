@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from nnzoo.errors import InputError
-from nnzoo.modules.supervised import Classifier, ClassWeights, Regressor
+from nnzoo.modules.classifier import Classifier, ClassWeights
+from nnzoo.modules.regressor import Regressor
 from nnzoo.modules.training import Schedule
 from nnzoo.nets.encoder_decoder import Activation, check_sizes
 from nnzoo.nets.mlp import Norm, TabularMLP

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import MeanMetric
 from torchmetrics.text import CharErrorRate
 
 from nnzoo.data.characters import SPECIAL, Characters
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.training import STAGES, Schedule, StageMeans, check_hyperparameters
+from nnzoo.modules.training import STAGES, Perplexity, Schedule, StageMeans, check_hyperparameters
 from nnzoo.nets.decoding import PAD, SOS, Decoded, State, beam_search, greedy_search
 from nnzoo.nets.encoder_decoder import check_sizes
 from nnzoo.nets.seq2seq import AttentionName, EncoderDecoder, Memory, same_tokens, token_loss
@@ -22,35 +22,6 @@ from nnzoo.plots_strings import attention_maps, string_table
 Batch = tuple[Tensor, Tensor, Tensor]
 TRANSLATED_AT_ONCE = 256
 """Strings that ``translate`` decodes together, so that memory does not grow with their number."""
-
-
-class PerToken(Metric):
-    """A sum over all tokens of a stage, divided by their number: not a mean of the means of samples or batches."""
-
-    total: Tensor
-    tokens: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("tokens", torch.tensor(0.0), dist_reduce_fx="sum")
-
-    def update(self, values: Tensor, tokens: Tensor) -> None:
-        """Adds a batch: what each sample sums to (B,), and over how many tokens (B,)."""
-        self.total += values.detach().sum()
-        self.tokens += tokens.sum()
-
-    def compute(self) -> Tensor:
-        """The mean per token so far."""
-        return self.total / self.tokens
-
-
-class Perplexity(PerToken):
-    """exp(total NLL / total tokens), from NLLs in nats."""
-
-    def compute(self) -> Tensor:
-        """The perplexity so far."""
-        return super().compute().exp()
 
 
 class Seq2Seq(ZooModule):
@@ -132,13 +103,8 @@ class Seq2Seq(ZooModule):
         self.net = self.build_net()
         matches = {"val": ["exact_match"], "test": ["exact_match", "exact_match_greedy", "output_nll"]}
         self.means = StageMeans({stage: ["loss", *matches.get(stage, [])] for stage in STAGES})
-        self.per_token = nn.ModuleDict(
-            {
-                f"{stage}/{name}": metric()
-                for stage in STAGES
-                for name, metric in (("perplexity", Perplexity), ("token_accuracy", PerToken))
-            }
-        )
+        self.token_means = StageMeans({stage: ["token_accuracy"] for stage in STAGES})
+        self.perplexities = nn.ModuleDict({f"{stage}_": Perplexity() for stage in STAGES})
         self.char_error_rate = CharErrorRate()
         self.longer = MeanMetric(nan_strategy="disable")
 
@@ -199,9 +165,9 @@ class Seq2Seq(ZooModule):
         losses, tokens = token_loss(scores, target, hparams["label_smoothing"] if self.training else 0.0)
         plain = token_loss(scores.detach(), target)[0] if hparams["label_smoothing"] and self.training else losses
         self.means.update(stage, {"loss": losses})
-        self.per_token[f"{stage}/perplexity"].update(plain, tokens)  # type: ignore[operator]
+        self.perplexities[f"{stage}_"].update(plain.detach() / tokens, tokens)  # type: ignore[operator]
         right = (scores.argmax(dim=-1) == target[:, 1:]) & (target[:, 1:] != PAD)
-        self.per_token[f"{stage}/token_accuracy"].update(right.sum(dim=1), tokens)  # type: ignore[operator]
+        self.token_means.update(stage, {"token_accuracy": right.sum(dim=1) / tokens}, tokens)
         return losses
 
     def check_batch(self, batch: Batch) -> None:
@@ -217,7 +183,8 @@ class Seq2Seq(ZooModule):
     def log_stage(self, stage: str) -> None:
         """Logs the means over samples and over tokens; longer sources only if there are any."""
         super().log_stage(stage)
-        self.log_dict({name: metric for name, metric in self.per_token.items() if name.startswith(f"{stage}/")})  # type: ignore[misc]
+        self.token_means.log(self, stage)
+        self.log(f"{stage}/perplexity", self.perplexities[f"{stage}_"])  # type: ignore[arg-type]
         if stage == "test":
             self.log("test/char_error_rate", self.char_error_rate)
             matches = self.longer.compute()  # of all devices

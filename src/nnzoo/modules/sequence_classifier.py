@@ -8,7 +8,8 @@ from torchmetrics import MetricCollection
 from torchmetrics.regression import MeanSquaredError
 
 from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
-from nnzoo.modules.supervised import Classifier, ClassWeights, Regressor
+from nnzoo.modules.classifier import Classifier, ClassWeights
+from nnzoo.modules.regressor import Regressor
 from nnzoo.modules.training import Schedule
 from nnzoo.nets.sequence import Cell
 

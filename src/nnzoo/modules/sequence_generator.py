@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.supervised import class_columns
+from nnzoo.modules.classifier import class_columns
 from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images
 from nnzoo.nets.encoder_decoder import checked_labels
 from nnzoo.nets.likelihoods import bits_per_dim, build_likelihood

@@ -13,18 +13,11 @@ from nnzoo import plots_sequence
 from nnzoo.data.sequence_dataset import IGNORED
 from nnzoo.errors import InputError
 from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
-from nnzoo.modules.supervised import Batch, SupervisedModule, class_columns
-from nnzoo.modules.training import STAGES, Schedule, StageMeans, WeightedMean
+from nnzoo.modules.classifier import class_columns
+from nnzoo.modules.supervised import Batch, SupervisedModule
+from nnzoo.modules.training import STAGES, Perplexity, Schedule, StageMeans
 from nnzoo.nets.likelihoods import at_least_float32
 from nnzoo.nets.sequence import Cell, step_losses
-
-
-class Perplexity(WeightedMean):
-    """exp of the total negative log-likelihood over the total number of steps, not a mean of batches' perplexities."""
-
-    def compute(self) -> Tensor:
-        """Exp of the weighted mean of all updates."""
-        return super().compute().exp()
 
 
 class SequenceTagger(SupervisedModule):

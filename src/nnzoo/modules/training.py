@@ -138,6 +138,17 @@ class WeightedMean(MeanMetric):
         self.weight += weight.to(self.dtype).sum()
 
 
+class Perplexity(WeightedMean):
+    """exp of the total negative log-likelihood over the total number of tokens, not a mean of batches' perplexities.
+
+    It is updated with means per sequence, in nats, and their numbers of tokens.
+    """
+
+    def compute(self) -> Tensor:
+        """Exp of the weighted mean of all updates."""
+        return super().compute().exp()
+
+
 class StageMeans(nn.Module):
     """Means over samples of named loss terms, one torchmetrics object per stage and term.
 

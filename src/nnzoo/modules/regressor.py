@@ -1,0 +1,68 @@
+"""What regressors share: squared error of the standardised target, metrics in the target's own units."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
+
+from nnzoo import plots
+from nnzoo.errors import InputError
+from nnzoo.modules.supervised import Batch, SupervisedModule
+from nnzoo.nets.likelihoods import at_least_float32
+from nnzoo.nets.supervised import squared_error
+
+
+class Regressor(SupervisedModule):
+    """A network from inputs to a number, trained by the squared error of the standardised target.
+
+    Loss: mean over the batch of ((y - y_hat) / std)^2, plus the penalties. Its hyperparameters include the training
+    part's ``target_mean`` and ``target_std``; predictions and metrics (RMSE, MAE, R^2) are in the target's own units.
+    """
+
+    target_mean: Tensor
+    target_std: Tensor
+
+    def build(self) -> None:
+        """Checks the hyperparameters, then builds the network and the metrics."""
+        if not self.hparams["target_std"] > 0:
+            raise InputError("The target is constant: choose a column that varies.")
+        super().build()
+        for name in ("target_mean", "target_std"):  # of the training part, whatever the data of a test
+            self.register_buffer(name, torch.tensor(self.hparams[name], dtype=torch.float32))
+
+    def build_metrics(self, stage: str) -> MetricCollection:
+        """RMSE and MAE in the target's units, and R^2 in validation and test."""
+        errors = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError()}
+        return MetricCollection({**errors, **({"r2": R2Score()} if stage != "train" else {})}, prefix=f"{stage}/")
+
+    def standardized(self, target: Tensor) -> Tensor:
+        """The target (B,) with mean 0 and standard deviation 1 in the training part."""
+        return (target - self.target_mean) / self.target_std
+
+    def original(self, outputs: Tensor) -> Tensor:
+        """The network's outputs in the target's units."""
+        return at_least_float32(outputs) * self.target_std + self.target_mean
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Squared error (B,) of the standardised target."""
+        return squared_error(outputs, self.standardized(target))
+
+    def measured(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Predictions and targets (B,) in the target's units."""
+        return self.original(outputs), target
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Predictions (B,) in the target's units."""
+        return self.original(self.outputs(*inputs))
+
+    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+        """The predictions, in the target's units."""
+        return {"predicted": torch.cat(list(predictions)).numpy()}
+
+    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
+        """Predictions beside the truth."""
+        return {"predictions": plots.predictions(self(*batch[:-1]), batch[-1])}

@@ -125,7 +125,7 @@ def test_validate_and_predict(name, in_tmp):
     outputs = [batch["reconstruction"] if isinstance(batch, dict) else batch for batch in predictions]
     _, data = build(name)
     data.setup()
-    assert sum(map(len, outputs)) == sum(len(batch[-1]) for batch in data.test_dataloader())
+    assert sum(map(len, outputs)) == sum(len(batch[-1]) for batch in data.predict_dataloader())
 
 
 def test_networks_compile(in_tmp):

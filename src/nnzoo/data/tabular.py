@@ -8,35 +8,18 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
-from numpy.typing import NDArray
-from sklearn import datasets
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from nnzoo.data.base import BatchIndex, GlobalBatchDataModule
+from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.csv_file import check_columns, read_csv
 from nnzoo.data.image import ImageDataModule
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
-from nnzoo.data.table import Columns, Preprocessor, Scaling, Task, task_of
+from nnzoo.data.table import Preprocessor, Scaling, Task, task_of
+from nnzoo.data.table_dataset import TableDataset, built_in_table, check_numbers
 from nnzoo.errors import InputError, check_choices
 
 TableName = Literal["digits", "breast_cancer", "wine", "iris", "diabetes", "mnist", "csv"]
-Batch = tuple[Tensor, Tensor, Tensor]
-
-
-class TableDataset(Dataset[Batch]):
-    """Rows in memory, fetched by whole batches: numbers (B, N), codes of categories (B, C), targets (B,)."""
-
-    def __init__(self, columns: Columns, target: Tensor) -> None:
-        self.numeric, self.categories = torch.from_numpy(columns.numeric), torch.from_numpy(columns.categories)
-        self.labels = target
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitems__(self, batch: BatchIndex) -> Batch:
-        rows = batch.samples
-        return self.numeric.index_select(0, rows), self.categories.index_select(0, rows), self.labels[rows]
 
 
 class TabularDataModule(GlobalBatchDataModule):
@@ -118,12 +101,8 @@ class TabularDataModule(GlobalBatchDataModule):
         if self.dataset == "mnist":
             return self._mnist()
         if self.dataset != "csv":
-            bunch = getattr(datasets, f"load_{self.dataset}")()
-            names = [str(name) for name in bunch.feature_names]
-            target = pd.Series(bunch.target, name="target")
-            if self.dataset != "diabetes":
-                target = pd.Series(np.asarray(bunch.target_names).astype(str)[bunch.target], name="class")
-            return pd.DataFrame(bunch.data, columns=names), target, ["train"] * len(target)
+            rows, target = built_in_table(self.dataset)
+            return rows, target, ["train"] * len(target)
         path, name = self.hparams["csv"], self.hparams["target"]
         rows = read_csv(path)
         for option in ("target", "drop", "categorical"):
@@ -233,7 +212,7 @@ class TabularDataModule(GlobalBatchDataModule):
         split = {"seed" if name == "split_seed" else name: self.hparams[name] for name in names} | folds
         parts = split_parts(labels, official, **split)
         if self.task == "regression":
-            self._check_numbers(numbers, parts)
+            check_numbers(numbers, parts, str(target.name))
         else:
             absent = torch.bincount(labels[parts["train"]], minlength=self.num_classes) == 0
             if absent.any():
@@ -248,15 +227,6 @@ class TabularDataModule(GlobalBatchDataModule):
             ("minmax" if pixels else "standardize") if scaling == "auto" else scaling,
         )
         return preprocessor, targets, parts
-
-    def _check_numbers(self, numbers: NDArray[np.float64], parts: dict[str, Tensor]) -> None:
-        name = self.table[1].name
-        if numbers[parts["train"].numpy()].std() == 0:
-            raise InputError(f"The target {name} is constant: choose a column that varies.")
-        if np.abs(numbers).max() > 1e30 or numbers.std() < 1e-6 * np.abs(numbers).max():
-            raise InputError(f"The target {name} is too large, or varies too little, for single precision: rescale it.")
-        if min(map(len, parts.values())) < 2:
-            raise InputError("Regression needs two rows or more in every part: add rows or change the fractions.")
 
     def setup(self, stage: str | None = None) -> None:
         """Splits the table and transforms its columns; a second call changes nothing."""

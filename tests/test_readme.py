@@ -44,8 +44,18 @@ def run_folder(tmp_path_factory):
     return folder
 
 
+TRAINED_ON = {
+    "mlp": ["--data.csv", "my.csv", "--data.target", "price"],
+    "rnn": ["--data.csv", "steps.csv", "--data.target", "label", "--data.group", "id"],
+    "cnn": ["--data.dataset", "folder", "--data.root", "my_images", "--data.image_size", "32"],
+    "seq2seq": ["--data.csv", "pairs.csv", "--data.source", "before", "--data.target", "after"],
+    "forecaster": ["--data.csv", "sales.csv", "--data.time", "date", "--data.target", "units"],
+}
+"""The runs that the commands call runs/NAME/RUN, but for vae's."""
+
+
 def write_a_users_files():
-    """What the commands call my.csv, steps.csv, pairs.csv, sales.csv and my_images."""
+    """What the commands call my.csv, steps.csv, pairs.csv, sales.csv and my_images, and new ones of their kind."""
     rng = np.random.default_rng(0)
     Path("my.csv").write_text("area,town,price\n" + "".join(f"{i % 37},t{i % 3},{3.5 * i}\n" for i in range(100)))
     steps = [f"s{i},{t},{rng.random()},{i % 2},{t % 2}\n" for i in range(60) for t in range(3 + i % 4)]
@@ -55,6 +65,13 @@ def write_a_users_files():
     days = np.arange("2015-01-01", "2020-01-01", dtype="datetime64[D]")
     sales = [f"{day},{10 + 5 * (i % 7) + rng.random()}\n" for i, day in enumerate(days)]
     Path("sales.csv").write_text("date,units\n" + "".join(sales))
+    Path("new.csv").write_text("area,town\n" + "".join(f"{i},t1\n" for i in range(5)))
+    Path("new_steps.csv").write_text(
+        "id,second,speed,state\n" + "".join(f"n{i // 3},{i % 3},0.5,1\n" for i in range(9))
+    )
+    Path("questions.csv").write_text("before\n123\n456\n")
+    Path("new_images").mkdir()
+    Image.new("RGB", (70, 40)).save("new_images/1.jpg")
     for number in range(40):
         path = Path("my_images", "ab"[number % 2], f"{number}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +95,11 @@ def test_documented_commands_run(command, in_tmp, run_folder, capsys):
             if parameter and isinstance(parameter.default, tuple):
                 flags += [f"--model.{size}", few]
     write_a_users_files()
+    name = module.rpartition(".")[2]
+    if f"runs/{name}/RUN" in " ".join(flags):
+        recipe(name).main([*TRAINED_ON[name], *QUICK, "--trainer.callbacks", "null"])
+        (folder,) = {path.parent for path in Path("runs").rglob("best.ckpt")}
+        flags = [flag.replace(f"runs/{name}/RUN", str(folder)) for flag in flags]
     if module == "nnzoo.recipes":
         listing.main(flags)
         assert all(name in capsys.readouterr().out for name in RECIPES[:1])
@@ -90,8 +112,10 @@ def test_documented_commands_run(command, in_tmp, run_folder, capsys):
         assert process.returncode == 0, process.stderr
     else:
         flags += [] if {"--resume", "test", "predict"} & set(flags) else [*QUICK, "--trainer.callbacks", "null"]
-        recipe(module.rpartition(".")[2]).main(flags)
+        recipe(name).main(flags)
         assert "run folder: " in capsys.readouterr().out
+        if "predict" in flags and name in TRAINED_ON:
+            assert list(Path("runs").rglob("predictions.csv"))
 
 
 def test_the_code_runs(run_folder, in_tmp):

@@ -214,8 +214,12 @@ def test_a_checkpoint_of_windows_of_other_sizes_is_refused(trained, tmp_path):
     loaded = Forecaster.load_from_checkpoint(tmp_path / "x.ckpt")
     torch.testing.assert_close(loaded(data.last_history()), module(data.last_history()))
     for change, says in (
-        ({"history": 30}, "with history 24, these have 30: set --data.history"),
+        ({"history": 30}, "with history 24, these have history 30: set --data.history to match"),
         ({"horizon": 3}, "--data.horizon"),
+        (
+            {"history": 14, "horizon": 3},
+            "with history 24 and horizon 6, these have history 14 and horizon 3: set --data.history, --data.horizon to",
+        ),
         ({"target_columns": [0]}, "--data.target"),
         ({"column_mean": [0.0], "column_std": [1.0], "target_columns": [0], "columns": []}, "--data.inputs"),
         ({"columns": ["income", "units"]}, "another order than these data: sort them as units, income."),

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule, data_root
-from nnzoo.data.forecast_dataset import WindowDataset
+from nnzoo.data.forecast_dataset import WindowDataset, warn_without_scale
 from nnzoo.data.forecast_future import Future
 from nnzoo.data.forecast_scale import check_columns, naive_errors
 from nnzoo.data.forecast_split import PARTS, SeriesSplit
@@ -148,7 +148,7 @@ class ForecastDataModule(GlobalBatchDataModule):
     @cached_property
     def target_columns(self) -> list[int]:
         """Numbers of the columns to forecast, C of D."""
-        columns = self.series.columns
+        columns = self.columns
         if self.hparams["targets"] == "all":
             return list(range(len(columns)))
         if self._target not in columns:
@@ -158,7 +158,7 @@ class ForecastDataModule(GlobalBatchDataModule):
     @property
     def classes(self) -> list[str]:
         """Names of the columns to forecast, for the figures."""
-        return [self.series.columns[column] for column in self.target_columns]
+        return [self.columns[column] for column in self.target_columns]
 
     @cached_property
     def _split(self) -> SeriesSplit:
@@ -215,12 +215,7 @@ class ForecastDataModule(GlobalBatchDataModule):
         datasets = {part: WindowDataset(values, split.origins(part), *shared) for part in PARTS}
         self.parts |= datasets
         split.warn_of_series_left_out()
-        unscaled = [part for part in ("val", "test") if not datasets[part].has_scale]
-        if unscaled:
-            rank_zero_warn(
-                f"MASE is left out ({' and '.join(unscaled)}): no series there has a training part of more than a "
-                f"season ({self.season} steps) that does not repeat exactly."
-            )
+        warn_without_scale({part: datasets[part] for part in ("val", "test")}, self.season)
         counts = ", ".join(f"{len(dataset)} {part}" for part, dataset in datasets.items())
         rank_zero_info(
             f"{self.dataset}: {counts} windows of {self.history} + {self.horizon} steps, {values.shape[1]} columns, "
@@ -262,7 +257,4 @@ class ForecastDataModule(GlobalBatchDataModule):
         self.setup()
         dataset: WindowDataset = self.parts[part]  # type: ignore[assignment]
         chosen = torch.linspace(0, len(dataset) - 1, min(limit, len(dataset))).round().long()
-        everything = range(len(self.columns))
-        return dataset.columns(
-            chosen, everything if inputs is None else inputs, self.target_columns if targets is None else targets
-        )
+        return dataset.columns(chosen, inputs or range(len(self.columns)), targets or self.target_columns)

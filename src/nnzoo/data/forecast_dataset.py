@@ -1,8 +1,9 @@
 """Windows of time series, cut by index from one array."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -41,11 +42,6 @@ class WindowDataset(Dataset[tuple[Tensor, ...]]):
         self.series = torch.searchsorted(starts, origins, right=True) - 1
         self._before, self._after = torch.arange(-history, 0), torch.arange(horizon)
 
-    @property
-    def has_scale(self) -> bool:
-        """Whether MASE is defined for any window and target."""
-        return bool((self.naive_error[self.series.unique()] > 0).any())
-
     def __len__(self) -> int:
         return len(self.origins)
 
@@ -66,6 +62,16 @@ class WindowDataset(Dataset[tuple[Tensor, ...]]):
         origins = self.origins[samples]
         before, after = _columns(self.values, inputs), _columns(self.values, targets)
         return _rows(before, origins, self._before), _rows(after, origins, self._after)
+
+
+def warn_without_scale(datasets: Mapping[str, WindowDataset], season: int) -> None:
+    """Warns of the parts in which no window and target has a scale of MASE."""
+    parts = [part for part, data in datasets.items() if not (data.naive_error[data.series.unique()] > 0).any()]
+    if parts:
+        rank_zero_warn(
+            f"MASE is left out ({' and '.join(parts)}): no series there has a training part of more than a season "
+            f"({season} steps) that does not repeat exactly."
+        )
 
 
 def _columns(values: Tensor, columns: Sequence[int]) -> Tensor:

@@ -10,6 +10,7 @@ from torchmetrics import MetricCollection
 
 from nnzoo import plots_forecast as plots
 from nnzoo.errors import InputError
+from nnzoo.modules.forecast_checkpoint import check_same_data
 from nnzoo.modules.forecast_metrics import ScaledError, SymmetricPercentageError
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.modules.training import Schedule
@@ -17,15 +18,6 @@ from nnzoo.nets.encoder_decoder import check_sizes
 from nnzoo.nets.forecaster import InstanceNorm, LinearMap, RecurrentMap, WindowForecaster, seasonal_naive_forecast
 from nnzoo.nets.sequence import Cell
 from nnzoo.nets.supervised import squared_error
-
-OPTIONS = {
-    "history": "--data.history",
-    "horizon": "--data.horizon",
-    "season": "--data.season",
-    "column_mean": "--data.inputs and --data.targets",
-    "target_columns": "--data.target and --data.targets",
-}
-"""What a checkpoint must share with the data besides the columns, and the options that set it."""
 
 
 class Forecaster(SupervisedModule):
@@ -132,13 +124,7 @@ class Forecaster(SupervisedModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the checkpoint's scaler; raises InputError if it is of other columns or windows of other sizes."""
         saved = checkpoint.get("hyper_parameters", self.hparams)
-        check_same_columns(self.hparams["columns"], saved.get("columns", ()))
-        for name, flags in OPTIONS.items():
-            ours, theirs = (_size(name, hparams[name]) for hparams in (self.hparams, saved))
-            if ours != theirs:
-                raise InputError(
-                    f"The checkpoint is of data with {name} {theirs}, these have {ours}: set {flags} to match."
-                )
+        check_same_data(self.hparams, saved)
         # The buffers, from which loss and metrics take it, come with the weights.
         self.hparams.update({name: saved[name] for name in ("column_mean", "column_std")})
 
@@ -229,27 +215,3 @@ class Forecaster(SupervisedModule):
             "forecasts": plots.forecasts(past, target, forecasts, classes),
             "error_per_step": plots.error_per_step(target / std, {k: v / std for k, v in forecasts.items()}),
         }
-
-
-def check_same_columns(ours: Sequence[str], theirs: Sequence[str]) -> None:
-    """Raises InputError if the data's columns are not the checkpoint's, in its order; columns without names pass."""
-    if not ours or not theirs or list(ours) == list(theirs):
-        return
-    missing, further = (
-        ", ".join(column for column in some if column not in others) or "none"
-        for some, others in ((theirs, ours), (ours, theirs))
-    )
-    if missing == further:
-        raise InputError(
-            f"The checkpoint has its columns in another order than these data: sort them as {', '.join(theirs)}."
-        )
-    raise InputError(
-        f"The columns are not the checkpoint's (missing: {missing}; not in the checkpoint: {further}): set "
-        f"--data.drop, --data.inputs and --data.target to get {', '.join(theirs)}."
-    )
-
-
-def _size(name: str, value: Any) -> Any:
-    if name == "column_mean":
-        return f"of {len(value)} columns"
-    return list(value) if name == "target_columns" else value

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from nnzoo.files import replacing
+from nnzoo.files import replacing, to_json
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- recorded numbers: begin -->", "<!-- recorded numbers: end -->"
@@ -138,7 +138,8 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
         newest = max(root.rglob("result.json"), key=lambda path: path.stat().st_mtime)
         runs.append(json.loads(newest.read_text(encoding="utf-8")))
     names = [key for key in runs[0]["metrics"] if key.startswith(("test/", "baseline/"))]
-    values = {key: [run["metrics"][key] for run in runs] for key in names}
+    values = {key: [run["metrics"].get(key) for run in runs] for key in names}
+    values = {key: v for key, v in values.items() if None not in v}  # null: it was not a number
     result = {
         "command": entry.command,
         "flags": flags,
@@ -159,5 +160,5 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
     }
     path = FOLDER / "results" / f"{name}.json"
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(to_json(result), encoding="utf-8")
     return path

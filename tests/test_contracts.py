@@ -88,7 +88,8 @@ def alternatives(parameter, hint):
 SMALL = {"architecture": "mlp", "hidden": (16, 8), "channels": (8,), "convs_per_stage": 1}
 """Makes the trials quick, where there is such a choice."""
 
-OTHER_VALUES = {"depth": [8, 10], "torchvision_name": ["mobilenet_v3_small"], "channels": [[4, 8]], "kernel_size": [5]}
+OTHER_VALUES = {"depth": [8, 10], "torchvision_name": ["mobilenet_v3_small"], "channels": [[4, 8]], "kernel_size": [5],
+                "patch_length": [12]}  # fmt: skip
 """Where type and default do not say what is valid."""
 
 ONLINE = {"pretrained"}

@@ -1,10 +1,17 @@
+import json
+import math
 import os
 import subprocess
 import sys
 
+import lightning as L
 import pytest
+from lightning.pytorch.callbacks import Callback
 
-from nnzoo.files import replacing
+from found import build
+from nnzoo.callbacks.run_record import RunRecord
+from nnzoo.files import replacing, to_json
+from test_contracts import QUIET
 
 
 def test_the_file_is_written_with_its_missing_folders_and_nothing_else(tmp_path):
@@ -65,3 +72,32 @@ def test_a_killed_process_leaves_the_old_content(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == 9
     assert path.read_text() == "old"
+
+
+def test_json_is_valid_where_a_number_is_not_finite():
+    value = {"a": [1.5, math.nan, (math.inf, "x")], "b": {"c": -math.inf, "d": None, "e": True, "f": 3}}
+    text = to_json(value)
+    assert json.loads(text) == {"a": [1.5, None, [None, "x"]], "b": {"c": None, "d": None, "e": True, "f": 3}}
+    assert text.startswith('{\n  "a": [')
+    assert text.endswith("}\n")
+
+
+class LogsNaN(Callback):
+    def on_test_epoch_end(self, trainer, pl_module):
+        pl_module.log("test/strange", math.nan)
+        pl_module.log("test/endless", math.inf)
+
+
+@pytest.mark.filterwarnings("ignore:.*")
+def test_the_record_of_a_run_is_valid_json_whatever_was_measured(tmp_path):
+    module, data = build("mlp")
+    trainer = L.Trainer(**QUIET, default_root_dir=tmp_path, callbacks=[LogsNaN(), RunRecord()])
+    trainer.test(module, data, verbose=False)
+
+    def fail(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    record = json.loads((tmp_path / "result.json").read_text(), parse_constant=fail)
+    assert record["metrics"]["test/strange"] is None
+    assert record["metrics"]["test/endless"] is None
+    assert record["metrics"]["test/loss"] > 0

@@ -59,6 +59,18 @@ def test_cross_validation_reports_means_and_spreads_over_the_folds(in_tmp, capsy
     assert json.loads(path.read_text())["metrics"]["test/accuracy"]["values"] == [0.9, 0.8, 1.0]
 
 
+def test_a_fold_without_a_number_leaves_valid_json_and_the_other_metrics(in_tmp):
+    def run(args):
+        fold = args[args.index("--data.fold") + 1]
+        return {"test/r2": float("nan") if fold == "0" else 0.5, "test/rmse": 2.0}
+
+    assert cross_validate(run, "mlp", [], "2")["test/rmse"] == 2
+    (path,) = in_tmp.rglob("result.json")
+    assert "NaN" not in path.read_text()
+    record = json.loads(path.read_text())["metrics"]
+    assert record["test/r2"] == {"mean": None, "std": None, "values": [None, 0.5]}
+
+
 @pytest.mark.parametrize(("args", "folds"), [([], "1"), ([], "many"), ([], "-3"), (["fit"], "3")])
 def test_a_cross_validation_that_is_not_possible_is_refused(args, folds):
     with pytest.raises(InputError, match="--folds"):

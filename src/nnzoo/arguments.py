@@ -21,7 +21,7 @@ LINKS = (
     *("in_shape", "levels", "num_classes", "classes", "num_numeric", "cardinalities", "target_mean", "target_std"),
     *("vocabulary", "max_source_length", "max_target_length"),
     *("preprocessing", "num_inputs", "multilabel", "features", "feature_mean", "feature_std"),
-    *("history", "horizon", "season", "column_mean", "column_std", "target_columns", "naive_error"),
+    *("history", "horizon", "season", "column_mean", "column_std", "columns", "target_columns"),
 )
 """What the data know and the model needs, where it has a parameter of that name."""
 

@@ -1,7 +1,7 @@
 """Cross-validation: a recipe once per fold, and one table of means and spreads."""
 
 import datetime
-import json
+import math
 import os
 import statistics
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnzoo.arguments import take
 from nnzoo.errors import InputError
-from nnzoo.files import replacing
+from nnzoo.files import replacing, to_json
 from nnzoo.report import table
 
 Metrics = dict[str, float]
@@ -47,11 +47,14 @@ def cross_validate(run: Callable[[list[str]], Metrics], recipe: str, args: list[
         runs.append(run([*args, *flags, "--trainer.default_root_dir", str(folder / f"fold-{fold}")]))
     names = [name for name in runs[0] if name.startswith(("test/", "baseline/"))]
     values = {name: [metrics[name] for metrics in runs] for name in names}
-    summary = {
-        name: {"mean": statistics.fmean(v), "std": statistics.stdev(v), "values": v} for name, v in values.items()
-    }
+    summary = {name: {"mean": statistics.fmean(v), "std": _spread(v), "values": v} for name, v in values.items()}
     with replacing(folder / "result.json") as temporary:
-        temporary.write_text(json.dumps({"folds": int(folds), "metrics": summary}, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(to_json({"folds": int(folds), "metrics": summary}), encoding="utf-8")
     print(table({name: f"{s['mean']:.4f} ± {s['std']:.4f}" for name, s in summary.items()}, recipe))
     print(f"mean ± standard deviation over {folds} folds: {folder}")
     return {name: float(s["mean"]) for name, s in summary.items()}  # type: ignore[arg-type]
+
+
+def _spread(values: list[float]) -> float:
+    # statistics.stdev stops at what is not finite, as an R^2 of a constant target may be.
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan

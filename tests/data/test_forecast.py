@@ -1,4 +1,6 @@
 import os
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -36,9 +38,10 @@ def data_of(tmp_path):
 
 
 def whole(data, part):
-    """All windows of a part, in order."""
+    """History and target of all windows of a part, in order."""
     dataset = data.parts[part]
-    return dataset.batch(torch.arange(len(dataset)))
+    history, _, target = dataset.batch(torch.arange(len(dataset)))
+    return history, target
 
 
 def test_every_target_lies_in_its_part_and_every_window_of_it_is_there(data_of):
@@ -64,11 +67,10 @@ def test_what_comes_later_reaches_neither_training_nor_scaler_nor_earlier_parts(
     data, other_test, other = data_of(table), data_of(later_test), data_of(later)
     batches = list(data.train_dataloader())
     for changed in (other_test, other):
-        for name in ("column_mean", "column_std", "naive_error", "season", "target_columns"):
+        for name in ("column_mean", "column_std", "history", "horizon", "season", "target_columns"):
             assert getattr(data, name) == getattr(changed, name)
         for batch, same in zip(batches, changed.train_dataloader(), strict=True):
-            assert torch.equal(batch[0], same[0])
-            assert torch.equal(batch[1], same[1])
+            assert all(torch.equal(*tensors) for tensors in zip(batch, same, strict=True))
     for ours, theirs in zip(whole(data, "val"), whole(other_test, "val"), strict=True):
         assert torch.equal(ours, theirs)
     assert not torch.equal(whole(data, "val")[1], whole(other, "val")[1])
@@ -79,7 +81,7 @@ def test_the_first_validation_and_test_windows_see_the_steps_just_before_them(da
     table = sales()
     data = data_of(table)
     for part, start in (("val", 70), ("test", 85)):
-        history, target = data.parts[part][0]
+        history, _, target = data.parts[part][0]
         np.testing.assert_allclose(history[:, 0], table["units"][start - H : start], rtol=1e-6)
         np.testing.assert_allclose(target[:, 0], table["units"][start : start + HORIZON], rtol=1e-6)
 
@@ -100,7 +102,7 @@ def test_the_scale_of_mase_is_the_mean_of_t_minus_m_seasonal_differences_in_trai
         for column, name in enumerate(["units", "price"]):
             y = table[name][:70].tolist()
             expected = sum(abs(y[t] - y[t - season]) for t in range(season, 70)) / (70 - season)
-            assert data.naive_error[column] == pytest.approx(expected)
+            assert data.naive_error[0, column].item() == pytest.approx(expected)
 
 
 def test_several_series_are_cut_at_the_same_time_and_no_window_crosses_them(data_of):
@@ -120,9 +122,66 @@ def test_several_series_are_cut_at_the_same_time_and_no_window_crosses_them(data
         np.testing.assert_array_equal(target[:, :, 0], np.stack([window for _, window in expected]))
     training = [shops[0][:70].astype(float), shops[1][:30].astype(float)]
     assert data.column_mean[0] == pytest.approx(np.concatenate(training).mean(), rel=1e-6)
-    pooled = np.concatenate([np.abs(y[7:] - y[:-7]) for y in training])
-    assert len(pooled) == 63 + 23, "none between two series"
-    assert data.naive_error[0] == pytest.approx(pooled.mean(), rel=1e-5)
+    for scale, y in zip(data.naive_error[:, 0].tolist(), training, strict=True):
+        assert scale == pytest.approx(np.abs(y[7:] - y[:-7]).mean(), rel=1e-5)
+
+
+def test_every_window_comes_with_the_scale_of_its_own_series(data_of):
+    shops = [sales(100, seed).assign(shop=seed) for seed in range(3)]
+    for seed, shop in enumerate(shops):
+        shop["units"] *= 10.0**seed
+    data = data_of(pd.concat(shops), group="shop", targets="all")
+    assert (data.naive_error[1:, 0] / data.naive_error[:-1, 0] > 3).all()
+    for part in PARTS:
+        dataset = data.parts[part]
+        history, naive_error, _ = dataset.batch(torch.arange(len(dataset)))
+        shop = (history[:, :, 0].mean(dim=1) / 50).log10().round().long()
+        assert shop.unique().tolist() == [0, 1, 2]
+        assert torch.equal(naive_error, data.naive_error[shop])
+
+
+def test_a_series_without_a_scale_has_0(data_of):
+    """One repeats exactly, one up to rounding, one has a training part of one season."""
+    new = sales(37, seed=3).assign(date=sales()["date"][63:].to_numpy())
+    exact = sales().assign(units=np.arange(100) % 7)
+    rounded = sales().assign(units=50 + np.sin(2 * np.pi * np.arange(100) / 7))
+    table = pd.concat(
+        [sales().assign(shop="a"), exact.assign(shop="b"), rounded.assign(shop="c"), new.assign(shop="d")]
+    )
+    naive_error = data_of(table, group="shop", targets="all").naive_error
+    assert (naive_error[:, 0] > 0).tolist() == [True, False, False, False]
+    assert (naive_error[:, 1] > 0).tolist() == [True, True, True, False]
+    assert naive_error.isfinite().all()
+
+
+def test_a_part_in_which_no_series_has_a_scale_is_told_once(data_of):
+    exact = sales().assign(units=np.arange(100) % 7)
+    with pytest.warns(UserWarning, match="MASE") as caught:
+        data_of(exact)
+    said = [str(warning.message) for warning in caught if "MASE" in str(warning.message)]
+    assert len(said) == 1
+    assert said[0].startswith("MASE is left out (val and test)")
+
+
+def test_series_that_end_early_are_named(data_of):
+    table = pd.concat([
+        sales().assign(shop="whole"),
+        sales(60).assign(shop="first"),
+        sales(80).assign(shop="second"),
+        sales(87).assign(shop="third"),  # two rows of the test part, which are no horizon
+        sales(5).assign(shop="tiny"),
+    ])  # fmt: skip
+    with pytest.warns(UserWarning, match="series") as caught:
+        data_of(table, group="shop")
+    said = [str(warning.message) for warning in caught]
+    assert said == [
+        "1 of 5 series are too short for a window and not used.",
+        "1 of 5 series end before the validation part, or leave no window in it, and are not validated on: first.",
+        "3 of 5 series end before the test part, or leave no window in it, and are not tested: first, second, third.",
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data_of(pd.concat([sales().assign(shop="a"), sales().assign(shop="b")]), group="shop")
 
 
 def test_inputs_and_targets_can_be_chosen(data_of):
@@ -134,10 +193,10 @@ def test_inputs_and_targets_can_be_chosen(data_of):
         ({"target": "price"}, (2, 1)),
     ):
         data = data_of(sales(), **settings)
-        history, target = data.parts["train"][0]
+        history, naive_error, target = data.parts["train"][0]
         assert (history.shape, target.shape) == ((H, shapes[0]), (HORIZON, shapes[1]))
         assert len(data.column_mean) == len(data.column_std) == shapes[0]
-        assert len(data.naive_error) == len(data.target_columns) == shapes[1]
+        assert len(naive_error) == len(data.target_columns) == shapes[1]
         assert torch.equal(target[:, 0], data.parts["train"].values[H : H + HORIZON, data.target_columns[0]])
     assert data_of(sales(), target="price").classes == ["price"]
 
@@ -156,6 +215,10 @@ def test_windows_for_baselines_come_from_the_whole_part(data_of):
     assert torch.equal(history, every_history[[0, 15, 30, 44, last]])
     assert torch.equal(target, every_target[[0, 15, 30, 44, last]])
     assert len(data.windows("train", 10_000)[0]) == len(every_history)
+    some = data.windows("train", 5, inputs=[1], targets=[1])
+    assert torch.equal(some[0], history[:, :, 1:])
+    first = data.parts["train"].origins[[0, 15, 30, 44, last]]
+    assert torch.equal(some[1][:, 0, 0], data.parts["train"].values[first, 1])
 
 
 def test_the_last_history_ends_with_the_data(data_of):
@@ -176,7 +239,7 @@ def test_the_season_is_that_of_the_spacing_unless_it_is_given_or_too_long(data_o
 def test_the_generated_series_needs_no_file_and_no_root():
     data = ForecastDataModule()
     data.setup()
-    history, target = next(iter(data.train_dataloader()))
+    history, _, target = next(iter(data.train_dataloader()))
     assert history.shape == (64, 168, 2)
     assert target.shape == (64, 24, 1)
     assert (data.classes, data.season) == (["demand"], 24)
@@ -195,15 +258,18 @@ SHORT = sales(20)
         (sales(price=[2.0] * 70 + [3.0] * 30), {}, "Column price is constant in the training part"),
         (sales(), {"target": "amount"}, "There is no column 'amount': set --data.target to one of units, price"),
         (sales(), {"target": "amount", "inputs": "target"}, "no column amount"),
-        (SHORT, {}, "The series is too short: the val part has 3 steps"),
-        (sales(12), {"val_fraction": 0.3, "test_fraction": 0.3}, "the train part has 4 steps"),
-        (sales(1), {}, "the train part has 1 steps"),
+        (sales(units=2e8 + np.arange(100.0)), {}, "Column units has mean 2e+08 but standard deviation 20.2"),
+        (sales(price=-3e6 - np.arange(100) % 2), {}, "Column price has mean -3e+06 but standard deviation 0.5"),
+        (SHORT, {}, "set --data.horizon to 3 or less and --data.history to 11 or less"),
+        (SHORT, {"horizon": None, "history": 15}, "set --data.history to 13 or less"),
+        (sales(12), {"val_fraction": 0.3, "test_fraction": 0.3}, "the training part (4 steps)"),
+        (sales(1), {}, "The series is too short: its parts have 1 (training), 0 (validation) and 0 (test) steps"),
         (sales(), {"season": 9}, "set --data.history 9 or more"),
     ],
 )
 def test_data_that_cannot_be_used(data_of, table, settings, says):
     if len(table) == 20:
-        settings = {**settings, "horizon": 4}
+        settings = {"horizon": 4, **settings}
     with pytest.raises(InputError) as error:
         data_of(table, **settings)
     assert says in str(error.value)
@@ -229,6 +295,77 @@ def test_data_that_cannot_be_used(data_of, table, settings, says):
 def test_settings_out_of_range(settings, says):
     with pytest.raises(InputError, match=says):
         ForecastDataModule(**settings)
+
+
+def rows_of(count, freq):
+    """A series with dates of a frequency, without a season that helps."""
+    dates = pd.date_range("1500-01-01", periods=count, freq=freq, unit="s").astype(str)
+    return pd.DataFrame({"date": dates, "units": np.random.default_rng(0).normal(50, 10, count)})
+
+
+@pytest.mark.parametrize(
+    ("count", "freq", "sizes"),
+    [
+        (14_400, "h", (168, 24)),
+        (800, "D", (49, 7)),
+        (2000, "MS", (84, 12)),
+        (500, "QS", (28, 4)),
+        (3000, "W", (364, 52)),
+        (144, "MS", (48, 12)),
+        (60, "MS", (12, 6)),  # validation and test part have 9 rows
+        (260, "W", (52, 26)),
+        (30, "MS", (12, 2)),
+        (20, "D", (7, 2)),
+        (4, "D", (1, 1)),
+        (3000, "s", (84, 12)),  # not a day of seconds
+    ],
+)
+def test_history_and_horizon_are_seasons_or_what_fits(data_of, count, freq, sizes):
+    data = data_of(rows_of(count, freq), history=None, horizon=None)
+    assert (data.history, data.horizon) == sizes
+    assert all(len(data.parts[part]) for part in PARTS)
+
+
+def test_one_size_that_is_given_leaves_room_for_the_other(data_of):
+    table = rows_of(60, "MS")
+    given = data_of(table, history=None, horizon=9)
+    assert (given.history, given.horizon) == (12, 9)
+    given = data_of(table, history=38, horizon=None)
+    assert (given.history, given.horizon) == (38, 4), "the training part has 42 rows"
+    assert data_of(sales(200), history=None, horizon=None, season=5).history == 35
+
+
+def test_few_long_series_do_not_set_the_sizes_of_many_short_ones(data_of):
+    long, short = rows_of(100, "MS"), [rows_of(100, "MS")[40:].assign(shop=shop) for shop in range(5)]
+    data = data_of(pd.concat([*short, long.assign(shop=9)]), group="shop", history=None, horizon=None)
+    assert (data.history, data.horizon) == (12, 10), "their training part has 30 rows, the long one's 70"
+    assert all(len(data.parts[part].series.unique()) == 6 for part in PARTS)
+
+
+@pytest.mark.parametrize(("history", "horizon"), [(168, 24), (41, 2), (8, 10), (500, 1)])
+def test_the_largest_sizes_that_are_named_fit_and_larger_ones_do_not(data_of, history, horizon):
+    table = rows_of(60, "MS")
+    with pytest.raises(InputError) as error:
+        data_of(table, history=history, horizon=horizon)
+    named = dict(re.findall(r"--data\.(\w+) to (\d+) or less", str(error.value)))
+    most, longest = int(named.get("horizon", horizon)), int(named["history"])
+    assert most <= horizon
+    assert all(len(data_of(table, history=longest, horizon=most).parts[part]) for part in PARTS)
+    with pytest.raises(InputError):
+        data_of(table, history=longest + 1, horizon=most)
+    if most < horizon:
+        with pytest.raises(InputError):
+            data_of(table, history=1, horizon=most + 1)
+
+
+def test_the_largest_level_that_float32_can_take_is_taken(data_of):
+    """Just below the limit, the values still have a hundredth of their standard deviation."""
+    table = sales(units=9e6 + np.random.default_rng(0).normal(0, 100, 100))
+    history, _ = whole(data_of(table), "train")
+    error = history[0, :, 0].double().numpy() - table["units"][:H].to_numpy()
+    assert np.abs(error).max() < 0.01 * 100
+    with pytest.raises(InputError, match="subtract a constant from the column"):
+        data_of(table.assign(units=table["units"] + 3e6))
 
 
 def test_etth1_with_rows_missing(tmp_path):

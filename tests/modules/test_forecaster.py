@@ -54,7 +54,7 @@ def flat(values):
 def expected_metrics(data, target, predicted):
     """By scikit-learn and NumPy, from all test windows at once."""
     y, y_hat = flat(target), flat(predicted)
-    std, naive_error = (np.array(getattr(data, name)) for name in ("column_std", "naive_error"))
+    std, naive_error = np.array(data.column_std), data.naive_error[0].numpy()
     return {
         "mse": mean_squared_error(y / std, y_hat / std),
         "mae": mean_absolute_error(y / std, y_hat / std),
@@ -101,35 +101,76 @@ def test_the_ridge_baseline_reads_all_columns_where_that_helps():
     follower = np.roll(leader, 3) + 0.01 * rng.normal(size=600)
     series = np.stack([leader, follower], axis=1).astype(np.float32)
     windows = np.stack([series[i : i + 8] for i in range(590)])
-    part = windows[:, :6], windows[:, 6:, 1:]
-    train, val = (tuple(values[rows] for values in part) for rows in (slice(400), slice(400, 590)))
-    ridge = RidgeForecast([1]).fit(train, val)
+    read = []
+
+    def part(rows):
+        def chosen(columns, target):
+            read.append(columns)
+            return windows[rows, :6][:, :, columns], windows[rows, 6:, target]
+
+        return chosen
+
+    parts = part(slice(400)), part(slice(400, 590))
+    ridge = RidgeForecast([1]).fit(*parts, 6, 2)
     assert ridge.models[0][0] == [0, 1]
-    assert np.square(ridge.predict(val[0]) - val[1]).mean() < 0.01
-    assert RidgeForecast([1], max_features=6).fit(train, val).models[0][0] == [1]
+    assert np.square(ridge.predict(windows[400:, :6]) - windows[400:, 6:, 1:]).mean() < 0.01
+    read.clear()
+    assert RidgeForecast([1], max_features=6).fit(*parts, 6, 2).models[0][0] == [1]
+    assert read == [[1], [1]], "the other column is not even read"
+
+
+def test_a_long_history_is_cut_to_the_last_values_for_ridge():
+    series = np.random.default_rng(0).normal(size=400).astype(np.float32)
+    windows = np.stack([series[i : i + 40] for i in range(360)])[:, :, None]
+
+    def part(columns, target):
+        return windows[:, :38][:, :, columns], windows[:, 38:, target]
+
+    cut, whole = (RidgeForecast([0], max_features=most).fit(part, part, 38, 1) for most in (10, 38))
+    assert [ridge.models[0][1].coef_.shape for ridge in (cut, whole)] == [(2, 10), (2, 38)]
+    other = windows[:, :38].copy()
+    other[:, :28] = 0
+    np.testing.assert_array_equal(cut.predict(other), cut.predict(windows[:, :38]))
+
+
+def test_the_baselines_never_hold_all_windows_of_all_columns(trained, monkeypatch):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(200, 60)).cumsum(axis=0), columns=[f"c{i}" for i in range(60)])
+    sizes, windows = [], ForecastDataModule.windows
+
+    def measured(self, part, limit, *columns):
+        found = windows(self, part, limit, *columns)
+        sizes.append(max(tensor.numel() for tensor in found))
+        return found
+
+    monkeypatch.setattr(ForecastDataModule, "windows", measured)
+    monkeypatch.setattr("nnzoo.callbacks.forecast_baselines.MAX_VALUES", 1000)
+    trained(table, time=None)  # 24 steps of 60 columns are more than ridge takes
+    assert len(sizes) == 60 * 2
+    assert max(sizes) <= 1000
 
 
 @torch.no_grad()
 def test_forecasts_are_in_the_series_own_units():
     """The same windows in other units give the same forecasts in those units, and the same loss."""
-    shared = {"history": H, "horizon": HORIZON, "target_columns": [1, 0], "naive_error": [1.0, 1.0], "hidden_size": 8}
+    shared = {"history": H, "horizon": HORIZON, "target_columns": [1, 0], "hidden_size": 8}
     module = Forecaster(**shared, column_mean=[2.0, -1.0], column_std=[3.0, 0.5]).eval()
     other = Forecaster(**shared, column_mean=[2000.0, -1.0], column_std=[3000.0, 0.5]).eval()
     other.net.load_state_dict(module.net.state_dict())
     history, units = torch.randn(4, H, 2), torch.tensor([1000.0, 1.0])
-    target = torch.randn(4, HORIZON, 2)
+    target, scale = torch.randn(4, HORIZON, 2), torch.ones(4, 2)
     torch.testing.assert_close(other(history * units), module(history) * units[[1, 0]], rtol=1e-4, atol=1e-3)
     losses = [
         m.validation_step(batch, 0) or m.means.metrics["val/loss"].compute()
-        for m, batch in ((module, (history, target)), (other, (history * units, target * units[[1, 0]])))
+        for m, batch in ((module, (history, scale, target)), (other, (history * units, scale, target * units[[1, 0]])))
     ]
     torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(module.predict_step((history, target), 0), module(history))
+    torch.testing.assert_close(module.predict_step((history, scale, target), 0), module(history))
+    assert torch.equal(module(history, 5 * scale), module(history)), "the scale of MASE is not used to forecast"
 
 
 def test_the_scaler_is_undone_exactly():
-    module = Forecaster(column_mean=[2.0, -1.0], column_std=[3.0, 0.5], history=4, target_columns=[0, 1],
-                        naive_error=[1.0, 1.0])  # fmt: skip
+    module = Forecaster(column_mean=[2.0, -1.0], column_std=[3.0, 0.5], history=4, target_columns=[0, 1])
     history = torch.randn(5, 4, 2)
     torch.testing.assert_close(module.original(module.standardized(history)), history)
     np.testing.assert_allclose(
@@ -159,7 +200,7 @@ def test_a_linear_forecaster_reaches_least_squares(trained):
 
     def closure():
         optimizer.zero_grad()
-        loss = module.training_step((history, target), 1)
+        loss = module.training_step((history, torch.ones(len(history), 1), target), 1)
         loss.backward()
         return loss
 
@@ -173,15 +214,102 @@ def test_a_checkpoint_of_windows_of_other_sizes_is_refused(trained, tmp_path):
     loaded = Forecaster.load_from_checkpoint(tmp_path / "x.ckpt")
     torch.testing.assert_close(loaded(data.last_history()), module(data.last_history()))
     for change, says in (
-        ({"history": 30}, "with history 24, these have 30: set --data.history"),
+        ({"history": 30}, "with history 24, these have history 30: set --data.history to match"),
         ({"horizon": 3}, "--data.horizon"),
-        ({"target_columns": [0], "naive_error": [1.0]}, "--data.target"),
-        ({"column_mean": [0.0], "column_std": [1.0], "target_columns": [0], "naive_error": [1.0]}, "--data.inputs"),
+        (
+            {"history": 14, "horizon": 3},
+            "with history 24 and horizon 6, these have history 14 and horizon 3: set --data.history, --data.horizon to",
+        ),
+        ({"target_columns": [0]}, "--data.target"),
+        ({"column_mean": [0.0], "column_std": [1.0], "target_columns": [0], "columns": []}, "--data.inputs"),
+        ({"columns": ["income", "units"]}, "another order than these data: sort them as units, income."),
+        ({"columns": ["units", "price"]}, "(missing: income; not in the checkpoint: price)"),
+        (
+            {"column_mean": [0.0], "column_std": [1.0], "target_columns": [0], "columns": ["units"]},
+            "(missing: income; not in the checkpoint: none)",
+        ),
     ):
         other = Forecaster(**{**module.hparams, **change})
         with pytest.raises(InputError) as error:
             other.on_load_checkpoint(torch.load(tmp_path / "x.ckpt", weights_only=True))
         assert says in str(error.value)
+    Forecaster(**{**module.hparams, "columns": []}).on_load_checkpoint({"hyper_parameters": module.hparams})
+
+
+def test_the_scaler_of_a_checkpoint_counts_for_loss_metrics_and_baselines_of_other_data(trained, tmp_path):
+    module, _, _ = trained(walk())
+    module.trainer.save_checkpoint(tmp_path / "x.ckpt")
+    std = module.column_std.numpy()
+    other = walk(seed=1)
+    other[["units", "income"]] *= 7
+    other.to_csv(tmp_path / "other.csv", index=False)
+    data = ForecastDataModule(
+        csv=str(tmp_path / "other.csv"), time="date", targets="all", history=H, horizon=HORIZON, batch_size=32
+    )
+    assert np.min(data.column_std / std) > 3
+    fresh = Forecaster(**{name: getattr(data, name) for name in LINKS if hasattr(data, name)}, hidden_size=8,
+                       instance_norm="last")  # fmt: skip
+    trainer = L.Trainer(**QUIET, callbacks=[ForecastBaselines()])
+    (metrics,) = trainer.test(fresh, data, ckpt_path=tmp_path / "x.ckpt", verbose=False)
+    history, target = data.windows("test", 10_000)
+    assert metrics["test/loss"] == pytest.approx(metrics["test/mse"], rel=1e-5)
+    for name, predicted in (("test", module(history).detach()), ("baseline/naive", module.naive(history, 1))):
+        y, y_hat = flat(target) / std, flat(predicted) / std
+        assert metrics[f"{name}/mse"] == pytest.approx(mean_squared_error(y, y_hat), rel=1e-4)
+        assert metrics[f"{name}/mae"] == pytest.approx(mean_absolute_error(y, y_hat), rel=1e-4)
+    np.testing.assert_allclose(fresh.hparams["column_std"], std, rtol=1e-6)
+
+
+def shops(*tables):
+    return pd.concat([table.assign(shop=f"s{number}") for number, table in enumerate(tables)])
+
+
+def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_error(trained):
+    """Two walks, one with a hundred times the steps: a pooled scale would all but hide the small one."""
+    first, second = walk(columns=1), walk(columns=1, seed=1)
+    second["units"] *= 100
+    module, data, metrics = trained(shops(first, second), group="shop")
+    history, target = data.windows("test", 10_000)
+    half = len(history) // 2
+    for prefix, predicted in (
+        ("test", module(history).detach()),
+        ("baseline/naive", module.naive(history, 1)),
+        ("baseline/seasonal_naive", module.naive(history, 7)),
+    ):
+        expected = []
+        for rows, table in ((slice(half), first), (slice(half, None), second)):
+            y = table["units"][:280].to_numpy()
+            scale = np.abs(y[7:] - y[:-7]).mean()
+            expected.append(mean_absolute_error(flat(target[rows]), flat(predicted[rows])) / scale)
+        assert metrics[f"{prefix}/mase"] == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_series_without_a_scale_are_left_out_of_mase_and_mase_where_none_has_one(trained):
+    repeats = walk(columns=1).assign(units=np.arange(400.0) % 7)
+    module, data, metrics = trained(shops(walk(columns=1), repeats), group="shop")
+    history, target = data.windows("test", 10_000)
+    rows, scale = slice(len(history) // 2), data.naive_error[0, 0].item()
+    own = mean_absolute_error(flat(target[rows]), flat(module(history)[rows].detach())) / scale
+    assert metrics["test/mase"] == pytest.approx(own, rel=1e-4)
+    module, _, metrics = trained(shops(repeats, repeats), group="shop")
+    assert not any("mase" in name for name in [*metrics, *module.trainer.callback_metrics])
+    assert {"test/mse", "baseline/naive/mse", "baseline/ridge/smape"} <= set(metrics)
+    assert np.isfinite(list(metrics.values())).all()
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_model_worse_than_the_naive_forecast_says_so(trained):
+    bad = {"net": "linear", "instance_norm": "none", "lr": 1e-12}
+    noise, wave = np.random.default_rng(0).normal(size=400), np.sin(2 * np.pi * np.arange(400) / 7)
+    for units, name in ((noise.cumsum(), "naive"), (wave + 0.1 * noise, "seasonal-naive")):
+        with pytest.warns(UserWarning, match=f"The {name} forecast is better than the model .test MSE [0-9.]+ against"):
+            trained(walk(columns=1).assign(units=units), bad)
+
+
+def test_a_model_better_than_the_naive_forecasts_says_nothing(trained, recwarn):
+    table = walk(columns=1).assign(units=np.random.default_rng(0).normal(size=400))
+    trained(table, {"net": "linear", "instance_norm": "none", "lr": 1e-3})
+    assert not [warning for warning in recwarn if "is better than the model" in str(warning.message)]
 
 
 def test_a_history_of_another_shape_is_refused():
@@ -189,7 +317,7 @@ def test_a_history_of_another_shape_is_refused():
     with pytest.raises(InputError, match="takes 24 steps of 1 columns, got a history of shape \\(23, 1\\)"):
         module(torch.zeros(2, 23, 1))
     with pytest.raises(InputError, match="NaN or infinite"):
-        module.training_step((torch.full((2, H, 1), torch.nan), torch.zeros(2, HORIZON, 1)), 0)
+        module.training_step((torch.full((2, H, 1), torch.nan), torch.ones(2, 1), torch.zeros(2, HORIZON, 1)), 0)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +333,8 @@ def test_a_history_of_another_shape_is_refused():
         ({"lr": 0.0}, "lr must be above 0"),
         ({"history": 0}, "history must be positive"),
         ({"season": 0}, "season must be positive"),
-        ({"column_mean": [0.0, 1.0]}, "column_std for every column"),
-        ({"naive_error": [1.0, 1.0]}, "naive_error for every target"),
+        ({"column_mean": [0.0, 1.0]}, "column_std, and names if any, for every column"),
+        ({"columns": ["a", "b"]}, "for every column"),
         ({"target_columns": [1]}, "numbers of the 1 columns"),
     ],
 )
@@ -219,9 +347,9 @@ def test_the_command_for_a_file_of_ones_own(in_tmp):
     walk(120).rename(columns={"income": "price"}).to_csv("sales.csv", index=False)
     flags = ["--data.csv", "sales.csv", "--data.time", "date", "--data.target", "units"]
     quick = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
-    with pytest.raises(InputError, match=r"lower --data\.history"):
-        recipe.main([*flags, *quick])
-    metrics = recipe.main([*flags, *quick, "--data.history", "48", "--data.horizon", "7", "--data.batch_size", "16"])
+    with pytest.raises(InputError, match=r"set --data\.horizon to 18 or less and --data\.history to 66 or less"):
+        recipe.main([*flags, *quick, "--data.history", "168", "--data.horizon", "24"])
+    metrics = recipe.main([*flags, *quick])
     assert np.isfinite(metrics["test/mase"])
     assert {name.split("/")[1] for name in metrics if name.startswith("baseline")} == {
         "naive",
@@ -230,6 +358,23 @@ def test_the_command_for_a_file_of_ones_own(in_tmp):
     }
     (figures,) = in_tmp.rglob("figures")
     assert {path.stem for path in figures.glob("*.png")} >= {"forecasts", "error_per_step", "learning_curves"}
+
+
+def test_sixty_months_need_no_flags_and_other_columns_are_refused_by_name(in_tmp):
+    months = pd.date_range("2019-01-01", periods=60, freq="MS").astype(str)
+    table = pd.DataFrame({"month": months, "units": 50 + np.random.default_rng(0).normal(size=60).cumsum()})
+    table["price"] = table["units"].shift(3, fill_value=48.0)
+    table.to_csv("sales.csv", index=False)
+    table.rename(columns={"price": "cost"}).to_csv("other.csv", index=False)
+    table[["month", "price", "units"]].to_csv("order.csv", index=False)
+    columns = ["--data.time", "month", "--data.target", "units"]
+    quick = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+    metrics = recipe.main(["--data.csv", "sales.csv", *columns, *quick, "--trainer.max_epochs", "2"])
+    assert np.isfinite(list(metrics.values())).all()
+    (best,) = in_tmp.rglob("best.ckpt")
+    for file, says in (("other.csv", "missing: price; not in the checkpoint: cost"), ("order.csv", "as units, price")):
+        with pytest.raises(InputError, match=says):
+            recipe.main(["test", "--ckpt_path", str(best), "--data.csv", file, *quick])
 
 
 @pytest.mark.realdata

@@ -1,5 +1,7 @@
 """Simple forecasts of the same test windows, so that the table shows what the network is worth."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -11,12 +13,17 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
+MAX_VALUES = 20_480_000
+"""The most values of histories, or of futures, in memory at a time: 82 MB of float32."""
+
+Windows = Callable[[Sequence[int], int], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
 
 class ForecastBaselines(Callback):
     """The module's own metrics of three forecasts, as ``baseline/NAME/METRIC``.
 
     naive repeats the last value, seasonal_naive the last season; ridge is a linear map of the standardised history,
-    fitted in closed form (:class:`RidgeForecast`).
+    fitted in closed form (:class:`RidgeForecast`). A warning says so if a naive forecast is better than the module's.
 
     Args:
         max_windows: Fit and choose the ridge regression on at most so many windows of each part.
@@ -33,11 +40,9 @@ class ForecastBaselines(Callback):
             rank_zero_warn("There are no baselines without nnzoo's ForecastDataModule.")
             return
         rank_zero_info("Fitting the baselines ...")
-        parts = []
-        for part in ("train", "val"):
-            history, target = data.windows(part, self.max_windows)
-            parts.append((_standardized(pl_module, history), _standardized(pl_module, target, targets=True)))
-        self._ridge = RidgeForecast(pl_module.hparams["target_columns"]).fit(*parts)
+        train, val = (partial(_windows, pl_module, data, part, self.max_windows) for part in ("train", "val"))
+        sizes = pl_module.hparams["history"], len(pl_module.column_mean)
+        self._ridge = RidgeForecast(pl_module.hparams["target_columns"]).fit(train, val, *sizes)
         names = ("naive", "seasonal_naive", "ridge")
         self._metrics = {name: pl_module.build_metrics("test").to(pl_module.device) for name in names}
 
@@ -47,7 +52,7 @@ class ForecastBaselines(Callback):
         """Measures the three on the module's own windows."""
         if not self._metrics:
             return
-        history, target = batch
+        history, _, target = batch
         linear = torch.from_numpy(self._ridge.predict(_standardized(pl_module, history))).to(history)
         forecasts = {
             "naive": pl_module.naive(history, season=1),
@@ -55,18 +60,42 @@ class ForecastBaselines(Callback):
             "ridge": pl_module.original(linear),
         }
         for name, metrics in self._metrics.items():
-            metrics.update(forecasts[name], target)
+            pl_module.update_metrics(metrics, (forecasts[name], target), batch)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Logs the baselines."""
         for baseline, metrics in self._metrics.items():
             for name, value in metrics.compute().items():
-                pl_module.log(f"baseline/{baseline}/{name.removeprefix('test/')}", value, rank_zero_only=True)
+                if not value.isnan():  # as MASE is without a scale, which the module leaves out too
+                    pl_module.log(f"baseline/{baseline}/{name.removeprefix('test/')}", value, rank_zero_only=True)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Warns if a naive forecast is better."""
+        logged = trainer.callback_metrics
+        errors = {name: logged.get(f"baseline/{name}/mse") for name in ("naive", "seasonal_naive")}
+        found = {name: float(error) for name, error in errors.items() if error is not None}
+        if not found or "test/mse" not in logged or getattr(trainer, "fast_dev_run", False):
+            return
+        best, own = min(found, key=found.__getitem__), float(logged["test/mse"])
+        if not own <= found[best]:
+            rank_zero_warn(
+                f"The {best.replace('_', '-')} forecast is better than the model (test MSE {found[best]:.4g} against "
+                f"{own:.4g}): train longer, try another --model.net or --model.instance_norm, or use that forecast."
+            )
 
 
-def _standardized(module: Any, values: Tensor, targets: bool = False) -> NDArray[np.float32]:
-    columns = module.hparams["target_columns"] if targets else slice(None)
-    return ((values.to(module.device) - module.column_mean[columns]) / module.column_std[columns]).cpu().numpy()
+def _standardized(module: Any, values: Tensor, columns: Sequence[int] | None = None) -> NDArray[np.float32]:
+    chosen: Any = slice(None) if columns is None else list(columns)
+    return ((values.to(module.device) - module.column_mean[chosen]) / module.column_std[chosen]).cpu().numpy()
+
+
+def _windows(
+    module: Any, data: Any, part: str, limit: int, inputs: Sequence[int], target: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Standardised histories (n, H, inputs) of some columns and futures (n, horizon) of one."""
+    limit = min(limit, MAX_VALUES // max(module.hparams["history"] * len(inputs), module.hparams["horizon"]) or 1)
+    history, future = data.windows(part, limit, inputs, [target])
+    return _standardized(module, history, inputs), _standardized(module, future, [target])[:, :, 0]
 
 
 class RidgeForecast:
@@ -77,30 +106,37 @@ class RidgeForecast:
 
     Args:
         target_columns: Which of the D columns are forecast.
-        max_features: All columns are tried only while they have at most so many values: the closed form is cubic.
+        max_features: The most values of a history that are used, as the closed form is cubic in them: all columns are
+            tried only while they have no more, and of a longer history of its own a target sees the last steps.
     """
 
     ALPHAS = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
 
-    def __init__(self, target_columns: list[int], max_features: int = 1024) -> None:
+    def __init__(self, target_columns: Sequence[int], max_features: int = 1024) -> None:
         self.target_columns, self.max_features = list(target_columns), max_features
         self.models: list[tuple[list[int], Ridge]] = []
 
-    def fit(
-        self,
-        train: tuple[NDArray[np.float32], NDArray[np.float32]],
-        val: tuple[NDArray[np.float32], NDArray[np.float32]],
-    ) -> "RidgeForecast":
-        """Fits to the windows (n, H, D) and (n, horizon, C) of ``train`` and chooses on those of ``val``."""
-        _, steps, num_columns = train[0].shape
-        everything = list(range(num_columns))
-        for number, column in enumerate(self.target_columns):
-            few = [[column]] if num_columns == 1 or steps * num_columns > self.max_features else [[column], everything]
+    def fit(self, train: Windows, val: Windows, history: int, num_columns: int) -> "RidgeForecast":
+        """Fits to the windows of ``train`` and chooses on those of ``val``.
+
+        Both are functions, so that only what one regression needs is in memory at a time: of the numbers of the columns
+        to read and the one to forecast they return histories (n, H, columns) and futures (n, horizon).
+
+        Args:
+            train: Windows of the training part.
+            val: Windows of the validation part.
+            history: Steps of a history, H.
+            num_columns: Columns, D.
+        """
+        for target in self.target_columns:
+            choices = [[target]]
+            if 1 < num_columns <= self.max_features // history:
+                choices.append(list(range(num_columns)))
             best = np.inf
-            for columns in few:
+            for columns in choices:
                 (x, y), (x_val, y_val) = (
-                    (_features(history, columns), target[:, :, number] - history[:, -1:, column])
-                    for history, target in (train, val)
+                    (self._features(past), future - past[:, -1:, columns.index(target)])
+                    for past, future in (part(columns, target) for part in (train, val))
                 )
                 for alpha in self.ALPHAS:
                     model = Ridge(alpha=alpha).fit(x, y)
@@ -113,13 +149,12 @@ class RidgeForecast:
     def predict(self, history: NDArray[np.float32]) -> NDArray[np.float32]:
         """Forecasts (n, horizon, C) of windows (n, H, D)."""
         futures = [
-            model.predict(_features(history, columns)) + history[:, -1:, column]
-            for column, (columns, model) in zip(self.target_columns, self.models, strict=True)
+            model.predict(self._features(history[:, :, columns])) + history[:, -1:, target]
+            for target, (columns, model) in zip(self.target_columns, self.models, strict=True)
         ]
         return np.stack(futures, axis=2).astype(np.float32)
 
-
-def _features(history: NDArray[np.float32], columns: list[int]) -> NDArray[np.float32]:
-    """Differences to the last values, (n, H * columns), the last values' own zeros included."""
-    chosen = history[:, :, columns]
-    return (chosen - chosen[:, -1:]).reshape(len(chosen), -1)
+    def _features(self, history: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Differences to the last values, (n, steps * columns), the last values' own zeros included."""
+        chosen = history[:, -self.max_features :]
+        return (chosen - chosen[:, -1:]).reshape(len(chosen), -1)

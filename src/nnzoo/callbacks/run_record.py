@@ -1,6 +1,5 @@
 """The run record: result.json with metrics, seed, versions, time, memory and commit."""
 
-import json
 import os
 import platform
 import subprocess
@@ -15,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from nnzoo.callbacks.figures import read_curves
-from nnzoo.files import replacing
+from nnzoo.files import replacing, to_json
 from nnzoo.report import diagnosis
 
 PACKAGES = ("nnzoo", "torch", "lightning", "torchmetrics", "torchvision", "scikit-learn", "numpy", "pandas")
@@ -89,7 +88,7 @@ class RunRecord(Callback):
         }
         self._diagnosis = record["diagnosis"]
         with replacing(Path(trainer.default_root_dir) / "result.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(to_json(record), encoding="utf-8")
 
 
 def _plain(hparams: Any) -> dict[str, Any]:

@@ -1,18 +1,17 @@
 """Windows of time series, cut by index from one array."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from nnzoo.data.base import BatchIndex
 
 
-class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Windows fetched by whole batches: history (B, H, D) and target (B, horizon, C).
+class WindowDataset(Dataset[tuple[Tensor, ...]]):
+    """Windows fetched by whole batches: history (B, H, D), naive error (B, C) and target (B, horizon, C).
 
     All windows share one array of values: a window exists only while it is in a batch.
 
@@ -22,68 +21,63 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
         history: Steps before the origin, H.
         horizon: Steps from the origin on.
         target_columns: Which of the D columns are the C targets.
+        starts: First row of each series (S,).
+        naive_error: The scale of MASE for each series and target (S, C), see
+            :func:`nnzoo.data.forecast_scale.naive_errors`.
     """
 
     def __init__(
-        self, values: Tensor, origins: Tensor, history: int, horizon: int, target_columns: Sequence[int]
+        self,
+        values: Tensor,
+        origins: Tensor,
+        history: int,
+        horizon: int,
+        target_columns: Sequence[int],
+        starts: Tensor,
+        naive_error: Tensor,
     ) -> None:
         self.values, self.origins, self.history = values, origins, history
-        every = len(target_columns) == values.shape[1]
-        self.targets = values if every else values[:, list(target_columns)].contiguous()
+        self.target_columns, self.naive_error = list(target_columns), naive_error
+        self.targets = _columns(values, self.target_columns)
+        self.series = torch.searchsorted(starts, origins, right=True) - 1
         self._before, self._after = torch.arange(-history, 0), torch.arange(horizon)
 
     def __len__(self) -> int:
         return len(self.origins)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        history, target = self.batch(torch.tensor([index]))
-        return history[0], target[0]
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return tuple(tensor[0] for tensor in self.batch(torch.tensor([index])))
 
-    def __getitems__(self, batch: BatchIndex) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, batch: BatchIndex) -> tuple[Tensor, ...]:
         return self.batch(batch.samples)
 
-    def batch(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The windows of the given numbers."""
         origins = self.origins[samples]
-        return _rows(self.values, origins, self._before), _rows(self.targets, origins, self._after)
+        naive_error = self.naive_error[self.series[samples]]
+        return _rows(self.values, origins, self._before), naive_error, _rows(self.targets, origins, self._after)
+
+    def columns(self, samples: Tensor, inputs: Sequence[int], targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Only some columns of these windows: history (B, H, inputs) and what follows (B, horizon, targets)."""
+        origins = self.origins[samples]
+        before, after = _columns(self.values, inputs), _columns(self.values, targets)
+        return _rows(before, origins, self._before), _rows(after, origins, self._after)
+
+
+def warn_without_scale(datasets: Mapping[str, WindowDataset], season: int) -> None:
+    """Warns of the parts in which no window and target has a scale of MASE."""
+    parts = [part for part, data in datasets.items() if not (data.naive_error[data.series.unique()] > 0).any()]
+    if parts:
+        rank_zero_warn(
+            f"MASE is left out ({' and '.join(parts)}): no series there has a training part of more than a season "
+            f"({season} steps) that does not repeat exactly."
+        )
+
+
+def _columns(values: Tensor, columns: Sequence[int]) -> Tensor:
+    return values if list(columns) == list(range(values.shape[1])) else values[:, list(columns)].contiguous()
 
 
 def _rows(values: Tensor, origins: Tensor, offsets: Tensor) -> Tensor:
     rows = (origins[:, None] + offsets).flatten()
     return values.index_select(0, rows).unflatten(0, (len(origins), len(offsets)))
-
-
-def time_bounds(times: NDArray[np.int64], lengths: Sequence[int], cuts: Sequence[int]) -> list[list[int]]:
-    """First row of each part in each series, and the row after the last part: lists of len(cuts) + 1 rows.
-
-    Args:
-        times: Number of each row's time (N,), rising within a series.
-        lengths: Rows of each series.
-        cuts: Times at which the parts end: part k holds the times from ``cuts[k - 1]`` to below ``cuts[k]``. The same
-            times for every series, so that no part of one series lies in the future of another's later part.
-    """
-    bounds, start = [], 0
-    for length in lengths:
-        inner = np.searchsorted(times[start : start + length], cuts)
-        bounds.append([start, *(start + int(row) for row in inner)])
-        start += length
-    return bounds
-
-
-def window_origins(bounds: Sequence[Sequence[int]], part: int, history: int, horizon: int) -> Tensor:
-    """Rows at which a part's windows have their first target: (windows,).
-
-    Every target lies in the part. The history may reach back into earlier parts of the same series: those values are
-    known when the forecast is made. It never reaches into another series.
-
-    Args:
-        bounds: Of :func:`time_bounds`.
-        part: Number of the part.
-        history: Steps before the origin.
-        horizon: Steps from the origin on.
-    """
-    pieces = []
-    for rows in bounds:
-        first = max(rows[part], rows[0] + history)
-        pieces.append(torch.arange(first, max(first, rows[part + 1] - horizon + 1)))
-    return torch.cat(pieces)

@@ -20,6 +20,7 @@ from nnzoo.files import replacing
 ETTH1_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
 ETTH1_MD5 = "8381763947c85f4be6ac456c508460d6"
 ETTH1_COLUMNS = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
+ETTH1_CUTS = (8640, 11_520, 14_400)  # 12, 4 and 4 months of 30 days; the file's last rows stay unused
 
 
 class Series(NamedTuple):
@@ -42,6 +43,11 @@ class Series(NamedTuple):
     step: pd.Timedelta | None
     clocks: "Sequence[pd.Series[Any]]" = ()
     names: Sequence[Any] = ()
+
+    def only(self, columns: Sequence[str]) -> "Series":
+        """The same series with these columns alone."""
+        numbers = [self.columns.index(column) for column in columns]
+        return self._replace(values=self.values[:, numbers], columns=list(columns))
 
     def following(self, number: int, steps: int) -> Sequence[Any]:
         """The times that come after the end of a series: dates of the same calendar, or numbers; else 1, 2, ..."""
@@ -116,6 +122,14 @@ def download_etth1(path: Path) -> None:
                 raise InputError(f"{ETTH1_URL} gave another file than ETTh1.csv: {way_out}")
     except OSError as error:
         raise InputError(f"ETTh1 is not at {path} and could not be downloaded ({error}): {way_out}") from error
+
+
+def read_etth1(path: Path, columns: list[str] | None) -> Series:
+    """Reads ETTh1.csv, all seven columns by default; raises InputError if rows are missing."""
+    series = read_series(path, "date", None, columns or ETTH1_COLUMNS)
+    if len(series.values) < ETTH1_CUTS[-1]:
+        raise InputError(f"{path} has {len(series.values)} rows, not 17,420: delete it to download it again.")
+    return series
 
 
 def read_series(

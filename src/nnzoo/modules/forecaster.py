@@ -10,6 +10,7 @@ from torchmetrics import MetricCollection
 
 from nnzoo import plots_forecast as plots
 from nnzoo.errors import InputError
+from nnzoo.modules.forecast_checkpoint import check_same_data
 from nnzoo.modules.forecast_metrics import ScaledError, SymmetricPercentageError
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.modules.training import Schedule
@@ -17,15 +18,6 @@ from nnzoo.nets.encoder_decoder import check_sizes
 from nnzoo.nets.forecaster import InstanceNorm, LinearMap, RecurrentMap, WindowForecaster, seasonal_naive_forecast
 from nnzoo.nets.sequence import Cell
 from nnzoo.nets.supervised import squared_error
-
-OPTIONS = {
-    "history": "--data.history",
-    "horizon": "--data.horizon",
-    "season": "--data.season",
-    "column_mean": "--data.inputs and --data.targets",
-    "target_columns": "--data.target and --data.targets",
-}
-"""What a checkpoint must share with the data, and the options that set it."""
 
 
 class Forecaster(SupervisedModule):
@@ -47,9 +39,8 @@ class Forecaster(SupervisedModule):
         horizon: Steps to forecast.
         column_mean: Mean of each of the D columns in the training part.
         column_std: Its standard deviation.
+        columns: Names of the D columns: a checkpoint is refused beside data with others. Empty: they have no names.
         target_columns: Which columns are forecast, C of D.
-        naive_error: The scale of MASE for each of the C targets: the seasonal-naive forecast's mean absolute error
-            within the training part.
         season: Steps after which the series repeats, for the figures.
         net: recurrent | linear.
         channels: mixed (all columns together) | independent (each target from its own history, with shared weights).
@@ -83,8 +74,8 @@ class Forecaster(SupervisedModule):
         horizon: int = 24,
         column_mean: Sequence[float] = (0.0,),
         column_std: Sequence[float] = (1.0,),
+        columns: Sequence[str] = (),
         target_columns: Sequence[int] = (0,),
-        naive_error: Sequence[float] = (1.0,),
         season: int = 1,
         net: Literal["recurrent", "linear"] = "recurrent",
         channels: Literal["mixed", "independent"] = "mixed",
@@ -105,8 +96,8 @@ class Forecaster(SupervisedModule):
         super().__init__()
         self.save_hyperparameters()
         check_sizes(history=history, horizon=horizon, season=season)
-        if len(column_mean) != len(column_std) or len(target_columns) != len(naive_error):
-            raise InputError("Give column_mean and column_std for every column, and naive_error for every target.")
+        if len(column_mean) != len(column_std) or len(columns) not in (0, len(column_mean)):
+            raise InputError("Give column_mean and column_std, and names if any, for every column.")
         if not set(target_columns) <= set(range(len(column_mean))):
             raise InputError(
                 f"target_columns are numbers of the {len(column_mean)} columns, got {list(target_columns)}."
@@ -131,34 +122,45 @@ class Forecaster(SupervisedModule):
         return WindowForecaster(body, hparams["target_columns"], hparams["instance_norm"], independent)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises InputError if the checkpoint is of windows of other sizes; its scaler replaces this one."""
+        """Takes the checkpoint's scaler; raises InputError if it is of other columns or windows of other sizes."""
         saved = checkpoint.get("hyper_parameters", self.hparams)
-        for name, flags in OPTIONS.items():
-            ours, theirs = (_size(name, hparams[name]) for hparams in (self.hparams, saved))
-            if ours != theirs:
-                raise InputError(
-                    f"The checkpoint is of data with {name} {theirs}, these have {ours}: set {flags} to match."
-                )
+        check_same_data(self.hparams, saved)
+        # The buffers, from which loss and metrics take it, come with the weights.
+        self.hparams.update({name: saved[name] for name in ("column_mean", "column_std")})
 
     def build_metrics(self, stage: str) -> MetricCollection:
         """Errors of forecasts (B, horizon, C) in the series' units; in training only one, for speed."""
-        std = [self.hparams["column_std"][column] for column in self.hparams["target_columns"]]
-        units = [1.0] * len(std)
-        quick = {"mae": ScaledError(std)}
+        targets = len(self.hparams["target_columns"])
+        quick = {"mae": ScaledError(targets, "std")}
         further = {
-            "mse": ScaledError(std, squared=True),
-            "rmse": ScaledError(units, squared=True, root=True),
-            "mae_original": ScaledError(units),
-            "mase": ScaledError(self.hparams["naive_error"]),
+            "mse": ScaledError(targets, "std", squared=True),
+            "rmse": ScaledError(targets, squared=True, root=True),
+            "mae_original": ScaledError(targets),
+            "mase": ScaledError(targets, "naive_error"),
             "smape": SymmetricPercentageError(),
         }
         metrics = {**quick, **(further if stage != "train" else {})}
         # Not in groups: these are formed by what a first batch happens to give.
         return MetricCollection(metrics, prefix=f"{stage}/", compute_groups=False)  # type: ignore[arg-type]
 
-    def _step(self, stage: str, batch: Batch, batch_idx: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        history, target = batch
-        return super()._step(stage, (self.standardized(history), target), batch_idx)
+    def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Batch) -> None:
+        """Adds forecasts and targets; the scales are this module's and those of the batch's series."""
+        std = self.column_std[self.hparams["target_columns"]]
+        metrics.update(*measured, std=std, naive_error=batch[1])
+
+    def log_stage(self, stage: str) -> None:
+        """Logs the mean loss and the metrics; MASE only where a series had a scale for it."""
+        self.means.log(self, stage)
+        metrics = dict(self.metrics[f"{stage}_"].items())  # type: ignore[operator]
+        mase = metrics.get(f"{stage}/mase")
+        if mase is not None and mase.compute().isnan():  # the same on every device
+            del metrics[f"{stage}/mase"]
+            mase.reset()
+        self.log_dict(metrics)
+
+    def outputs(self, *inputs: Tensor) -> Tensor:
+        """Standardised forecasts (B, horizon, C) from the first input, a history (B, H, D)."""
+        return self.net(self.standardized(inputs[0]))
 
     def standardized(self, history: Tensor) -> Tensor:
         """The history (B, H, D) with mean 0 and standard deviation 1 per column in the training part."""
@@ -183,9 +185,12 @@ class Forecaster(SupervisedModule):
         """Forecasts and targets (B, horizon, C) in the series' units."""
         return self.original(outputs), target
 
-    def forward(self, history: Tensor) -> Tensor:
-        """Forecasts (B, horizon, C) of histories (B, H, D), both in the series' units."""
-        return self.original(self.net(self.standardized(history)))
+    def forward(self, history: Tensor, naive_error: Tensor | None = None) -> Tensor:
+        """Forecasts (B, horizon, C) of histories (B, H, D), both in the series' units.
+
+        The naive error, the batch's second tensor, is the scale of MASE: it is not needed to forecast, and ignored.
+        """
+        return self.original(self.outputs(history))
 
     def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
         """A column for each target, a row for each step of each forecast."""
@@ -199,7 +204,7 @@ class Forecaster(SupervisedModule):
 
     def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
         """Forecasts of held-out windows beside truth and seasonal-naive forecast, and the error at each step."""
-        history, target = batch
+        history, _, target = batch
         forecasts = {
             type(self).__name__: torch.cat([self(part) for part in history.split(256)]),
             "seasonal naive": self.naive(history, self.hparams["season"]),
@@ -210,9 +215,3 @@ class Forecaster(SupervisedModule):
             "forecasts": plots.forecasts(past, target, forecasts, classes),
             "error_per_step": plots.error_per_step(target / std, {k: v / std for k, v in forecasts.items()}),
         }
-
-
-def _size(name: str, value: Any) -> Any:
-    if name == "column_mean":
-        return f"of {len(value)} columns"
-    return list(value) if name == "target_columns" else value

@@ -81,8 +81,12 @@ class SupervisedModule(ZooModule):
         losses = self.loss(outputs, target)
         self.means.update(stage, {"loss": losses})
         measured = self.measured(outputs.detach(), target)
-        self.metrics[f"{stage}_"].update(*measured)  # type: ignore[operator]
+        self.update_metrics(self.metrics[f"{stage}_"], measured, batch)  # type: ignore[arg-type]
         return losses, measured
+
+    def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Batch) -> None:
+        """Adds what was measured to a stage's metrics; override it where these need more of the batch."""
+        metrics.update(*measured)
 
     def check_batch(self, batch: Batch) -> None:
         """Raises InputError if the inputs hold values that are not finite."""

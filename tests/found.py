@@ -67,8 +67,12 @@ def build(config, model=None, data=None):
     """A config's datamodule and model, without the command line; ``model`` and ``data`` override its values."""
     datamodule = datamodule_of(config, **(data or {}))
     cls = model_class(config)
-    linked = {key: getattr(datamodule, key) for key in LINKS if key in inspect.signature(cls).parameters}
-    return cls(**{**linked, **settings_of(config)["model"], **(model or {})}), datamodule
+    return cls(**{**linked(cls, datamodule), **settings_of(config)["model"], **(model or {})}), datamodule
+
+
+def linked(cls, datamodule):
+    """What the command line links from the data to a module."""
+    return {key: getattr(datamodule, key) for key in LINKS if key in inspect.signature(cls).parameters}
 
 
 def run(config, flags=(), subcommand=()):

@@ -9,9 +9,8 @@ from nnzoo.recipes import forecaster as recipe
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
-from found import build
+from found import build, linked
 from nnzoo import ForecastDataModule, Forecaster, InputError
-from nnzoo.arguments import LINKS
 from nnzoo.callbacks.forecast_baselines import ForecastBaselines, RidgeForecast
 from test_contracts import QUIET
 
@@ -37,8 +36,7 @@ def trained(tmp_path):
         table.to_csv(path, index=False)
         defaults = {"time": "date", "targets": "all", "history": H, "horizon": HORIZON, "batch_size": 32}
         data = ForecastDataModule(csv=str(path), **{**defaults, **settings})
-        linked = {name: getattr(data, name) for name in LINKS if hasattr(data, name)}
-        module = Forecaster(**linked, **{"hidden_size": 8, "instance_norm": "last", **(model or {})})
+        module = Forecaster(**linked(Forecaster, data), **{"hidden_size": 8, "instance_norm": "last", **(model or {})})
         trainer = L.Trainer(**QUIET, max_epochs=2, callbacks=[ForecastBaselines()])
         trainer.fit(module, data)
         (metrics,) = trainer.test(module, data, verbose=False)
@@ -247,8 +245,7 @@ def test_the_scaler_of_a_checkpoint_counts_for_loss_metrics_and_baselines_of_oth
         csv=str(tmp_path / "other.csv"), time="date", targets="all", history=H, horizon=HORIZON, batch_size=32
     )
     assert np.min(data.column_std / std) > 3
-    fresh = Forecaster(**{name: getattr(data, name) for name in LINKS if hasattr(data, name)}, hidden_size=8,
-                       instance_norm="last")  # fmt: skip
+    fresh = Forecaster(**linked(Forecaster, data), hidden_size=8, instance_norm="last")
     trainer = L.Trainer(**QUIET, callbacks=[ForecastBaselines()])
     (metrics,) = trainer.test(fresh, data, ckpt_path=tmp_path / "x.ckpt", verbose=False)
     history, target = data.windows("test", 10_000)

@@ -5,10 +5,13 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 from nnzoo.data.base import mix_seed
 from nnzoo.modules.training import StageMeans, configure_optimizer
+
+FEW_STEPS = 200
 
 
 class ZooModule(L.LightningModule):
@@ -22,6 +25,16 @@ class ZooModule(L.LightningModule):
     def log_stage(self, stage: str) -> None:
         """Logs what was measured in a stage; a subclass with further metrics adds them here."""
         self.means.log(self, stage)
+
+    def on_train_start(self) -> None:
+        """Warns if the fit has too few steps for a network to learn much, as on a small file of the user's."""
+        trainer = self.trainer
+        steps = trainer.estimated_stepping_batches
+        if steps < FEW_STEPS and trainer.limit_train_batches == 1.0 and not getattr(trainer, "fast_dev_run", False):
+            rank_zero_warn(
+                f"This fit takes {steps:.0f} steps of the optimiser only, few for a network: raise --trainer.max_epochs "
+                "or lower --data.batch_size."
+            )
 
     def on_train_epoch_end(self) -> None:
         """Logs the means of the epoch."""

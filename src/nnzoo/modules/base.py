@@ -32,8 +32,8 @@ class ZooModule(L.LightningModule):
         steps = trainer.estimated_stepping_batches
         if steps < FEW_STEPS and trainer.limit_train_batches == 1.0 and not getattr(trainer, "fast_dev_run", False):
             rank_zero_warn(
-                f"This fit takes {steps:.0f} steps of the optimiser only, few for a network: raise --trainer.max_epochs "
-                "or lower --data.batch_size."
+                f"This fit takes {steps:.0f} steps of the optimiser only, few for a network: raise "
+                "--trainer.max_epochs or lower --data.batch_size."
             )
 
     def on_train_epoch_end(self) -> None:

@@ -1,5 +1,6 @@
 """What all modules share: means per stage, logged once per epoch, and the optimiser."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from nnzoo.data.base import mix_seed
 from nnzoo.modules.training import StageMeans, configure_optimizer
 
-FEW_STEPS = 200
+FEW_STEPS, ENOUGH_STEPS = 200, 1000
 
 
 class ZooModule(L.LightningModule):
@@ -29,11 +30,13 @@ class ZooModule(L.LightningModule):
     def on_train_start(self) -> None:
         """Warns if the fit has too few steps for a network to learn much, as on a small file of the user's."""
         trainer = self.trainer
-        steps = trainer.estimated_stepping_batches
-        if steps < FEW_STEPS and trainer.limit_train_batches == 1.0 and not getattr(trainer, "fast_dev_run", False):
+        steps, epochs = trainer.estimated_stepping_batches, trainer.max_epochs
+        if trainer.limit_train_batches != 1.0 or getattr(trainer, "fast_dev_run", False) or not epochs:
+            return  # as asked for
+        if steps < FEW_STEPS:
             rank_zero_warn(
-                f"This fit takes {steps:.0f} steps of the optimiser only, few for a network: raise "
-                "--trainer.max_epochs or lower --data.batch_size."
+                f"This fit takes {steps:.0f} steps of the optimiser only, few for a network: set --trainer.max_epochs "
+                f"{math.ceil(epochs * ENOUGH_STEPS / steps)}, say, or a smaller --data.batch_size."
             )
 
     def on_train_epoch_end(self) -> None:

@@ -1,6 +1,8 @@
 import lightning as L
 import pytest
 
+from nnzoo.modules.vae import VAE
+
 
 @pytest.fixture
 def make_trainer(tmp_path):
@@ -10,3 +12,8 @@ def make_trainer(tmp_path):
         return L.Trainer(accelerator="cpu", devices=1, default_root_dir=tmp_path, **settings)
 
     return make
+
+
+@pytest.fixture
+def no_dequantisation(monkeypatch):
+    monkeypatch.setattr(VAE, "_dequantized", lambda self, images, generator: images)

@@ -1,0 +1,113 @@
+from types import SimpleNamespace
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from torchvision import models
+
+from nnzoo import CNNClassifier, ImageDataModule
+from nnzoo.callbacks.finetuning import Finetuning
+from nnzoo.errors import InputError
+from nnzoo.modules.training import schedule_factor
+from tiny_cnn import QUICK, TINY, batch
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
+
+
+class Rates(Callback):
+    """Notes the learning rate of every parameter group, and which parameters change."""
+
+    def __init__(self):
+        self.rates, self.frozen = [], []
+
+    def on_train_batch_start(self, trainer, pl_module, *_):
+        self.rates.append([group["lr"] for group in trainer.optimizers[0].param_groups])
+        self.frozen.append(not any(p.requires_grad for p in pl_module.backbone[0].parameters()))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, make_trainer):
+    module = CNNClassifier(
+        in_shape=(1, 8, 8), architecture="torchvision", lr=0.01, lr_schedule=schedule, weight_decay=0.03
+    )
+    rates = Rates()
+    finetuning = Finetuning(unfreeze_at_epoch=1, initial_share=0.1)
+    trainer = make_trainer(max_epochs=4, limit_train_batches=2, limit_val_batches=0, callbacks=[finetuning, rates])
+    trainer.fit(module, ImageDataModule())
+    assert rates.frozen == [True] * 2 + [False] * 6
+    head = [row[0] for row in rates.rates]
+    backbone = [row[-1] for row in rates.rates[2:]]
+    factors = [schedule_factor(step, 8, schedule, 0.0) for step in range(8)]
+    assert head == pytest.approx([0.01 * factor for factor in factors])
+    rate = 0.1 * head[2]
+    assert backbone == pytest.approx(
+        [rate, rate, min(2 * rate, head[4])] + [min(2 * rate, head[4])] + [min(4 * rate, head[6])] * 2
+    )
+    second = [row[-2] for row in rates.rates[2:]]
+    assert second == backbone, "biases and norms join in at the same rate"
+    groups = trainer.optimizers[0].param_groups
+    for group in groups:
+        assert group["weight_decay"] in (0.0, 0.03)
+        assert all((parameter.dim() > 1) == (group["weight_decay"] > 0) for parameter in group["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(module.parameters()))
+    assert module.net.network.conv1.weight.requires_grad
+
+
+def test_fine_tuning_needs_a_backbone_and_one_device():
+    finetuning, module = Finetuning(), CNNClassifier(**TINY)
+    with pytest.raises(InputError, match="no backbone"):
+        finetuning.setup(SimpleNamespace(world_size=1), L.LightningModule(), "fit")
+    with pytest.raises(InputError, match=r"trainer\.devices 1"):
+        finetuning.setup(SimpleNamespace(world_size=2), module, "fit")
+    finetuning.setup(SimpleNamespace(world_size=2), module, "test")
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+def fake_pretrained(folder, monkeypatch):
+    weights = models.resnet18().state_dict()
+    (folder / "checkpoints").mkdir(parents=True)
+    torch.save(weights, folder / "checkpoints" / models.ResNet18_Weights.DEFAULT.url.rpartition("/")[2])
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
+    return weights
+
+
+PRETRAINED = {"architecture": "torchvision", "pretrained": True, "in_shape": (1, 8, 8)}
+
+
+def test_pretrained_weights_are_where_training_starts_with_their_own_normalisation(make_trainer, tmp_path, monkeypatch):
+    weights = fake_pretrained(tmp_path / "hub", monkeypatch)
+    module = CNNClassifier(**PRETRAINED, lr=1e-12)
+    trainer = make_trainer(**QUICK, callbacks=[Finetuning(unfreeze_at_epoch=9, train_norms=False)])
+    trainer.fit(module, ImageDataModule())
+    torch.testing.assert_close(module.net.network.conv1.weight, weights["conv1.weight"])
+    torch.testing.assert_close(module.pixel_mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
+    images, _ = batch()
+    grey = (images.expand(-1, 3, -1, -1) - module.pixel_mean) / module.pixel_std
+    torch.testing.assert_close(module.eval()(images), module.net.network(grey).softmax(1))
+
+
+def test_a_checkpoint_of_a_pretrained_model_needs_no_pretrained_weights(make_trainer, tmp_path, monkeypatch):
+    fake_pretrained(tmp_path / "hub", monkeypatch)
+    module, data = CNNClassifier(**PRETRAINED), ImageDataModule()
+    make_trainer(**QUICK).fit(module, data)
+    module.trainer.save_checkpoint(tmp_path / "x.ckpt")
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "empty"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("no download is needed"))
+    loaded = CNNClassifier.load_from_checkpoint(tmp_path / "x.ckpt")
+    torch.testing.assert_close(loaded.state_dict(), before, rtol=0, atol=0)
+    make_trainer(**QUICK).test(loaded, data, verbose=False)
+    resumed = CNNClassifier(**PRETRAINED)
+    make_trainer(**QUICK).fit(resumed, data, ckpt_path=tmp_path / "x.ckpt")
+    torch.testing.assert_close(resumed.state_dict(), before, rtol=0, atol=0)
+
+
+def test_missing_pretrained_weights_are_told_before_training(make_trainer, tmp_path, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    with pytest.raises(InputError, match="pretrained false"):
+        make_trainer(**QUICK).fit(CNNClassifier(**PRETRAINED), ImageDataModule())

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
-
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """How PyTorch says so, of a GPU and of a CPU."""
 

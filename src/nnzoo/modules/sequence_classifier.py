@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.regression import MeanSquaredError
 
-from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
 from nnzoo.modules.classifier import Classifier, ClassWeights
 from nnzoo.modules.regressor import Regressor
+from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
 from nnzoo.modules.training import Schedule
 from nnzoo.nets.sequence import Cell
 

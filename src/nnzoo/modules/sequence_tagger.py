@@ -12,8 +12,8 @@ from torchmetrics.classification import MulticlassF1Score, MultilabelJaccardInde
 from nnzoo import plots_sequence
 from nnzoo.data.sequence_dataset import IGNORED
 from nnzoo.errors import InputError
-from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
 from nnzoo.modules.classifier import class_columns
+from nnzoo.modules.sequence_figures import build_sequence_net, gradient_figure
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.modules.training import STAGES, Perplexity, Schedule, StageMeans
 from nnzoo.nets.likelihoods import at_least_float32

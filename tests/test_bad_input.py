@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from nnzoo.recipes import autoencoder, vae
+from nnzoo.recipes import autoencoder, mlp, vae
 from PIL import Image
 
 from nnzoo.errors import run_main
@@ -57,6 +57,7 @@ def test_too_little_memory_is_told_in_one_sentence(error, capfd):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
+        (["--data.dataste", "folder"], "did you mean data.dataset?"),
         (["--model.latnt_dim", "2"], "did you mean model.latent_dim?"),
         (["--model.latent_dim", "0"], "latent_dim must be positive"),
         (["--model.hidden", "[0]"], "hidden must be positive"),
@@ -199,3 +200,8 @@ def test_a_defect_still_shows_its_traceback():
 
     with pytest.raises(ZeroDivisionError):
         run_main(broken)
+
+
+def test_a_misspelt_option_of_data_that_choose_the_model_is_named_before_they_are_read(ends_with, in_tmp):
+    said = ends_with(["--data.csv", "absent.csv", "--data.traget", "price"], main=mlp.main)
+    assert said == "There is no option data.traget, did you mean data.target?"

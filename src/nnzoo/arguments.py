@@ -70,7 +70,11 @@ class Arguments:
         for flag, value in zip(self.flags, [*self.flags, ""][1:], strict=True):
             name, equals, attached = flag.partition("=")
             if name.startswith("--data."):
-                key, text = name.removeprefix("--data."), attached if equals else value
+                key, text = name.removeprefix("--data.").rstrip("+"), attached if equals else value
+                if key not in hints:  # said here, as the parser comes later
+                    nearest = difflib.get_close_matches(key, hints, n=1)
+                    hint = f", did you mean data.{nearest[0]}?" if nearest else ": see --help."
+                    raise InputError(f"There is no option data.{key}{hint}")
                 # A column may be called 2020, yes or %.
                 settings[key] = text if hints.get(key) in (str, str | None) else _plain(text)
         return {key: value for key, value in settings.items() if key in hints}

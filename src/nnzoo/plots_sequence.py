@@ -1,7 +1,7 @@
 """Plots of sequence models."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib import colormaps
 from matplotlib.figure import Figure
@@ -33,12 +33,21 @@ def gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
     return figure
 
 
-def tags(inputs: Tensor, target: Tensor, probabilities: Tensor) -> Figure:
-    """One sequence: what went in (T, D), what was right and what was predicted (T, K), time from left to right."""
-    panels = {"input": (inputs, None), "truth": (target, (0, 1)), "prediction": (probabilities, (0, 1))}
+def tags(
+    inputs: Tensor, target: Tensor, probabilities: Tensor, features: Sequence[str] = (), classes: Sequence[str] = ()
+) -> Figure:
+    """One sequence: what went in (T, D), what was right and what was predicted (T, K), time from left to right.
+
+    Up to 12 features and classes are named.
+    """
+    panels = {
+        "input": (inputs, None, features),
+        "truth": (target, (0, 1), classes),
+        "prediction": (probabilities, (0, 1), classes),
+    }
     steps = len(inputs)
     figure = Figure(figsize=(max(5, min(12, 0.12 * steps + 3)), 6.5), dpi=120, layout="constrained")
-    for axis, (name, (values, limits)) in zip(figure.subplots(3, 1, sharex=True), panels.items(), strict=True):
+    for axis, (name, (values, limits, rows)) in zip(figure.subplots(3, 1, sharex=True), panels.items(), strict=True):
         pixels = values.detach().float().cpu().T.numpy()
         extent = (0.5, steps + 0.5, -0.5, len(pixels) - 0.5)
         image = axis.imshow(
@@ -47,6 +56,8 @@ def tags(inputs: Tensor, target: Tensor, probabilities: Tensor) -> Figure:
         figure.colorbar(image, ax=axis, shrink=0.8)
         axis.set_ylabel(name)
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+        if 0 < len(rows) <= 12:
+            axis.set_yticks(range(len(rows)), labels=[name[:20] for name in rows])
     axis.set_xlabel("step")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

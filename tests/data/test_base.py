@@ -185,14 +185,15 @@ def test_a_part_with_fewer_samples_than_devices_is_refused(part):
         loaded(NumbersModule(sizes=(3, 3, 3), world_size=4), part)
 
 
-@pytest.mark.parametrize(("world_size", "used"), [(1, 22), (4, 20)])
-def test_a_batch_larger_than_the_training_part_is_made_smaller_with_a_warning(world_size, used):
+@pytest.mark.parametrize(("world_size", "batch_size", "steps"), [(1, 4, 5), (4, 4, 5), (3, 6, 3)])
+def test_a_batch_larger_than_the_training_part_is_made_smaller_with_a_warning(world_size, batch_size, steps):
+    """Several steps an epoch, on any number of devices."""
     ranks = []
     for rank in range(world_size):
-        with pytest.warns(UserWarning, match=f"Only 22 training samples.*{used}"):
-            ranks.append(loaded(NumbersModule(batch_size=128, world_size=world_size, rank=rank), "train"))
-    assert [len(batches) for batches in ranks] == [1] * world_size
-    assert len({index for batches in ranks for index in batches[0]}) == used
+        with pytest.warns(UserWarning, match=f"Only 22 training samples: using batches of {batch_size}, not 120"):
+            ranks.append(loaded(NumbersModule(batch_size=120, world_size=world_size, rank=rank), "train"))
+    assert [len(batches) for batches in ranks] == [steps] * world_size
+    assert len({index for batches in ranks for batch in batches for index in batch}) == batch_size * steps
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])

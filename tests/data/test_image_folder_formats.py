@@ -7,6 +7,7 @@ from PIL import Image
 
 from image_data import PARTS
 from image_files import noise, prepared, read, save
+from nnzoo.data.image_folder import ImageFolder
 from nnzoo.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
@@ -194,3 +195,20 @@ def test_a_float_image_that_is_not_finite_is_refused_by_name(tmp_path, value):
         save(tmp_path / f"{index}.tiff", pixels)
     with pytest.raises(InputError, match=r"7\.tiff.*NaN or infinite"):
         prepared(tmp_path)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_an_image_that_is_not_square_is_cropped_padded_or_squashed(tmp_path, fit):
+    """Eight pixels wide and four high: white at both ends, grey in the middle four; two by two pixels remain."""
+    pixels = np.full((4, 8), 90, np.uint8)
+    pixels[:, :2] = pixels[:, 6:] = 255
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    image = ImageFolder(tmp_path, 2, "auto", fit).decode(0)[0]
+    if fit == "crop":
+        assert (image == 90).all(), "the ends are cut off"
+    elif fit == "squash":
+        assert image.min() > 90, "both halves hold white and grey"
+        assert (image[0] == image[1]).all()
+    else:
+        assert image.shape == (2, 2)
+        assert image.min() == 0, "bars above or below"

@@ -1,6 +1,7 @@
 """Tables: columns, splits, targets and what is wrong with a file."""
 
 import os
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -124,6 +125,22 @@ def test_constant_columns_and_identifiers_are_left_out_with_a_warning():
     assert "land" in said
     assert "identifiers do" in said
     assert (preprocess.numeric, preprocess.categorical) == (["x"], [])
+
+
+@pytest.mark.parametrize(("name", "left_out"), [("id", True), ("house_id", True), ("Id", True), ("userID", True),
+                                                ("humid", False), ("x", False)])  # fmt: skip
+def test_whole_numbers_that_number_the_rows_are_left_out_by_their_name(name, left_out):
+    table = pd.DataFrame({name: np.arange(50), "area": np.arange(50) * 1.5})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert (name in Preprocessor(table).numeric) != left_out
+        assert name in Preprocessor(table.assign(**{name: np.arange(50) // 2})).numeric, "a group is no identifier"
+
+
+def test_one_column_may_be_named_without_brackets(written):
+    data = TabularDataModule(csv=written(houses()), target="price", drop="area", categorical="town")
+    assert "area" not in data.table[0].columns
+    assert data.hparams["categorical"] == ["town"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
+from found import linked
 from nnzoo import InputError, MLPClassifier, MLPRegressor, TabularDataModule
+from nnzoo.callbacks.baselines_supervised import supervised_baselines
+from nnzoo.modules.regressor import StandardizedR2
 
 
 def fit_to_the_optimum(module, batch):
@@ -177,3 +180,40 @@ def test_batches_that_cannot_be_used_are_refused(step, batch, message):
 def test_a_constant_target_is_refused():
     with pytest.raises(InputError, match="The target is constant"):
         MLPRegressor(target_std=0.0)
+
+
+def test_two_classes_have_scikit_learns_auroc_and_average_precision(make_trainer):
+    data = TabularDataModule(dataset="breast_cancer")
+    model = MLPClassifier(**linked(MLPClassifier, data), hidden=[4])
+    trainer = make_trainer(max_epochs=1)
+    trainer.fit(model, data)
+    (reported,) = trainer.test(model, data, verbose=False)
+    part = data.parts["test"]
+    with torch.no_grad():
+        positive = model.eval()(part.numeric, part.categories)[:, 1].numpy()
+    assert reported["test/auroc"] == pytest.approx(sklearn.metrics.roc_auc_score(part.labels, positive), abs=1e-6)
+    expected = sklearn.metrics.average_precision_score(part.labels, positive)
+    assert reported["test/average_precision"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_r2_is_right_for_a_target_far_from_zero():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(1000, generator=generator, dtype=torch.float64)
+    predicted = target + 0.1 * torch.randn(1000, generator=generator, dtype=torch.float64)
+    metric = StandardizedR2(1e9, 1e5)
+    for chunk in range(0, 1000, 100):
+        metric.update(*((1e9 + 1e5 * values[chunk : chunk + 100]).float() for values in (predicted, target)))
+    assert metric.compute().item() == pytest.approx(sklearn.metrics.r2_score(target, predicted), abs=1e-4)
+
+
+def test_the_baselines_see_categories_as_categories_and_a_standardised_target():
+    """A target that is high for the middle code: codes as numbers would tell a linear model nothing."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 300)
+    inputs = np.stack([rng.normal(size=300), codes], axis=1)
+    target = 1e6 + 1e4 * (codes == 1) + 10 * rng.normal(size=300)
+    found = supervised_baselines((inputs[:200], target[:200]), (inputs[200:], target[200:]), "regression", [1])
+    assert {name: metrics["r2"] > 0.99 for name, metrics in found.items()} == dict.fromkeys(found, True)
+    labels = (codes == 1).astype(int)
+    found = supervised_baselines((inputs[:200], labels[:200]), (inputs[200:], labels[200:]), "classification", [1])
+    assert {name: metrics["accuracy"] for name, metrics in found.items()} == dict.fromkeys(found, 1.0)

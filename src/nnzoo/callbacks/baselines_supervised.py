@@ -1,6 +1,6 @@
 """scikit-learn's models on the same samples, so that the run's own table shows what the network is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -8,22 +8,33 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 Arrays = tuple[NDArray[Any], NDArray[Any]]
+MAX_CATEGORIES = 255
+"""What scikit-learn's boosting takes; columns of more are numbers to it."""
 
 
 class SupervisedBaselines(Callback):
     """A linear model, a multilayer perceptron and gradient boosting by scikit-learn, as ``baseline/NAME/METRIC``.
 
-    All have scikit-learn's default settings (the perceptron 1,000 iterations), see the module's own inputs (categories
-    as their codes, images as rows of pixels) and are fitted on the training and the validation part together: they
-    choose nothing on the latter.
+    All have scikit-learn's default settings (the perceptron 1,000 iterations and a standardised target), see the
+    module's own inputs (categories one-hot, for boosting as categories; images as rows of pixels) and are fitted on the
+    training and the validation part together: they choose nothing on the latter.
     """
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -34,40 +45,56 @@ class SupervisedBaselines(Callback):
         rank_zero_info("Fitting the baselines ...")
         train, val, test = (data.arrays(part) for part in ("train", "val", "test"))
         inputs, target = (np.concatenate(both) for both in zip(train, val, strict=True))
-        for name, metrics in supervised_baselines((inputs, target), test, data.task).items():
+        categorical = getattr(data, "categorical_columns", [])
+        for name, metrics in supervised_baselines((inputs, target), test, data.task, categorical).items():
             for metric, value in metrics.items():
                 pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
 
 
-def supervised_baselines(train: Arrays, test: Arrays, task: str) -> Mapping[str, Mapping[str, float]]:
-    """Metrics on ``test`` of scikit-learn's models fitted on ``train``."""
+def supervised_baselines(
+    train: Arrays, test: Arrays, task: str, categorical: Sequence[int] = ()
+) -> Mapping[str, Mapping[str, float]]:
+    """Metrics on ``test`` of scikit-learn's models fitted on ``train``; ``categorical`` are the columns of codes."""
+    few = [column for column in categorical if train[0][:, column].max() < MAX_CATEGORIES]
+    settings: dict[str, Any] = {"random_state": 0, "early_stopping": False, "categorical_features": few or None}
     models: dict[str, Any]
     if task == "classification":
         models = {
             "sklearn_linear": LogisticRegression(max_iter=5000),
             "sklearn_mlp": MLPClassifier(max_iter=1000, random_state=0),
-            "sklearn_boosting": HistGradientBoostingClassifier(random_state=0, early_stopping=False),
+            "sklearn_boosting": HistGradientBoostingClassifier(**settings),
         }
     else:
+        perceptron = MLPRegressor(max_iter=1000, random_state=0)
         models = {
             "sklearn_linear": Ridge(),
-            "sklearn_mlp": MLPRegressor(max_iter=1000, random_state=0),
-            "sklearn_boosting": HistGradientBoostingRegressor(random_state=0, early_stopping=False),
+            "sklearn_mlp": TransformedTargetRegressor(perceptron, transformer=StandardScaler()),
+            "sklearn_boosting": HistGradientBoostingRegressor(**settings),
         }
-    models["sklearn_linear"] = make_pipeline(StandardScaler(), models["sklearn_linear"])
+    one_hot = [("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(categorical))]
+    models["sklearn_linear"] = make_pipeline(
+        ColumnTransformer(one_hot, remainder=StandardScaler()), models["sklearn_linear"]
+    )
+    models["sklearn_mlp"] = make_pipeline(ColumnTransformer(one_hot, remainder="passthrough"), models["sklearn_mlp"])
     metrics = {}
     for name, model in models.items():
         try:
-            metrics[name] = scores(test[1], model.fit(*train).predict(test[0]), task)
+            metrics[name] = scores(test, model.fit(*train), task)
         except ValueError as error:  # such as a single class in the training rows
             rank_zero_warn(f"{name} could not be fitted: {error}")
     return metrics
 
 
-def scores(target: NDArray[Any], predicted: NDArray[Any], task: str) -> Mapping[str, float]:
-    """The module's metrics, by scikit-learn."""
+def scores(test: Arrays, model: Any, task: str) -> Mapping[str, float]:
+    """The module's metrics of a fitted model, by scikit-learn."""
+    (inputs, target), predicted = test, model.predict(test[0])
     if task == "classification":
-        return {"accuracy": accuracy_score(target, predicted), "f1": f1_score(target, predicted, average="macro")}
+        found = {"accuracy": accuracy_score(target, predicted), "f1": f1_score(target, predicted, average="macro")}
+        if len(model.classes_) == len(np.unique(target)) == 2:
+            positive = model.predict_proba(inputs)[:, 1]
+            found["auroc"] = roc_auc_score(target, positive)
+            found["average_precision"] = average_precision_score(target, positive)
+        return found
     return {
         "rmse": root_mean_squared_error(target, predicted),
         "mae": mean_absolute_error(target, predicted),

@@ -185,7 +185,8 @@ class GlobalBatchDataModule(L.LightningDataModule):
         if size < world_size:
             raise InputError(f"The {part} part has {size} samples, too few for {world_size} devices.")
         if train and size < batch_size:
-            batch_size = size - size % world_size
+            batch_size = max(4, size // 8)  # several steps an epoch
+            batch_size = min(size, batch_size + -batch_size % world_size) // world_size * world_size
             rank_zero_warn(f"Only {size} training samples: using batches of {batch_size}, not {self.batch_size}.")
         left_out = size % batch_size
         if train and weights is None and left_out > 0.1 * size:

@@ -63,6 +63,11 @@ def _header(path: str | Path) -> tuple["pd.Series[str]", str]:
     return headers[separator].fillna("").astype(str).str.strip(), separator
 
 
+def as_names(columns: str | Sequence[str]) -> list[str]:
+    """Names of columns, of which one may stand alone, as ``--data.drop id`` does."""
+    return [columns] if isinstance(columns, str) else list(columns)
+
+
 def check_columns(table: pd.DataFrame, columns: Sequence[str], option: str, path: str | Path) -> None:
     """Raises InputError naming the nearest column if one that an option names does not exist."""
     for column in columns:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule, data_root
+from nnzoo.data.csv_file import as_names
 from nnzoo.data.forecast_dataset import WindowDataset, warn_without_scale
 from nnzoo.data.forecast_future import Future
 from nnzoo.data.forecast_scale import check_columns, naive_errors
@@ -92,6 +93,7 @@ class ForecastDataModule(GlobalBatchDataModule):
         check_sizes(**{name: size for name, size in sizes.items() if size is not None})
         check_fractions(val_fraction, test_fraction)
         self.dataset = "csv" if csv is not None else dataset
+        self.hparams["dataset"], self.hparams["drop"] = self.dataset, as_names(drop)
         if self.dataset == "csv" and csv is None:
             raise InputError("--data.dataset csv needs --data.csv, the path of your file.")
         if self.dataset == "csv" and target is None and targets == "one":

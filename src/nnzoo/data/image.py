@@ -20,7 +20,7 @@ from nnzoo.data.augment import Augmentation
 from nnzoo.data.base import GlobalBatchDataModule, cache_root, data_root, mix_seed
 from nnzoo.data.image_dataset import ImageDataset
 from nnzoo.data.image_downloads import DIGITS, DOWNLOADS, fetch, load
-from nnzoo.data.image_folder import CachedImages, Color, ImageFolder
+from nnzoo.data.image_folder import CachedImages, Color, Fit, ImageFolder
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
 from nnzoo.errors import InputError, check_choices
 
@@ -39,6 +39,8 @@ class ImageDataModule(GlobalBatchDataModule):
         root: Folder of the data: your images for ``folder``, else where downloads are kept (default: $NNZOO_DATA, else
             ~/.cache/nnzoo).
         image_size: Side in pixels to resize to; the images' own size if not given.
+        fit: How a folder's image that is not square is resized: crop (the shorter side, then cut out the centre) | pad
+            (the longer side, with black bars) | squash (both).
         color: auto | grey | rgb.
         binarize: none | dynamic (each pixel drawn anew in every epoch with its grey value as probability) | static
             (drawn once, with a seed of our own: not the fixed files of Larochelle). Validation and test images are
@@ -73,6 +75,7 @@ class ImageDataModule(GlobalBatchDataModule):
         dataset: DatasetName = "digits",
         root: str | None = None,
         image_size: int | None = None,
+        fit: Fit = "crop",
         color: Color = "auto",
         binarize: Binarize = "none",
         shift: float = 0.0,
@@ -114,7 +117,7 @@ class ImageDataModule(GlobalBatchDataModule):
 
     @cached_property
     def _folder(self) -> ImageFolder:
-        return ImageFolder(self.root, self.hparams["image_size"], self.hparams["color"])
+        return ImageFolder(self.root, *(self.hparams[name] for name in ("image_size", "color", "fit")))
 
     @cached_property
     def in_shape(self) -> tuple[int, int, int]:
@@ -215,7 +218,9 @@ class ImageDataModule(GlobalBatchDataModule):
         if root is None:
             return None
         color: Color = "grey" if channels == 1 else "rgb"
-        folder = ImageFolder(Path(root), height if height == width else None, color, labelled=False)
+        folder = ImageFolder(
+            Path(root), height if height == width else None, color, self.hparams["fit"], labelled=False
+        )
         if folder.shape != self.in_shape:
             raise InputError(f"The images of {root} have the shape {folder.shape}, those of training {self.in_shape}.")
         return folder

@@ -43,7 +43,8 @@ def fetch(name: str, root: Path) -> None:
             root.mkdir(parents=True, exist_ok=True)
             DOWNLOADS[name].dataset(root, download=True)
         except (OSError, RuntimeError) as error:
-            raise InputError(f"{missing} It could not be downloaded either: {error}.") from error
+            reason = " ".join(str(error).split())
+            raise InputError(f"{missing} It could not be downloaded either: {reason}.") from error
 
 
 def load(name: str, root: Path) -> tuple[Tensor, Tensor, list[str]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,12 @@ from nnzoo.errors import InputError
 from nnzoo.files import replacing
 
 Color = Literal["auto", "grey", "rgb"]
+Fit = Literal["crop", "pad", "squash"]
+RESIZE: dict[str, Callable[..., Image.Image]] = {
+    "crop": ImageOps.fit,
+    "pad": ImageOps.pad,
+    "squash": Image.Image.resize,
+}
 EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
 PARTS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
@@ -32,9 +38,10 @@ class ImageFolder:
 
     Args:
         root: The folder.
-        image_size: Side in pixels after resizing the shorter side and cutting out the centre; None keeps the images as
-            they are, which must then all have one size.
+        image_size: Side in pixels after resizing; None keeps the images as they are, which must then all have one size.
         color: ``grey``, ``rgb``, or ``auto``: rgb as soon as one image has colour.
+        fit: How an image that is not square is resized: ``crop`` (the shorter side, then cut out the centre), ``pad``
+            (the longer side, with black bars) or ``squash`` (both).
         labelled: Whether the names of subfolders say something; otherwise there are no classes, and labels are -1.
 
     Attributes:
@@ -48,11 +55,13 @@ class ImageFolder:
         InputError: If the folder does not exist, holds no image, an unreadable one, or images of different sizes.
     """
 
-    def __init__(self, root: Path, image_size: int | None, color: Color, labelled: bool = True) -> None:
+    def __init__(
+        self, root: Path, image_size: int | None, color: Color, fit: Fit = "crop", labelled: bool = True
+    ) -> None:
         if not root.is_dir():
             option = "--data.root" if labelled else "--data.predict_root"
             raise InputError(f"There is no folder {root}: set {option} to the folder that holds your images.")
-        self.root, self.image_size = root, image_size
+        self.root, self.image_size, self.fit = root, image_size, fit
         files = sorted(path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS)
         # Hidden files are leftovers of other programs (macOS writes ._photo.jpg beside photo.jpg).
         self.paths = [path for path in files if not any(p.startswith(".") for p in path.relative_to(root).parts)]
@@ -116,7 +125,7 @@ class ImageFolder:
                 raise InputError(
                     f"{self.paths[index]} is {image.width}x{image.height}, not {width}x{height}: set --data.image_size."
                 )
-            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+            image = RESIZE[self.fit](image, (width, height), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
 
     def decode_all(self) -> Iterator[NDArray[np.uint8]]:
@@ -142,7 +151,7 @@ class ImageFolder:
         stats = [
             (str(path.relative_to(self.root)), path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths
         ]
-        digest = hashlib.sha256(repr((stats, self.shape)).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(repr((stats, self.shape, self.fit)).encode()).hexdigest()[:16]
         target = folder / f"{self.root.resolve().name}-{digest}.h5"
         if target.is_file():
             return target

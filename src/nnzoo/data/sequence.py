@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule, data_root, mix_seed
 from nnzoo.data.chorales import KEYS, next_steps, read_chorales
+from nnzoo.data.csv_file import as_names
 from nnzoo.data.image import ImageDataModule
 from nnzoo.data.image_dataset import ImageDataset
 from nnzoo.data.sequence_csv import SequenceTable, TargetType
@@ -109,6 +110,7 @@ class SequenceDataModule(GlobalBatchDataModule):
                 "tells which sequence a row belongs to."
             )
         self.dataset: str = dataset if csv is None else "csv"
+        self.hparams["dataset"], self.hparams["drop"] = self.dataset, as_names(drop)
         self.root = data_root(root)
 
     @cached_property

@@ -188,7 +188,7 @@ def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
     if strange.any():
         raise InputError(
             f"{path}, line {_line(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: repair the "
-            "value, leave the column out with --data.drop, or read the target alone with --data.inputs target."
+            "value, leave the column out with --data.drop, or give it as --data.group if it tells several series apart."
         )
     infinite = ~numbers.abs().lt(np.inf)
     if infinite.any():

@@ -104,6 +104,7 @@ class StringPairsDataModule(GlobalBatchDataModule):
         self.save_hyperparameters(logger=False)
         check_choices(type(self), self.hparams)
         check_fractions(val_fraction, test_fraction)
+        self.hparams["dataset"] = "csv" if csv else dataset
         if num_samples < 3 or num_longer < 0:
             raise InputError("num_samples must be 3 or more and num_longer not negative: set --data.num_samples.")
         for option, path in (("csv", csv), ("predict_csv", predict_csv)):

@@ -1,6 +1,7 @@
 """Turning the columns of a table into numbers, with statistics of the training part only."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +20,8 @@ Task = Literal["classification", "regression"]
 Scaling = Literal["standardize", "minmax", "none"]
 MISSING = "(missing)"
 MAX_INTEGER_CLASSES = 20
+ID = re.compile(r"(^|_| )id$|^index$|[a-z]Id$|[a-zA-Z]ID$|^ID$|^Id$")
+"""Names of columns that number the rows."""
 
 
 def task_of(target: pd.Series) -> Task:
@@ -62,7 +65,8 @@ class Preprocessor:
     mean), and a column with missing values gets an indicator column beside it.
     Texts and truth values are categories; a missing one is a category of its own; one never seen in training is 0.
     Dates become days, months and weekdays (:class:`nnzoo.data.dates.DateParts`).
-    Columns of one value are left out, and so are texts that differ in most rows, as identifiers do.
+    Columns of one value are left out, and so are identifiers: texts that differ in most rows, and whole numbers that
+    differ in all, in a column called id or something_id.
 
     Args:
         train: Training rows, without the target.
@@ -86,9 +90,13 @@ class Preprocessor:
         constant = [c for c in train.columns if train[c].nunique(dropna=False) <= 1]
         # An embedding of names that are different in every row learns the training rows by heart.
         identifiers = [c for c in texts if c not in categorical and train[c].nunique() > max(20, 0.5 * len(train))]
+        numbered = [
+            c for c in numeric if ID.search(str(c)) and train[c].is_unique and (train[c].dropna() % 1 == 0).all()
+        ]
         _warn_left_out(constant, "have one value only")
         _warn_left_out(identifiers, "have another text in most rows, as identifiers do (--data.categorical keeps them)")
-        self.numeric = [c for c in numeric if c not in constant]
+        _warn_left_out(numbered, "are numbers of the rows by their name (rename them to keep them)")
+        self.numeric = [c for c in numeric if c not in constant and c not in numbered]
         self.categorical = [c for c in texts if c not in constant and c not in identifiers]
         if not self.numeric and not self.categorical:
             raise InputError("No column of the table can be learned from: they are constant, or identifiers.")

@@ -45,7 +45,7 @@ def check_numbers(numbers: NDArray[np.float64], parts: Mapping[str, Tensor], nam
     """Raises InputError if the target, of that name, cannot be regressed on, or a part is too small for it."""
     if numbers[parts["train"].numpy()].std() == 0:
         raise InputError(f"The target {name} is constant: choose a column that varies.")
-    if np.abs(numbers).max() > 1e30 or numbers.std() < 1e-6 * np.abs(numbers).max():
+    if np.abs(numbers).max() > 1e30 or numbers.std() < 1e-5 * np.abs(numbers).max():
         raise InputError(f"The target {name} is too large, or varies too little, for single precision: rescale it.")
     if min(map(len, parts.values())) < 2:
         raise InputError("Regression needs two rows or more in every part: add rows or change the fractions.")

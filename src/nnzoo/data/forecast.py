@@ -18,9 +18,9 @@ from nnzoo.data.csv_file import as_names
 from nnzoo.data.forecast_dataset import WindowDataset, warn_without_scale
 from nnzoo.data.forecast_future import Future
 from nnzoo.data.forecast_scale import check_columns, naive_errors
-from nnzoo.data.forecast_split import PARTS, SeriesSplit
+from nnzoo.data.forecast_split import SeriesSplit
 from nnzoo.data.series import ETTH1_CUTS, Series, download_etth1, generated_series, read_etth1, read_series, season_of
-from nnzoo.data.splits import check_fractions
+from nnzoo.data.splits import PARTS, check_fractions
 from nnzoo.errors import InputError, check_choices
 from nnzoo.nets.encoder_decoder import check_sizes
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.series import Series
+from nnzoo.data.splits import PARTS
 from nnzoo.errors import InputError
-
-PARTS = ("train", "val", "test")
 
 LONGEST_SEASON = 1440
 """A day of minutes: a longer season makes windows that no default should have."""

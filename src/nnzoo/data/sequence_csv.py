@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.csv_file import check_columns, read_csv
+from nnzoo.data.table import MAX_INTEGER_CLASSES
 from nnzoo.data.times import read_times
 from nnzoo.errors import InputError
 
 TargetType = Literal["auto", "classes", "number"]
-MAX_CLASSES = 20
-"""Whole numbers of at most so many values are taken for classes, if ``target_type`` does not say."""
 
 
 class SequenceTable:
@@ -143,7 +142,7 @@ class SequenceTable:
         if self.target_type == "number" and not numeric:
             raise InputError(f"The target {self.target} is not numeric: choose another, or --data.target_type classes.")
         whole = not numeric or (column == column.round()).all()
-        few = not numeric or (whole and column.nunique() <= MAX_CLASSES)
+        few = not numeric or (whole and column.nunique() <= MAX_INTEGER_CLASSES)
         if self.target_type == "number" or (self.target_type == "auto" and not few):
             return []
         if column.nunique() < 2:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 COLORS = ("tab:blue", "tab:orange", "tab:green")
@@ -36,6 +37,7 @@ def forecasts(
             axis.plot(steps, _array(values[window, :, column]), label=name, color=color, linewidth=1.4)
         axis.axvline(0.5, color="grey", linewidth=0.8, linestyle=":")
         axis.set(title=f"{names[column] if column < len(names) else 'target'}, window {window}", xlabel="steps ahead")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
@@ -53,6 +55,7 @@ def error_per_step(target: Tensor, predicted: Mapping[str, Tensor]) -> Figure:
         errors = _array((values - target).square().mean(dim=(0, 2)))
         axis.plot(steps, errors, label=name, color=color, marker="o" if len(steps) < 40 else None, markersize=3)
     axis.set(xlabel="steps ahead", ylabel="MSE, standardised", title=f"error at each step, {len(target):,} windows")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")

@@ -34,11 +34,11 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from nnzoo.arguments import find_config
-from nnzoo.cli import ZooCLI
 from nnzoo.data.base import data_root
-from nnzoo.data.image import ImageDataModule
+from nnzoo.data.images.module import ImageDataModule
 from nnzoo.modules.vae import VAE
+from nnzoo.run.cli import ZooCLI
+from nnzoo.run.configs import find_config
 
 RECIPE = yaml.safe_load(Path(find_config("vae_mnist")).read_text())
 BATCH_SIZE, LR = RECIPE["data"]["batch_size"], RECIPE["model"]["lr"]

@@ -10,10 +10,10 @@ deviation 0.031), where the noisy image has 12.96 dB and a PCA of the same size 
 0.046), against 13.31 and 17.50. The README has the times and the hardware.
 """
 
-from nnzoo.cli import run_recipe
-from nnzoo.data.image import ImageDataModule
+from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.autoencoder import Autoencoder
+from nnzoo.run.cli import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

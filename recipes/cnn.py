@@ -12,10 +12,10 @@ Test accuracy: 0.9956 on the digits, the mean of five seeds; 0.9946 on MNIST, th
 and the hardware.
 """
 
-from nnzoo.cli import run_recipe
-from nnzoo.data.image import ImageDataModule
+from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.cnn import CNNClassifier
+from nnzoo.run.cli import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

@@ -17,10 +17,10 @@ Test MSE of the standardised series: 0.07484 on the generated one (seasonal naiv
 ETTh1 (seasonal naive 0.5122, ridge 0.3738); means of three seeds. The README has the times and the hardware.
 """
 
-from nnzoo.cli import run_recipe
-from nnzoo.data.forecast import ForecastDataModule
+from nnzoo.data.series.module import ForecastDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.forecaster import Forecaster
+from nnzoo.run.cli import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

@@ -13,10 +13,10 @@ regression reach 0.9852, 0.9667 and 0.9519 on the same split. Diabetes: RMSE 56.
 56.9. MNIST: 0.9864 (one seed). The README has the times and the hardware.
 """
 
-from nnzoo.cli import run_recipe
-from nnzoo.data.tabular import TabularDataModule
+from nnzoo.data.tables.module import TabularDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.mlp import MLPClassifier, MLPRegressor
+from nnzoo.run.cli import run_recipe
 
 MODELS = {"classification": MLPClassifier, "regression": MLPRegressor}
 

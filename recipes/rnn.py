@@ -23,15 +23,15 @@ import sys
 
 from torch import Tensor
 
-from nnzoo.arguments import SUBCOMMANDS
-from nnzoo.cli import ZooCLI, run_recipe
-from nnzoo.data.sequence import SequenceDataModule
+from nnzoo.data.sequences.module import SequenceDataModule
 from nnzoo.errors import InputError, run_main
-from nnzoo.modules.sequence_classifier import SequenceClassifier, SequenceRegressor
-from nnzoo.modules.sequence_figures import norms_of
-from nnzoo.nets.sequence import CELLS
-from nnzoo.plots_sequence import gradient_norms
-from nnzoo.report import table
+from nnzoo.modules.recurrent import norms_of
+from nnzoo.modules.rnn import SequenceClassifier, SequenceRegressor
+from nnzoo.nets.rnn import CELLS
+from nnzoo.plots.sequences import gradient_norms
+from nnzoo.run.arguments import SUBCOMMANDS
+from nnzoo.run.cli import ZooCLI, run_recipe
+from nnzoo.run.report import table
 
 MODELS = {"classification": SequenceClassifier, "regression": SequenceRegressor}
 

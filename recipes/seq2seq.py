@@ -14,10 +14,10 @@ Exact match: 0.9994 on reversed numbers and 1 on dates, the means of three seeds
 training 0.3153 and 0.9993. The README has the times and the hardware.
 """
 
-from nnzoo.cli import run_recipe
-from nnzoo.data.strings import StringPairsDataModule
+from nnzoo.data.strings.module import StringPairsDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.seq2seq import Seq2Seq
+from nnzoo.run.cli import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

@@ -15,10 +15,10 @@ Copy memory: 0.0006622 nats a step. Chorales: LSTM 8.352, GRU 8.409, plain RNN 8
 has the times and the hardware.
 """
 
-from nnzoo.cli import run_recipe
-from nnzoo.data.sequence import SequenceDataModule
+from nnzoo.data.sequences.module import SequenceDataModule
 from nnzoo.errors import run_main
-from nnzoo.modules.sequence_tagger import SequenceTagger
+from nnzoo.modules.tagger import SequenceTagger
+from nnzoo.run.cli import run_recipe
 
 MODELS = {"tagging": SequenceTagger, "multilabel": SequenceTagger}
 

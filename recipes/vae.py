@@ -11,10 +11,10 @@ epochs; the IWAE paper (arXiv:1509.00519) reports 86.76 for two layers of 200 un
 The README has the times and the hardware.
 """
 
-from nnzoo.cli import run_recipe
-from nnzoo.data.image import ImageDataModule
+from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.vae import VAE
+from nnzoo.run.cli import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

@@ -8,8 +8,8 @@ import lightning as L
 import pytest
 import torch
 
-from found import CASES, CONFIGS, LINKS, all_modules, build, model_class, recipe, recipe_of, run
 from nnzoo import InputError
+from support.found import CASES, CONFIGS, LINKS, all_modules, build, model_class, recipe, recipe_of, run
 
 QUIET = {
     "accelerator": "cpu",

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from found import CASES, recipe_of, run
+from support.found import CASES, recipe_of, run
 
 FLAGS = [
     *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     *("--trainer.limit_train_batches", "4", "--model.lr_schedule", "constant"),
     "--trainer.callbacks=null",
-    "--trainer.callbacks+=helpers.RecordBatches",
+    "--trainer.callbacks+=support.helpers.RecordBatches",
 ]
 AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
 # What makes the loss deterministic: processes draw different noise on purpose.
@@ -23,13 +23,13 @@ NOISELESS = {
     "mlp": ["--model.dropout", "0"],
     "mlp_diabetes": ["--model.dropout", "0"],
     "forecaster": ["--model.dropout", "0"],
-    "generator": ["--model.dropout", "0", *AUGMENTED],
+    "sequence_generator": ["--model.dropout", "0", *AUGMENTED],
     "seq2seq": [],
     "rnn": ["--model.head_dropout", "0"],
     "rnn_adding": [],
     "tagger": [],
     "cnn": ["--model.norm", "none", "--model.dropout", "0", *AUGMENTED],  # batch norm sees its own device's samples
-    "vae": ["--model", "helpers.NoiselessVAE", *AUGMENTED],
+    "vae": ["--model", "support.helpers.NoiselessVAE", *AUGMENTED],
 }
 
 

@@ -8,9 +8,9 @@ import lightning as L
 import pytest
 from lightning.pytorch.callbacks import Callback
 
-from found import build
-from nnzoo.callbacks.run_record import RunRecord
 from nnzoo.files import replacing, to_json
+from nnzoo.run.record import RunRecord
+from support.found import build
 from test_contracts import QUIET
 
 

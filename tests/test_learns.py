@@ -5,7 +5,7 @@ import os
 import pytest
 from nnzoo.recipes._records import Entry
 
-from found import RECIPES, recipe
+from support.found import RECIPES, recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*")]
 FLAGS = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]

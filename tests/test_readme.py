@@ -14,7 +14,7 @@ from nnzoo.recipes import __main__ as listing
 from nnzoo.recipes import _records
 from PIL import Image
 
-from found import CONFIGS, DOWNLOADED, RECIPES, model_class, recipe, recipe_of, settings_of
+from support.found import CONFIGS, DOWNLOADED, RECIPES, model_class, recipe, recipe_of, settings_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

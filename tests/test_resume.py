@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from found import CASES, build, recipe, recipe_of, run
+from support.found import CASES, build, recipe, recipe_of, run
 
 FLAGS = [
     *("--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
@@ -43,7 +43,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def run_until_killed(name: str, step: int, flags: Sequence[str] = ()) -> Path:
     command = [sys.executable, "-m", f"nnzoo.recipes.{recipe_of(name)}", "--config", name, *flags_of(name), *flags]
     command += ["--trainer.default_root_dir", "killed"]
-    command += ["--trainer.callbacks+=helpers.KillAtStep", f"--trainer.callbacks.step={step}"]
+    command += ["--trainer.callbacks+=support.helpers.KillAtStep", f"--trainer.callbacks.step={step}"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert process.returncode == -signal.SIGKILL, process.stderr

@@ -1,72 +1,26 @@
 """nnzoo: a PyTorch Lightning model zoo.
 
-``from nnzoo import VAE, ImageDataModule`` works, yet ``import nnzoo`` alone imports neither torch nor lightning:
-the public names are looked up on first use.
+``from nnzoo import VAE, ImageDataModule`` works, yet ``import nnzoo`` alone imports neither torch nor lightning: the
+public names stand in ``__init__.pyi``, where type checkers read them too, and are looked up on first use.
 """
 
+import ast
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from nnzoo.cli import ZooCLI
-    from nnzoo.data.forecast import ForecastDataModule
-    from nnzoo.data.image import ImageDataModule
-    from nnzoo.data.sequence import SequenceDataModule
-    from nnzoo.data.strings import StringPairsDataModule
-    from nnzoo.data.tabular import TabularDataModule
-    from nnzoo.errors import InputError
-    from nnzoo.modules.autoencoder import Autoencoder
-    from nnzoo.modules.cnn import CNNClassifier
-    from nnzoo.modules.forecaster import Forecaster
-    from nnzoo.modules.mlp import MLPClassifier, MLPRegressor
-    from nnzoo.modules.seq2seq import Seq2Seq
-    from nnzoo.modules.sequence_classifier import SequenceClassifier, SequenceRegressor
-    from nnzoo.modules.sequence_generator import SequenceGenerator
-    from nnzoo.modules.sequence_tagger import SequenceTagger
-    from nnzoo.modules.vae import VAE
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = [
-    "VAE",
-    "Autoencoder",
-    "CNNClassifier",
-    "ForecastDataModule",
-    "Forecaster",
-    "ImageDataModule",
-    "InputError",
-    "MLPClassifier",
-    "MLPRegressor",
-    "Seq2Seq",
-    "SequenceClassifier",
-    "SequenceDataModule",
-    "SequenceGenerator",
-    "SequenceRegressor",
-    "SequenceTagger",
-    "StringPairsDataModule",
-    "TabularDataModule",
-    "ZooCLI",
-]
 
-_HOME = {
-    "Autoencoder": "nnzoo.modules.autoencoder",
-    "CNNClassifier": "nnzoo.modules.cnn",
-    "ForecastDataModule": "nnzoo.data.forecast",
-    "Forecaster": "nnzoo.modules.forecaster",
-    "ImageDataModule": "nnzoo.data.image",
-    "InputError": "nnzoo.errors",
-    "MLPClassifier": "nnzoo.modules.mlp",
-    "MLPRegressor": "nnzoo.modules.mlp",
-    "Seq2Seq": "nnzoo.modules.seq2seq",
-    "SequenceClassifier": "nnzoo.modules.sequence_classifier",
-    "SequenceDataModule": "nnzoo.data.sequence",
-    "SequenceGenerator": "nnzoo.modules.sequence_generator",
-    "SequenceRegressor": "nnzoo.modules.sequence_classifier",
-    "SequenceTagger": "nnzoo.modules.sequence_tagger",
-    "StringPairsDataModule": "nnzoo.data.strings",
-    "TabularDataModule": "nnzoo.data.tabular",
-    "VAE": "nnzoo.modules.vae",
-    "ZooCLI": "nnzoo.cli",
-}
+
+def _homes() -> dict[str, str]:
+    """Public name to module, from the imports of the stub beside this file."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {name.name: f"{__name__}.{node.module}" for node in imports for name in node.names}
+
+
+_HOME = _homes()
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

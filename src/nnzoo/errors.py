@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -58,3 +58,11 @@ def run_main(main: Callable[[], Any]) -> NoReturn:
         print(f"\nerror{'' if process == '0' else f' (process {process})'}: {sentence}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def check_sizes(**sizes: int | Sequence[int]) -> None:
+    """Raises InputError unless every named number (or every entry of a named list) is a positive integer."""
+    for name, value in sizes.items():
+        entries = [value] if isinstance(value, int) else value
+        if any(entry < 1 for entry in entries):
+            raise InputError(f"{name} must be positive, got {value}.")

@@ -9,8 +9,10 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import Dataset
 
-from nnzoo.data.base import GlobalBatchDataModule, GlobalBatchSampler, data_root, mix_seed
+from nnzoo.data.base import GlobalBatchDataModule, data_root
+from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.errors import InputError
+from nnzoo.seeds import mix_seed
 
 SAMPLERS = [{"train": True}, {"train": False}, {"train": True, "weights": torch.arange(1.0, 104.0)}]
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
-from nnzoo.data.base import GlobalBatchSampler
+from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.splits import class_weights, fold_indices, split_indices, split_parts
 from nnzoo.errors import InputError
 

@@ -6,9 +6,9 @@ import torch
 from scipy import stats
 from torch import nn
 
-from image_batches import STEPS, batch_of, loader
 from nnzoo.errors import InputError
 from nnzoo.modules.autoencoder import Autoencoder
+from support.image_batches import STEPS, batch_of, loader
 
 SMALL = {"in_shape": (2, 4, 5), "latent_dim": 3, "hidden": (6,)}
 

@@ -6,8 +6,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from image_batches import batch_of, loader
 from nnzoo.modules.autoencoder import Autoencoder
+from support.image_batches import batch_of, loader
 
 
 class Apply(nn.Module):

@@ -12,7 +12,7 @@ from nnzoo.nets.densenet import DenseNetBC
 from nnzoo.nets.inception import SmallInception
 from nnzoo.nets.resnet import CIFARResNet
 from nnzoo.nets.torchvision import TorchvisionClassifier
-from tiny_cnn import QUICK, TINY, batch
+from support.tiny_cnn import QUICK, TINY, batch
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from nnzoo.recipes.cnn import main
 
-from found import settings_of
 from nnzoo import CNNClassifier
-from nnzoo.modules.training import schedule_factor
+from nnzoo.modules.optimizers import schedule_factor
+from support.found import settings_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

@@ -3,7 +3,7 @@ import torch
 
 from nnzoo import CNNClassifier
 from nnzoo.errors import InputError
-from tiny_cnn import TINY, batch
+from support.tiny_cnn import TINY, batch
 
 
 def test_heat_maps_need_no_gradients_switched_on_and_leave_the_mode_alone():

@@ -9,8 +9,8 @@ from torchvision import models
 from nnzoo import CNNClassifier, ImageDataModule
 from nnzoo.callbacks.finetuning import Finetuning
 from nnzoo.errors import InputError
-from nnzoo.modules.training import schedule_factor
-from tiny_cnn import QUICK, TINY, batch
+from nnzoo.modules.optimizers import schedule_factor
+from support.tiny_cnn import QUICK, TINY, batch
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import CNNClassifier
-from tiny_cnn import TINY, batch
+from support.tiny_cnn import TINY, batch
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

@@ -9,9 +9,9 @@ from nnzoo.recipes import forecaster as recipe
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
-from found import build, linked
 from nnzoo import ForecastDataModule, Forecaster, InputError
-from nnzoo.callbacks.forecast_baselines import ForecastBaselines, RidgeForecast
+from nnzoo.baselines.series import ForecastBaselines, RidgeForecast
+from support.found import build, linked
 from test_contracts import QUIET
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
@@ -142,7 +142,7 @@ def test_the_baselines_never_hold_all_windows_of_all_columns(trained, monkeypatc
         return found
 
     monkeypatch.setattr(ForecastDataModule, "windows", measured)
-    monkeypatch.setattr("nnzoo.callbacks.forecast_baselines.MAX_VALUES", 1000)
+    monkeypatch.setattr("nnzoo.baselines.series.MAX_VALUES", 1000)
     trained(table, time=None)  # 24 steps of 60 columns are more than ridge takes
     assert len(sizes) == 60 * 2
     assert max(sizes) <= 1000

@@ -8,10 +8,10 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
-from found import linked
 from nnzoo import InputError, MLPClassifier, MLPRegressor, TabularDataModule
-from nnzoo.callbacks.baselines_supervised import supervised_baselines
-from nnzoo.modules.regressor import StandardizedR2
+from nnzoo.baselines.tables import supervised_baselines
+from nnzoo.metrics.supervised import StandardizedR2
+from support.found import linked
 
 
 def fit_to_the_optimum(module, batch):

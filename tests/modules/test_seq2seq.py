@@ -8,13 +8,13 @@ from nnzoo.recipes import seq2seq
 from torch.utils.data import DataLoader
 from torchmetrics.text import Perplexity as TorchmetricsPerplexity
 
-from nnzoo.callbacks.string_baselines import StringBaselines
-from nnzoo.data.characters import SPECIAL, Characters
-from nnzoo.data.strings import StringPairsDataModule
+from nnzoo.baselines.strings import StringBaselines
+from nnzoo.data.strings.module import StringPairsDataModule
 from nnzoo.errors import InputError
 from nnzoo.modules.seq2seq import Seq2Seq
-from nnzoo.nets.decoding import PAD, Decoded
+from nnzoo.nets.decoding import Decoded
 from nnzoo.nets.seq2seq import token_loss
+from nnzoo.tokens import PAD, SPECIAL, Characters
 
 VOCABULARY = [*SPECIAL, *"abc"]
 SMALL = {"vocabulary": VOCABULARY, "max_source_length": 4, "max_target_length": 6, "hidden_size": 8, "embedding_dim": 4}

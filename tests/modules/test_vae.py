@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from image_batches import STEPS, batch_of, loader
 from nnzoo.errors import InputError
 from nnzoo.modules.vae import VAE
-from small_vae import LIKELIHOODS, SMALL, fix_noise, images_for, seeded, small
+from support.image_batches import STEPS, batch_of, loader
+from support.small_vae import LIKELIHOODS, SMALL, fix_noise, images_for, seeded, small
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)

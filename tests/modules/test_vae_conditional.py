@@ -3,9 +3,9 @@ import pytest
 import torch
 from scipy import stats
 
-from image_batches import STEPS
 from nnzoo.errors import InputError
-from small_vae import images_for, seeded, small
+from support.image_batches import STEPS
+from support.small_vae import images_for, seeded, small
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])

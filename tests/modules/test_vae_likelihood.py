@@ -9,11 +9,11 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 import nnzoo.modules.vae as vae_module
-from exact_vae import LEVELS, ShiftedVAE, exact, exact_log_likelihood, linear_gaussian_images
-from image_batches import loader
 from nnzoo.errors import InputError
 from nnzoo.modules.vae import VAE
-from small_vae import images_for, seeded, small
+from support.exact_vae import LEVELS, ShiftedVAE, exact, exact_log_likelihood, linear_gaussian_images
+from support.image_batches import loader
+from support.small_vae import images_for, seeded, small
 
 
 def test_with_the_exact_posterior_one_sample_gives_the_exact_likelihood():

@@ -8,8 +8,8 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import nnzoo.modules.vae as vae_module
-from image_batches import batch_of
-from small_vae import LIKELIHOODS, fix_noise, images_for, seeded, small
+from support.image_batches import batch_of
+from support.small_vae import LIKELIHOODS, fix_noise, images_for, seeded, small
 
 
 def log_prob_by_torch(likelihood, images, params):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from exact_vae import MARGINAL, B, W, exact, linear_gaussian_images
-from image_batches import batch_of
 from nnzoo.modules.vae import VAE
-from small_vae import LIKELIHOODS, images_for, seeded, small
+from support.exact_vae import MARGINAL, B, W, exact, linear_gaussian_images
+from support.image_batches import batch_of
+from support.small_vae import LIKELIHOODS, images_for, seeded, small
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from image_batches import loader
 from nnzoo.modules.vae import VAE
-from small_vae import SMALL, fix_noise, images_for, small
+from support.image_batches import loader
+from support.small_vae import SMALL, fix_noise, images_for, small
 
 
 class WarmupRecorder(VAE):

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from nnzoo.errors import InputError
-from nnzoo.nets.decoding import EOS, NEVER_WRITTEN, PAD, SOS, beam_search, greedy_search
+from nnzoo.nets.decoding import NEVER_WRITTEN, beam_search, greedy_search
+from nnzoo.tokens import EOS, PAD, SOS
 
 CHARACTERS = [4, 5, 6]
 VOCABULARY = 7

@@ -5,15 +5,8 @@ import torch
 from torch import nn
 
 from nnzoo.errors import InputError
-from nnzoo.nets.encoder_decoder import (
-    ACTIVATIONS,
-    Decoder,
-    Encoder,
-    append_one_hot,
-    line_between,
-    stage_sizes,
-    upsample,
-)
+from nnzoo.nets.encoder_decoder import Decoder, Encoder, line_between, stage_sizes, upsample
+from nnzoo.nets.layers import ACTIVATIONS, append_one_hot
 
 SHAPES = [
     ((1, 28, 28), (4, 6)),

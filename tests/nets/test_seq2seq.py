@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torchmetrics.text import Perplexity as TorchmetricsPerplexity
 
-from nnzoo.nets.decoding import EOS, PAD, SOS, beam_search
+from nnzoo.nets.decoding import beam_search
 from nnzoo.nets.seq2seq import Attention, EncoderDecoder, same_tokens, token_loss
+from nnzoo.tokens import EOS, PAD, SOS
 
 CELLS = ["rnn", "lstm", "gru"]
 ATTENTIONS = ["additive", "general", "none"]

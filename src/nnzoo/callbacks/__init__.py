@@ -1,1 +1,1 @@
-"""What watches a run: pictures, run record, exact resume, diagnostics, baselines."""
+"""Callbacks that a user adds by name."""

@@ -1,105 +1,20 @@
-"""The loader policy that every datamodule shares.
-
-Batches are global: ``batch_size`` counts the samples of one optimiser step over all devices. Which samples a step sees
-is a pure function of (seed, epoch, step), and a device takes the rows ``rank::world_size``. So one device and N devices
-see the same global batches, and a resumed run continues with the step it stopped at.
-"""
+"""What all datamodules share: loaders over global batches (:mod:`nnzoo.data.sampler`), and where data are kept."""
 
 import itertools
-import math
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
-import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.splits import class_weights
 from nnzoo.errors import InputError
-
-
-class BatchIndex(NamedTuple):
-    """One device's share of a global batch: what a dataset's ``__getitems__`` receives.
-
-    Attributes:
-        samples: Indices of this device's samples.
-        seed: Seed of the global batch, for augmentation and binarisation.
-        rows: Position of each sample in the global batch: random draws are made for the whole global batch and indexed
-            by these, so that they do not depend on the number of devices.
-        size: Number of samples in the global batch.
-    """
-
-    samples: Tensor
-    seed: int
-    rows: slice
-    size: int
-
-
-class GlobalBatchSampler(Sampler[BatchIndex]):
-    """Yields this device's rows of each global batch; a pure function of (seed, epoch, step, rank, world size).
-
-    Args:
-        num_samples: Size of the dataset.
-        batch_size: Samples per global batch.
-        seed: Seed of the order.
-        rank: This device's number.
-        world_size: Number of devices.
-        position: Returns (epoch, first step) when iteration starts; the step is above 0 only after a resume in the
-            middle of an epoch.
-        train: Shuffle and leave out the last, incomplete batch. Otherwise keep the order and split all samples into
-            batches of (almost) equal size, so that every device gets the same number of batches, none empty.
-        weights: Sampling weights per sample: draws with replacement (training only).
-    """
-
-    def __init__(
-        self,
-        num_samples: int,
-        batch_size: int,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        position: Callable[[], tuple[int, int]] = lambda: (0, 0),
-        train: bool = True,
-        weights: Tensor | None = None,
-    ) -> None:
-        self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
-        self.rank, self.world_size, self.position = rank, world_size, position
-        self.train, self.weights = train, weights
-
-    def __len__(self) -> int:
-        if self.train:
-            return self.num_samples // self.batch_size
-        return max(1, min(math.ceil(self.num_samples / self.batch_size), self.num_samples // self.world_size))
-
-    def order(self, epoch: int) -> Tensor:
-        """The order in which the given epoch visits the samples."""
-        if not self.train:
-            return torch.arange(self.num_samples)
-        generator = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
-        if self.weights is not None:
-            return torch.multinomial(self.weights, self.num_samples, replacement=True, generator=generator)
-        return torch.randperm(self.num_samples, generator=generator)
-
-    def __iter__(self) -> Iterator[BatchIndex]:
-        epoch, first_step = self.position()
-        order = self.order(epoch)
-        batches = order.split(self.batch_size)[: len(self)] if self.train else order.tensor_split(len(self))
-        rows = slice(self.rank, None, self.world_size)
-        for step, batch in enumerate(batches[first_step:], start=first_step):
-            yield BatchIndex(batch[rows], mix_seed(self.seed, epoch, step), rows, len(batch))
-
-
-def mix_seed(*numbers: int) -> int:
-    """One 63-bit seed from several numbers, such as (seed, epoch, step)."""
-    # With their count in front: NumPy takes (1, 2) and (1, 2, 0) for the same.
-    entropy = [len(numbers), *(number % 2**64 for number in numbers)]
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
 def cache_root() -> Path:

@@ -6,12 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.metrics.images import image_metrics
+from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images, image_metrics
+from nnzoo.modules.checks import check_images
+from nnzoo.modules.optimizers import Schedule, check_hyperparameters
 from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error
-from nnzoo.nets.encoder_decoder import Activation, Architecture, Decoder, Encoder, Upsampling, check_sizes, line_between
-from nnzoo.nets.likelihoods import at_least_float32
+from nnzoo.nets.encoder_decoder import Architecture, Decoder, Encoder, Upsampling, line_between
+from nnzoo.nets.layers import Activation
+from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.supervised import weight_penalty
 
 Batch = tuple[Tensor, Tensor]

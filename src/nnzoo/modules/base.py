@@ -9,8 +9,9 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
-from nnzoo.data.base import mix_seed
-from nnzoo.modules.training import StageMeans, configure_optimizer
+from nnzoo.metrics.means import StageMeans
+from nnzoo.modules.optimizers import configure_optimizer
+from nnzoo.seeds import mix_seed
 
 FEW_STEPS, ENOUGH_STEPS = 200, 1000
 

@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
-    BinaryAUROC,
-    BinaryAveragePrecision,
     MulticlassAccuracy,
     MulticlassCalibrationError,
     MulticlassConfusionMatrix,
@@ -18,29 +16,14 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-from nnzoo import plots
 from nnzoo.errors import InputError
+from nnzoo.metrics.supervised import PositiveAUROC, PositiveAveragePrecision
 from nnzoo.modules.supervised import Batch, SupervisedModule
-from nnzoo.nets.likelihoods import at_least_float32
+from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.supervised import cross_entropy
+from nnzoo.plots import supervised as plots
 
 ClassWeights = Literal["none", "balanced"]
-
-
-class PositiveAUROC(BinaryAUROC):
-    """Area under the ROC curve of the second of two classes, from probabilities (B, 2)."""
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds a batch."""
-        super().update(preds[:, 1], target)
-
-
-class PositiveAveragePrecision(BinaryAveragePrecision):
-    """Average precision of the second of two classes, from probabilities (B, 2)."""
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds a batch."""
-        super().update(preds[:, 1], target)
 
 
 class Classifier(SupervisedModule):

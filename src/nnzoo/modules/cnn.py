@@ -9,20 +9,21 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms import v2
 
-from nnzoo import plots_cnn
 from nnzoo.errors import InputError
+from nnzoo.modules.checks import check_images
 from nnzoo.modules.classifier import Classifier, ClassWeights
+from nnzoo.modules.optimizers import Optimizer, Schedule
 from nnzoo.modules.supervised import Batch
-from nnzoo.modules.training import Optimizer, Schedule, check_images
 from nnzoo.nets.cnn import Norm, Padding, PlainCNN, Pooling
 from nnzoo.nets.densenet import DenseNetBC
-from nnzoo.nets.encoder_decoder import Activation
 from nnzoo.nets.grad_cam import grad_cam
 from nnzoo.nets.inception import SmallInception
-from nnzoo.nets.likelihoods import at_least_float32
+from nnzoo.nets.layers import Activation
+from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.resnet import CIFARResNet
 from nnzoo.nets.torchvision import TorchvisionClassifier, pretrained_normalization, pretrained_weights
 from nnzoo.nets.views import Views, mean_over_views
+from nnzoo.plots import classified_images as plots_cnn
 
 Architecture = Literal["plain", "resnet", "densenet", "inception", "torchvision"]
 Mix = Literal["none", "mixup", "cutmix", "both"]

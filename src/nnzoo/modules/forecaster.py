@@ -8,16 +8,15 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from nnzoo import plots_forecast as plots
-from nnzoo.errors import InputError
-from nnzoo.modules.forecast_checkpoint import check_same_data
-from nnzoo.modules.forecast_metrics import ScaledError, SymmetricPercentageError
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.metrics.forecasts import ScaledError, SymmetricPercentageError
+from nnzoo.modules.forecaster_checkpoint import check_same_data
+from nnzoo.modules.optimizers import Schedule
 from nnzoo.modules.supervised import Batch, SupervisedModule
-from nnzoo.modules.training import Schedule
-from nnzoo.nets.encoder_decoder import check_sizes
 from nnzoo.nets.forecaster import InstanceNorm, LinearMap, RecurrentMap, WindowForecaster, seasonal_naive_forecast
-from nnzoo.nets.sequence import Cell
+from nnzoo.nets.rnn import Cell
 from nnzoo.nets.supervised import squared_error
+from nnzoo.plots import series as plots
 
 
 class Forecaster(SupervisedModule):

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier, ClassWeights
+from nnzoo.modules.optimizers import Schedule
 from nnzoo.modules.regressor import Regressor
-from nnzoo.modules.training import Schedule
-from nnzoo.nets.encoder_decoder import Activation, check_sizes
+from nnzoo.nets.layers import Activation
 from nnzoo.nets.mlp import Norm, TabularMLP
 
 

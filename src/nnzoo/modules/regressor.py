@@ -7,30 +7,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MetricCollection
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
-from nnzoo import plots
 from nnzoo.errors import InputError
+from nnzoo.metrics.supervised import StandardizedR2
 from nnzoo.modules.supervised import Batch, SupervisedModule
-from nnzoo.nets.likelihoods import at_least_float32
+from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.supervised import squared_error
-
-
-class StandardizedR2(R2Score):
-    """R^2, which does not depend on units, of standardised numbers: torchmetrics' sums would lose those far from 0.
-
-    Args:
-        mean: Subtracted from predictions and targets.
-        std: Their divisor.
-    """
-
-    def __init__(self, mean: float, std: float) -> None:
-        super().__init__()
-        self.mean, self.std = mean, std
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds a batch."""
-        super().update((preds - self.mean) / self.std, (target - self.mean) / self.std)
+from nnzoo.plots import supervised as plots
 
 
 class Regressor(SupervisedModule):

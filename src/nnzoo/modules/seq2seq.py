@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.text import CharErrorRate
 
-from nnzoo.data.characters import SPECIAL, Characters
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.metrics.means import STAGES, Perplexity, StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.training import STAGES, Perplexity, Schedule, StageMeans, check_hyperparameters
-from nnzoo.nets.decoding import PAD, SOS, Decoded, State, beam_search, greedy_search
-from nnzoo.nets.encoder_decoder import check_sizes
+from nnzoo.modules.optimizers import Schedule, check_hyperparameters
+from nnzoo.nets.decoding import Decoded, State, beam_search, greedy_search
+from nnzoo.nets.rnn import Cell
 from nnzoo.nets.seq2seq import AttentionName, EncoderDecoder, Memory, same_tokens, token_loss
-from nnzoo.nets.sequence import Cell
-from nnzoo.plots_strings import attention_maps, string_table
+from nnzoo.plots.strings import attention_maps, string_table
+from nnzoo.tokens import PAD, SOS, SPECIAL, Characters
 
 Batch = tuple[Tensor, Tensor, Tensor]
 TRANSLATED_AT_ONCE = 256
@@ -178,7 +178,7 @@ class Seq2Seq(ZooModule):
         if low < 0 or high >= size:
             raise InputError(f"Tokens must lie in 0 .. {size - 1}, got {low} .. {high}: encode them by the vocabulary.")
         if (target[:, 0] != SOS).any():
-            raise InputError("A target must start with <sos>: encode it by nnzoo.data.characters.Characters.targets.")
+            raise InputError("A target must start with <sos>: encode it by nnzoo.tokens.Characters.targets.")
 
     def log_stage(self, stage: str) -> None:
         """Logs the means over samples and over tokens; longer sources only if there are any."""

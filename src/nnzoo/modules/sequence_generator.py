@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnzoo.errors import InputError
+from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.base import ZooModule
+from nnzoo.modules.checks import check_images
 from nnzoo.modules.classifier import class_columns
-from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images
-from nnzoo.nets.encoder_decoder import checked_labels
+from nnzoo.modules.optimizers import Schedule, check_hyperparameters
+from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.likelihoods import bits_per_dim, build_likelihood
-from nnzoo.nets.sequence import Cell
+from nnzoo.nets.rnn import Cell
 from nnzoo.nets.sequence_generator import SequenceGenerator as GeneratorNet
 
 Batch = tuple[Tensor, Tensor]

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from nnzoo.errors import InputError
+from nnzoo.metrics.means import STAGES, StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.training import STAGES, StageMeans, check_hyperparameters
+from nnzoo.modules.optimizers import check_hyperparameters
 from nnzoo.nets.supervised import weight_penalty
 
 Batch = tuple[Tensor, ...]

@@ -5,20 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.training import Schedule, StageMeans, check_hyperparameters, check_images
-from nnzoo.nets.encoder_decoder import (
-    Activation,
-    Architecture,
-    Decoder,
-    Encoder,
-    Upsampling,
-    check_sizes,
-    checked_labels,
-    line_between,
-)
-from nnzoo.nets.likelihoods import LikelihoodName, at_least_float32, bits_per_dim, build_likelihood
+from nnzoo.modules.checks import check_images
+from nnzoo.modules.optimizers import Schedule, check_hyperparameters
+from nnzoo.nets.encoder_decoder import Architecture, Decoder, Encoder, Upsampling, line_between
+from nnzoo.nets.layers import Activation, checked_labels
+from nnzoo.nets.likelihoods import LikelihoodName, bits_per_dim, build_likelihood
+from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.vae import (
     LOG_VAR_RANGE,
     elbo_terms,

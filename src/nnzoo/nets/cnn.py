@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError
-from nnzoo.nets.encoder_decoder import ACTIVATIONS, Activation, check_sizes
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.layers import ACTIVATIONS, Activation
 
 Padding = Literal["same", "valid"]
 Pooling = Literal["max", "average", "none"]

@@ -6,10 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nnzoo.nets.encoder_decoder import check_sizes
-
-PAD, SOS, EOS, UNK = range(4)
-"""Numbers of the tokens that every vocabulary starts with: padding, start, end, unknown."""
+from nnzoo.errors import check_sizes
+from nnzoo.tokens import EOS, PAD, SOS, UNK
 
 NEVER_WRITTEN = [PAD, SOS, UNK]
 

@@ -8,19 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.layers import ACTIVATIONS, Activation, append_one_hot, mlp
 
 Architecture = Literal["mlp", "conv"]
 Upsampling = Literal["transposed", "nearest"]
-Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-}
 
 
 def stage_sizes(in_shape: Sequence[int], num_stages: int) -> list[tuple[int, int]]:
@@ -37,22 +29,6 @@ def stage_sizes(in_shape: Sequence[int], num_stages: int) -> list[tuple[int, int
             f"--model.hidden or raise --data.image_size to {2**num_stages} or more."
         )
     return [(math.ceil(height / 2**i), math.ceil(width / 2**i)) for i in range(num_stages + 1)]
-
-
-def check_sizes(**sizes: int | Sequence[int]) -> None:
-    """Raises InputError unless every named number (or every entry of a named list) is a positive integer."""
-    for name, value in sizes.items():
-        entries = [value] if isinstance(value, int) else value
-        if any(entry < 1 for entry in entries):
-            raise InputError(f"{name} must be positive, got {value}.")
-
-
-def mlp(sizes: Sequence[int], activation: Activation) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them (none after the last)."""
-    layers: list[nn.Module] = []
-    for wide, narrow in pairwise(sizes):
-        layers += [nn.Linear(wide, narrow), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers[:-1])
 
 
 class Encoder(nn.Module):
@@ -154,26 +130,6 @@ def upsample(wide: int, narrow: int, size: tuple[int, int], upsampling: Upsampli
     # ceil(h / 2) doubles to 2 ceil(h / 2) - 1 without output padding: even sizes need one more row or column.
     padding = (1 - size[0] % 2, 1 - size[1] % 2)
     return [nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=padding)]
-
-
-def append_one_hot(features: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
-    """Appends one-hot ``labels`` to ``features`` (B, F) -> (B, F + num_classes); nothing if ``num_classes`` is 0."""
-    if num_classes == 0:
-        return features
-    one_hot = nn.functional.one_hot(checked_labels(labels, num_classes), num_classes).to(features)
-    return torch.cat([features, one_hot], dim=1)
-
-
-def checked_labels(labels: Tensor | None, num_classes: int) -> Tensor:
-    """The labels (B,); raises InputError unless they are given and lie in 0 .. num_classes - 1."""
-    if labels is None:
-        raise InputError(f"This model is conditioned on {num_classes} classes: give it labels.")
-    # On a GPU looking at the values would make every step wait; there the modules look once per epoch.
-    if labels.is_cpu and (labels.min() < 0 or labels.max() >= num_classes):
-        raise InputError(
-            f"Labels must lie in 0 .. {num_classes - 1}, got {labels.min()} .. {labels.max()}: renumber the classes."
-        )
-    return labels
 
 
 def line_between(first: Tensor, second: Tensor, steps: int) -> Tensor:

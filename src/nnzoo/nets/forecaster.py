@@ -6,10 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError
-from nnzoo.nets.encoder_decoder import check_sizes
-from nnzoo.nets.likelihoods import at_least_float32
-from nnzoo.nets.sequence import Cell, SequenceEncoder
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.precision import at_least_float32
+from nnzoo.nets.rnn import Cell, SequenceEncoder
 
 InstanceNorm = Literal["none", "last", "mean_std"]
 

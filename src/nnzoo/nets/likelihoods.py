@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnzoo.nets.precision import at_least_float32
+
 LikelihoodName = Literal["bernoulli", "gaussian", "discretized_logistic"]
 
 
@@ -112,11 +114,6 @@ class DiscretizedLogistic(_LocationScale):
         uniform = torch.empty_like(location).uniform_(1e-6, 1 - 1e-6, generator=generator)
         continuous = location + scale * torch.logit(uniform)
         return (continuous.clamp(0, 1) * (self.levels - 1)).round() / (self.levels - 1)
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Undoes the low precision of autocast: sums over pixels and exponentials need more than bfloat16."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 Likelihood = Bernoulli | Gaussian | DiscretizedLogistic

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nnzoo.nets.encoder_decoder import ACTIVATIONS, Activation
+from nnzoo.nets.layers import ACTIVATIONS, Activation
 
 Norm = Literal["none", "batch", "layer"]
 

@@ -6,12 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError
-from nnzoo.nets.decoding import PAD
+from nnzoo.errors import InputError, check_sizes
 from nnzoo.nets.decoding import State as Rows
-from nnzoo.nets.encoder_decoder import check_sizes
-from nnzoo.nets.likelihoods import at_least_float32
-from nnzoo.nets.sequence import CELLS, Cell, SequenceEncoder, initialize_recurrent, valid_steps
+from nnzoo.nets.precision import at_least_float32
+from nnzoo.nets.rnn import CELLS, Cell, SequenceEncoder, initialize_recurrent, valid_steps
+from nnzoo.tokens import PAD
 
 AttentionName = Literal["additive", "general", "none"]
 

@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError
-from nnzoo.nets.encoder_decoder import check_sizes
-from nnzoo.nets.sequence import CELLS, Cell, State, initialize_recurrent
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.rnn import CELLS, Cell, State, initialize_recurrent
 
 
 class SequenceGenerator(nn.Module):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnzoo.nets.likelihoods import at_least_float32
+from nnzoo.nets.precision import at_least_float32
 
 
 def cross_entropy(

@@ -1,0 +1,31 @@
+"""The public names and their modules: the one list of them."""
+
+from .baselines.histograms import HistogramBaseline as HistogramBaseline
+from .baselines.images import DensityBaselines as DensityBaselines
+from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
+from .baselines.sequences import SequenceBaselines as SequenceBaselines
+from .baselines.series import ForecastBaselines as ForecastBaselines
+from .baselines.strings import StringBaselines as StringBaselines
+from .baselines.tables import SupervisedBaselines as SupervisedBaselines
+from .callbacks.averaging import EMA as EMA
+from .callbacks.finetuning import Finetuning as Finetuning
+from .data.images.module import ImageDataModule as ImageDataModule
+from .data.sequences.module import SequenceDataModule as SequenceDataModule
+from .data.series.module import ForecastDataModule as ForecastDataModule
+from .data.strings.module import StringPairsDataModule as StringPairsDataModule
+from .data.tables.module import TabularDataModule as TabularDataModule
+from .errors import InputError as InputError
+from .modules.autoencoder import Autoencoder as Autoencoder
+from .modules.cnn import CNNClassifier as CNNClassifier
+from .modules.forecaster import Forecaster as Forecaster
+from .modules.mlp import MLPClassifier as MLPClassifier
+from .modules.mlp import MLPRegressor as MLPRegressor
+from .modules.rnn import SequenceClassifier as SequenceClassifier
+from .modules.rnn import SequenceRegressor as SequenceRegressor
+from .modules.seq2seq import Seq2Seq as Seq2Seq
+from .modules.sequence_generator import SequenceGenerator as SequenceGenerator
+from .modules.tagger import SequenceTagger as SequenceTagger
+from .modules.vae import VAE as VAE
+from .run.cli import ZooCLI as ZooCLI
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Classical models on the same samples, so that a run's own table shows what its network is worth."""

@@ -1,0 +1,276 @@
+"""Images: scikit-learn's digits, MNIST, FashionMNIST, CIFAR-10 or a folder of the user's own."""
+
+import math
+import typing
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from nnzoo.data.base import GlobalBatchDataModule, cache_root, data_root
+from nnzoo.data.images.augment import Augmentation
+from nnzoo.data.images.dataset import ImageDataset
+from nnzoo.data.images.folder import CachedImages, Color, Fit, ImageFolder
+from nnzoo.data.images.sources import DIGITS, DOWNLOADS, fetch, load
+from nnzoo.data.splits import PARTS, check_fractions, split_parts
+from nnzoo.errors import InputError, check_choices
+from nnzoo.seeds import mix_seed
+
+DatasetName = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
+Binarize = Literal["none", "dynamic", "static"]
+
+
+class ImageDataModule(GlobalBatchDataModule):
+    """Images in [0, 1] with labels: batches of float (B, C, H, W) and integers (B,).
+
+    Sets without an official test part are split 70/15/15, in the same proportions for every class; official test parts
+    stay untouched.
+
+    Args:
+        dataset: digits (1,797 real 8x8 digits that come with scikit-learn) | mnist | fashion_mnist | cifar10 | folder.
+        root: Folder of the data: your images for ``folder``, else where downloads are kept (default: $NNZOO_DATA, else
+            ~/.cache/nnzoo).
+        image_size: Side in pixels to resize to; the images' own size if not given.
+        fit: How a folder's image that is not square is resized: crop (the shorter side, then cut out the centre) | pad
+            (the longer side, with black bars) | squash (both).
+        color: auto | grey | rgb.
+        binarize: none | dynamic (each pixel drawn anew in every epoch with its grey value as probability) | static
+            (drawn once, with a seed of our own: not the fixed files of Larochelle). Validation and test images are
+            drawn once in either case.
+        shift: Augmentation: largest shift, as a share of the side.
+        rotation: Augmentation: largest rotation in degrees.
+        crop_padding: Augmentation: black pixels added on every side before a random crop of the image's own size.
+        flip: Augmentation: mirror every second image, left to right; not for digits and letters.
+        blur: Augmentation: largest standard deviation of a Gaussian blur, in pixels.
+        exposure: Augmentation: largest relative change of brightness.
+        cache: h5 decodes a folder of images once into an HDF5 file under ~/.cache/nnzoo and reads batches from there,
+            for folders that do not fit in memory.
+        predict_root: A folder of images, in subfolders or not, that ``predict`` predicts in place of the test images;
+            they are brought to the size of the others.
+        batch_size: Samples per step over ALL devices.
+        val_fraction: Share of the samples (of the official training part, where there is one) for validation.
+        test_fraction: Share of the samples for the test, where the data set brings no test part.
+        split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
+        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
+        fold: Number of the fold to test on, from 0.
+        balanced: Draw training samples with replacement so that all classes are equally frequent.
+        seed: Seed of order, augmentation and binarisation (the command line sets it to ``seed_everything``).
+        num_workers: Loader processes; 0 is fastest for data in memory.
+
+    Raises:
+        InputError: If a value is out of range, or the data cannot be found, downloaded or read.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: DatasetName = "digits",
+        root: str | None = None,
+        image_size: int | None = None,
+        fit: Fit = "crop",
+        color: Color = "auto",
+        binarize: Binarize = "none",
+        shift: float = 0.0,
+        rotation: float = 0.0,
+        crop_padding: int = 0,
+        flip: bool = False,
+        blur: float = 0.0,
+        exposure: float = 0.0,
+        cache: Literal["none", "h5"] = "none",
+        predict_root: str | None = None,
+        batch_size: int = 128,
+        val_fraction: float = 0.15,
+        test_fraction: float = 0.15,
+        split_seed: int = 0,
+        folds: int = 0,
+        fold: int = 0,
+        balanced: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, seed, num_workers, balanced)
+        self.save_hyperparameters(logger=False)
+        check_choices(type(self), self.hparams)
+        if image_size is not None and image_size < 1:
+            raise InputError(f"image_size must be positive, got {image_size}: set --data.image_size.")
+        check_fractions(val_fraction, test_fraction)
+        if dataset == "digits" and root is not None:
+            raise InputError("The digits need no --data.root: for images of your own add --data.dataset folder.")
+        if dataset == "folder" and root is None:
+            raise InputError("--data.dataset folder needs --data.root, the folder that holds your images.")
+        if cache == "h5" and (dataset != "folder" or binarize != "none"):
+            raise InputError("--data.cache h5 is for --data.dataset folder with --data.binarize none.")
+        self.dataset, self.binarize, self.cache = dataset, binarize, cache
+        self.root = data_root(root)
+        if not (0 <= shift < 1 and min(rotation, blur, exposure) >= 0 and math.isfinite(rotation + blur + exposure)):
+            raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
+        if crop_padding < 0:
+            raise InputError(f"crop_padding must not be negative, got {crop_padding}: set --data.crop_padding.")
+
+    @cached_property
+    def _folder(self) -> ImageFolder:
+        return ImageFolder(self.root, *(self.hparams[name] for name in ("image_size", "color", "fit")))
+
+    @cached_property
+    def in_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images; for a folder this reads the headers of its images."""
+        if self.dataset == "folder":
+            return self._folder.shape
+        channels, height, width = (1, 8, 8) if self.dataset == "digits" else DOWNLOADS[self.dataset].shape
+        channels = {"auto": channels, "grey": 1, "rgb": 3}[self.hparams["color"]]
+        size = self.hparams["image_size"]
+        return (channels, size, size) if size else (channels, height, width)
+
+    @cached_property
+    def augment(self) -> Augmentation | None:
+        """Random changes of the training images, or None."""
+        names = ("shift", "rotation", "crop_padding", "flip", "blur", "exposure")
+        return Augmentation(**{name: self.hparams[name] for name in names}) or None
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; empty if there are none."""
+        if self.dataset == "folder":
+            return self._folder.classes
+        return DIGITS if self.dataset == "digits" else DOWNLOADS[self.dataset].classes
+
+    @property
+    def num_classes(self) -> int:  # type: ignore[override]
+        """Number of classes; 0 if there are none."""
+        return len(self.classes)
+
+    @property
+    def levels(self) -> int:
+        """Number of grey levels: 2 after binarisation, 17 for digits in their own size, else 256."""
+        if self.binarize != "none":
+            return 2
+        return 17 if self._has_digits_levels else 256
+
+    @property
+    def _has_digits_levels(self) -> bool:
+        return self.dataset == "digits" and self.in_shape[1:] == (8, 8)
+
+    def prepare_data(self) -> None:
+        """Downloads the data set if it is missing, or fills the cache of a folder."""
+        if self.dataset == "folder" and self.cache == "h5":
+            self._folder.cache(cache_root() / "folders")
+        if self.dataset in DOWNLOADS:
+            fetch(self.dataset, self.root)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Loads and splits the data; a second call changes nothing."""
+        if self.parts:
+            return
+        images, labels, official = self._load()
+        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
+        rows = split_parts(labels, official, *(self.hparams[name] for name in names))
+        for part, chosen in rows.items():
+            self.parts[part] = self._dataset(part, images, labels, chosen, 17 if self._has_digits_levels else 256)
+        self._test_rows = rows["test"]
+        if self._new is not None:
+            every = torch.arange(len(self._new.paths))
+            self.parts["predict"] = self._dataset("predict", self._read(self._new), self._new.labels, every)
+        counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
+        rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")
+
+    def _dataset(
+        self, part: str, images: Tensor | Path, labels: Tensor, rows: Tensor, levels: int = 256
+    ) -> ImageDataset:
+        chosen = CachedImages(images, rows) if isinstance(images, Path) else images[rows]
+        dynamic = self.binarize == "dynamic" and part == "train"
+        if self.binarize != "none" and not dynamic:
+            number = [*PARTS, "predict"].index(part)
+            generator = torch.Generator().manual_seed(mix_seed(self.hparams["split_seed"], number))
+            chosen = torch.rand(chosen.shape, generator=generator) < chosen / (levels - 1)  # type: ignore[union-attr, operator]
+            levels = 2
+        augment = self.augment if part == "train" else None
+        return ImageDataset(chosen, labels[rows], levels, augment, binarize=dynamic)
+
+    def _load(self) -> tuple[Tensor | Path, Tensor, list[str]]:
+        """All images (uint8 levels, or the path of their cache), labels, and the official part of each."""
+        if self.dataset == "folder":
+            folder = self._folder
+            return self._read(folder), folder.labels, [part or "train" for part in folder.parts]
+        if self.dataset == "digits":
+            digits = load_digits()
+            pixels = torch.from_numpy(digits.images).unsqueeze(1)
+            if not self._has_digits_levels:
+                pixels = (pixels * 255 / 16).round()
+            return (self._resized(pixels.byte()), torch.from_numpy(digits.target).long(), ["train"] * len(pixels))
+        images, labels, official = load(self.dataset, self.root)
+        return self._resized(images), labels, official
+
+    def _read(self, folder: ImageFolder) -> Tensor | Path:
+        return folder.cache(cache_root() / "folders") if self.cache == "h5" else folder.load()
+
+    @cached_property
+    def _new(self) -> ImageFolder | None:
+        """The images of ``predict_root``."""
+        root, (channels, height, width) = self.hparams["predict_root"], self.in_shape
+        if root is None:
+            return None
+        color: Color = "grey" if channels == 1 else "rgb"
+        folder = ImageFolder(
+            Path(root), height if height == width else None, color, self.hparams["fit"], labelled=False
+        )
+        if folder.shape != self.in_shape:
+            raise InputError(f"The images of {root} have the shape {folder.shape}, those of training {self.in_shape}.")
+        return folder
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The images of ``predict_root``, or the test samples."""
+        return self._loader("test" if self._new is None else "predict")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The file of each image, where there is one, and its class, where it is known."""
+        if self._new is not None:
+            return pd.DataFrame({"file": list(map(str, self._new.paths))})
+        rows = self._test_rows.tolist()
+        names = [str(self._folder.paths[row]) for row in rows] if self.dataset == "folder" else rows
+        labels = self.parts["test"].labels.tolist()  # type: ignore[attr-defined]
+        known = {"class": [self.classes[label] for label in labels]} if self.classes else {}
+        return pd.DataFrame({"file" if self.dataset == "folder" else "image": names, **known})
+
+    def _resized(self, images: Tensor) -> Tensor:
+        channels, *size = self.in_shape
+        if channels != images.shape[1]:
+            images = v2.functional.rgb_to_grayscale(images) if channels == 1 else images.expand(-1, 3, -1, -1)
+        return images if list(images.shape[2:]) == size else v2.functional.resize(images, size, antialias=True)
+
+    def tensors(self, part: Literal["train", "val", "test"], limit: int | None = None) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) in [0, 1], not augmented, and labels (N,) of the first ``limit`` samples of a part."""
+        self.setup()
+        dataset = typing.cast(ImageDataset, self.parts[part])
+        chosen = torch.arange(len(dataset))[:limit]
+        return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
+
+    task = "classification"
+
+    def arrays(self, part: Literal["train", "val", "test"]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Pixels (n, C H W) and labels (n,) of a part, for scikit-learn."""
+        images, labels = self.tensors(part)
+        return images.flatten(1).numpy(), labels.numpy()
+
+    @cached_property
+    def channel_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the pixels of the training part, not augmented, per channel: (C,), (C,)."""
+        self.setup()
+        dataset = typing.cast(ImageDataset, self.parts["train"])
+        counts = torch.zeros(self.in_shape[0], dataset.levels, dtype=torch.int64)
+        for rows in torch.arange(len(dataset)).split(1000):  # counted, which is exact and needs no floats of them all
+            for count, pixels in zip(counts, dataset.images[rows].byte().unbind(dim=1), strict=True):
+                count += pixels.flatten().bincount(minlength=dataset.levels)
+        values = torch.linspace(0, 1, dataset.levels, dtype=torch.float64)
+        shares = counts.double() / counts.sum(dim=1, keepdim=True)
+        mean = shares @ values
+        variance = (shares * (values - mean[:, None]).square()).sum(dim=1)
+        return mean.float(), variance.sqrt().float()

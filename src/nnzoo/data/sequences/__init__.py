@@ -1,0 +1,1 @@
+"""Sequences with a target each, or one per step."""

@@ -1,0 +1,269 @@
+"""Forecasting: windows of a generated series, ETTh1 or the user's CSV file."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from nnzoo.data.base import GlobalBatchDataModule, data_root
+from nnzoo.data.csv_file import as_names
+from nnzoo.data.series.dataset import WindowDataset, warn_without_scale
+from nnzoo.data.series.future import Future
+from nnzoo.data.series.scale import check_columns, naive_errors
+from nnzoo.data.series.series import (
+    ETTH1_CUTS,
+    Series,
+    download_etth1,
+    generated_series,
+    read_etth1,
+    read_series,
+    season_of,
+)
+from nnzoo.data.series.split import SeriesSplit
+from nnzoo.data.splits import PARTS, check_fractions
+from nnzoo.errors import InputError, check_choices, check_sizes
+
+
+class ForecastDataModule(GlobalBatchDataModule):
+    """Windows of time series: batches of history (B, history, D), naive error (B, C) and target (B, horizon, C).
+
+    All are in the series' own units; the naive error is the scale of MASE of each window's series. The series is cut by
+    time into training, validation and test part. A window belongs to the part that holds all its targets; the history
+    of validation and test windows may reach back into the part before, whose values are known when the forecast is
+    made. Scaler and scale of MASE come from the training part alone. Several series (a group column) are cut at the
+    same times and share one scaler, but each has its own scale of MASE; no window reaches from one into another.
+    Nothing is known of the time to forecast: neither its calendar nor other columns' values. ``predict`` forecasts what
+    comes after the end of each series.
+
+    Args:
+        dataset: generated (a made-up town's hourly temperature and electricity demand) | etth1 (arXiv:2012.07436; its
+            usual split into 12, 4 and 4 months) | csv.
+        csv: Path of your own file, which has a header; it implies ``dataset`` csv.
+        time: Its column of dates, or of rising numbers; without one, the rows count as evenly spaced.
+        drop: Its columns to leave out.
+        predict_csv: A file of the same columns whose series ``predict`` continues, in place of ``csv``.
+        target: The column to forecast (default: demand for generated, OT for etth1).
+        group: Its column that tells several series apart, such as a shop's number.
+        targets: one | all: forecast the target column only, or every column.
+        inputs: all | target: the history holds every column, or only what is forecast.
+        root: Folder of ETTh1/ETTh1.csv (default: $NNZOO_DATA, else ~/.cache/nnzoo); it is downloaded if it is missing.
+        history: Steps the model sees; by default seven seasons (84 steps without a season), or what a short series
+            leaves room for, see :func:`~nnzoo.data.series.split.default_sizes`.
+        horizon: Steps it forecasts; by default one season (12 steps without one), or what a short series has room for.
+        season: Steps after which the series repeats, for the seasonal-naive forecast and MASE; from the spacing of the
+            times if not given (24 for hours, 7 for days, 52 for weeks, 12 for months, 4 for quarters, else 1).
+        batch_size: Windows per step over ALL devices.
+        val_fraction: Share of the time for validation (not for etth1).
+        test_fraction: Share of the time for the test, at the end (not for etth1).
+        seed: Seed of the order (the command line sets it to ``seed_everything``).
+        num_workers: Loader processes; 0 is fastest for data in memory.
+
+    Raises:
+        InputError: If a value is out of range, the data cannot be found, downloaded or read, a column is constant or
+            too far from 0 in the training part, or the series is too short for a window in every part.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Literal["generated", "etth1", "csv"] = "generated",
+        csv: str | None = None,
+        time: str | None = None,
+        target: str | None = None,
+        group: str | None = None,
+        drop: Sequence[str] = (),
+        predict_csv: str | None = None,
+        targets: Literal["one", "all"] = "one",
+        inputs: Literal["all", "target"] = "all",
+        root: str | None = None,
+        history: int | None = None,
+        horizon: int | None = None,
+        season: int | None = None,
+        batch_size: int = 64,
+        val_fraction: float = 0.15,
+        test_fraction: float = 0.15,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, seed, num_workers)
+        self.save_hyperparameters(logger=False)
+        check_choices(type(self), self.hparams)
+        sizes = {"history": history, "horizon": horizon, "season": season}
+        check_sizes(**{name: size for name, size in sizes.items() if size is not None})
+        check_fractions(val_fraction, test_fraction)
+        self.dataset = "csv" if csv is not None else dataset
+        self.hparams["dataset"], self.hparams["drop"] = self.dataset, as_names(drop)
+        if self.dataset == "csv" and csv is None:
+            raise InputError("--data.dataset csv needs --data.csv, the path of your file.")
+        if self.dataset == "csv" and target is None and targets == "one":
+            raise InputError("Name the column to forecast with --data.target, or forecast all with --data.targets all.")
+        if self.dataset != "csv" and (time or group or predict_csv):
+            raise InputError("--data.time, group and predict_csv are for a file of your own: give it with --data.csv.")
+        if season is not None and history is not None and season > history:
+            raise InputError(
+                f"The seasonal-naive forecast repeats the last season, so a season of {season} steps needs at least as "
+                f"much history, got {history}: set --data.history {season} or more."
+            )
+        self.root = data_root(root)
+
+    def prepare_data(self) -> None:
+        """Downloads ETTh1 if it is missing."""
+        if self.dataset == "etth1":
+            download_etth1(self._etth1)
+
+    @property
+    def _etth1(self) -> Path:
+        return self.root / "ETTh1" / "ETTh1.csv"
+
+    @cached_property
+    def series(self) -> Series:
+        """All rows; reads the file, and downloads it first where that is still to be done."""
+        only_target = self.hparams["inputs"] == "target" and self.hparams["targets"] == "one"
+        columns = [self._target] if only_target else None
+        if self.dataset == "csv":
+            return self._read(columns)
+        if self.dataset == "etth1":
+            self.prepare_data()  # the scaler is one of the model's hyperparameters, so it is needed before the fit
+            return read_etth1(self._etth1, columns)
+        series = generated_series()
+        return series if columns is None or self._target not in series.columns else series.only(columns)
+
+    def _read(self, columns: list[str] | None, option: str = "csv") -> Series:
+        path, time, group, drop = (self.hparams[name] for name in (option, "time", "group", "drop"))
+        return read_series(Path(path), time, group, columns, drop, option)
+
+    @cached_property
+    def _continued(self) -> Series:
+        """What ``predict`` continues."""
+        return self._read(self.series.columns, "predict_csv") if self.hparams["predict_csv"] else self.series
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the D columns."""
+        return self.series.columns
+
+    @property
+    def _target(self) -> str:
+        return self.hparams["target"] or {"generated": "demand", "etth1": "OT"}.get(self.dataset, "")
+
+    @cached_property
+    def target_columns(self) -> list[int]:
+        """Numbers of the columns to forecast, C of D."""
+        columns = self.columns
+        if self.hparams["targets"] == "all":
+            return list(range(len(columns)))
+        if self._target not in columns:
+            raise InputError(f"There is no column {self._target!r}: set --data.target to one of {', '.join(columns)}.")
+        return [columns.index(self._target)]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the columns to forecast, for the figures."""
+        return [self.columns[column] for column in self.target_columns]
+
+    @cached_property
+    def _split(self) -> SeriesSplit:
+        total = int(self.series.times.max()) + 1
+        val, test = (round(self.hparams[f"{part}_fraction"] * total) for part in ("val", "test"))
+        cuts = ETTH1_CUTS if self.dataset == "etth1" else (total - val - test, total - test, total)
+        season = self.hparams["season"] or season_of(self.series.step)
+        split = SeriesSplit(self.series, cuts, season, self.hparams["history"], self.hparams["horizon"])
+        check_columns(self.columns, np.concatenate(split.training_rows))
+        return split
+
+    @property
+    def history(self) -> int:
+        """Steps the model sees."""
+        return self._split.history
+
+    @property
+    def horizon(self) -> int:
+        """Steps it forecasts."""
+        return self._split.horizon
+
+    @property
+    def season(self) -> int:
+        """Steps after which the series repeats; 1 if that is not known."""
+        return self._split.season
+
+    @cached_property
+    def _scaler(self) -> StandardScaler:
+        return StandardScaler().fit(np.concatenate(self._split.training_rows))
+
+    @property
+    def column_mean(self) -> list[float]:
+        """Mean of each of the D columns in the training part."""
+        return self._scaler.mean_.tolist()
+
+    @property
+    def column_std(self) -> list[float]:
+        """Standard deviation of each of the D columns in the training part."""
+        return self._scaler.scale_.tolist()
+
+    @cached_property
+    def naive_error(self) -> Tensor:
+        """The scale of MASE for each series and target (S, C), from its training part; 0 where it is not defined."""
+        errors = naive_errors(self._split.training_rows, self.season)[:, self.target_columns]
+        return torch.from_numpy(errors).float()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Makes the windows; a second call changes nothing."""
+        if self.parts:
+            return
+        split, values = self._split, torch.from_numpy(self.series.values).float()
+        starts = torch.tensor([rows[0] for rows in split.bounds])
+        shared = split.history, split.horizon, self.target_columns, starts, self.naive_error
+        datasets = {part: WindowDataset(values, split.origins(part), *shared) for part in PARTS}
+        self.parts |= datasets
+        split.warn_of_series_left_out()
+        warn_without_scale({part: datasets[part] for part in ("val", "test")}, self.season)
+        counts = ", ".join(f"{len(dataset)} {part}" for part, dataset in datasets.items())
+        rank_zero_info(
+            f"{self.dataset}: {counts} windows of {self.history} + {self.horizon} steps, {values.shape[1]} columns, "
+            f"{len(self.target_columns)} to forecast, season {self.season}"
+        )
+
+    @cached_property
+    def _future(self) -> Future:
+        return Future(self._continued, self.history, self.horizon)
+
+    def last_history(self) -> Tensor:
+        """The last steps of each series (S, H, D): a trained model forecasts what comes after the data from these."""
+        return self._future.histories()
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The last history of each series, with a target that is not known yet."""
+        self.parts["predict"] = self._future.windows(self.target_columns)
+        return self._loader("predict")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The series and the time of each step that is forecast."""
+        return self._future.rows(self.hparams["time"] or "step", self.hparams["group"])
+
+    def windows(
+        self,
+        part: Literal["train", "val", "test"],
+        limit: int,
+        inputs: Sequence[int] | None = None,
+        targets: Sequence[int] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """History (n, H, D) and target (n, horizon, C) of at most ``limit`` windows, evenly from the whole part.
+
+        Args:
+            part: train | val | test.
+            limit: The most windows to return.
+            inputs: Columns of the history; all by default.
+            targets: Columns of what follows; ``target_columns`` by default.
+        """
+        self.setup()
+        dataset: WindowDataset = self.parts[part]  # type: ignore[assignment]
+        chosen = torch.linspace(0, len(dataset) - 1, min(limit, len(dataset))).round().long()
+        return dataset.columns(chosen, inputs or range(len(self.columns)), targets or self.target_columns)

@@ -1,0 +1,295 @@
+"""Tables: scikit-learn's built-in sets, MNIST as vectors, or the user's own CSV file."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from nnzoo.data.base import GlobalBatchDataModule
+from nnzoo.data.csv_file import as_names, check_columns, read_csv
+from nnzoo.data.images.module import ImageDataModule
+from nnzoo.data.splits import PARTS, check_fractions, split_parts
+from nnzoo.data.tables.dataset import TableDataset, built_in_table, check_numbers
+from nnzoo.data.tables.preprocessor import Preprocessor, Scaling, Task, task_of
+from nnzoo.errors import InputError, check_choices
+
+TableName = Literal["digits", "breast_cancer", "wine", "iris", "diabetes", "mnist", "csv"]
+
+
+class TabularDataModule(GlobalBatchDataModule):
+    """A table with a target column: batches of numbers (B, N), codes of the categories (B, C) and targets (B,).
+
+    Split 70/15/15, for classes in the same proportions; MNIST keeps its official test part. How columns become numbers
+    is said at :class:`nnzoo.data.tables.preprocessor.Preprocessor`. Classification if the target holds texts, truth
+    values or integers with at most 20 different values, regression otherwise; ``task`` overrules that.
+
+    Args:
+        dataset: digits | breast_cancer | wine | iris | diabetes (they come with scikit-learn) | mnist (784 grey
+            values in [0, 1]) | csv, which giving ``csv`` implies.
+        csv: Your file: a header, a row for each sample.
+        target: Its column to predict.
+        test_csv: A file of the same columns to test on, instead of drawing a test part.
+        predict_csv: A file of the same columns, with or without the target, whose rows ``predict`` predicts.
+        task: auto | classification | regression.
+        categorical: Columns to treat as categories; texts always are, unless most rows have another.
+        drop: Columns to leave out, such as identifiers.
+        log_columns: Columns to take the logarithm of; auto takes the heavy-tailed ones, but of images none.
+        scaling: Of numeric columns: standardize (mean 0, standard deviation 1) | minmax (to [0, 1]) | none; auto takes
+            minmax for images, digits and MNIST, and standardize for other tables.
+        root: Folder of MNIST (default: $NNZOO_DATA, else ~/.cache/nnzoo).
+        batch_size: Samples per step over ALL devices.
+        val_fraction: Share of the samples for validation.
+        test_fraction: Share of the samples for the test, where the data bring no test part.
+        split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
+        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
+        fold: Number of the fold to test on, from 0.
+        balanced: Draw training samples with replacement so that all classes are equally frequent.
+        seed: Seed of the order (the command line sets it to ``seed_everything``).
+        num_workers: Loader processes; 0 is fastest for data in memory.
+
+    Raises:
+        InputError: If a value is out of range, or the data cannot be found or used.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: TableName = "digits",
+        csv: str | None = None,
+        target: str | None = None,
+        test_csv: str | None = None,
+        predict_csv: str | None = None,
+        task: Literal["auto", "classification", "regression"] = "auto",
+        categorical: Sequence[str] = (),
+        drop: Sequence[str] = (),
+        log_columns: list[str] | Literal["auto"] = "auto",
+        scaling: Scaling | Literal["auto"] = "auto",
+        root: str | None = None,
+        batch_size: int = 128,
+        val_fraction: float = 0.15,
+        test_fraction: float = 0.15,
+        split_seed: int = 0,
+        folds: int = 0,
+        fold: int = 0,
+        balanced: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, seed, num_workers, balanced)
+        self.save_hyperparameters(logger=False)
+        check_choices(type(self), self.hparams)
+        check_fractions(val_fraction, test_fraction)
+        self.dataset = self.hparams["dataset"] = "csv" if csv else dataset
+        self.hparams["drop"], self.hparams["categorical"] = as_names(drop), as_names(categorical)
+        if self.dataset == "csv" and not (csv and target):
+            raise InputError("A table of your own needs --data.csv FILE and --data.target COLUMN.")
+        if self.dataset != "csv" and (target or test_csv or predict_csv):
+            raise InputError(
+                "--data.target, test_csv and predict_csv are for a table of your own: add --data.csv FILE."
+            )
+        if folds and test_csv:
+            raise InputError("--folds draws its test rows from --data.csv: leave out --data.test_csv.")
+
+    @cached_property
+    def table(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
+        """All rows without the target, the target, and the official part of each row."""
+        if self.dataset == "mnist":
+            return self._mnist()
+        if self.dataset != "csv":
+            rows, target = built_in_table(self.dataset)
+            return rows, target, ["train"] * len(target)
+        path, name = self.hparams["csv"], self.hparams["target"]
+        rows = read_csv(path)
+        for option in ("target", "drop", "categorical"):
+            named = self.hparams[option]
+            check_columns(rows, [named] if isinstance(named, str) else named, f"--data.{option}", path)
+        official = ["train"] * len(rows)
+        if self.hparams["test_csv"]:
+            test_csv = self.hparams["test_csv"]
+            test = self._like(rows.drop(columns=list(self.hparams["drop"])), read_csv(test_csv, "test_csv"), test_csv)
+            rows, official = pd.concat([rows, test], ignore_index=True), official + ["test"] * len(test)
+        missing = rows[name].isna()
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0])
+            raise InputError(
+                f"{missing.sum()} rows have no {name}, the first is row {row + 1}: remove them or fill it in."
+            )
+        return rows.drop(columns=[name, *self.hparams["drop"]]), rows[name], official
+
+    @cached_property
+    def _new_rows(self) -> pd.DataFrame | None:
+        """The rows to predict, as they are in their file."""
+        return read_csv(self.hparams["predict_csv"], "predict_csv") if self.hparams["predict_csv"] else None
+
+    def _like(self, rows: pd.DataFrame, other: pd.DataFrame, path: str) -> pd.DataFrame:
+        """Another file's rows with the columns of ``rows``, numbers where those are numbers."""
+        check_columns(other, list(rows.columns), "the same columns as in --data.csv", path)
+        for column in rows.select_dtypes("number").columns:
+            if not pd.api.types.is_numeric_dtype(other[column]):
+                raise InputError(f"The column {column} of {path} holds texts, in --data.csv numbers: repair it.")
+        return other[list(rows.columns)]
+
+    def _mnist(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
+        images = self._images
+        images.setup()
+        pixels, labels, official = [], [], []
+        for part in PARTS:
+            tensors = images.tensors(part)  # type: ignore[arg-type]
+            pixels.append(tensors[0].flatten(1))
+            labels.append(tensors[1])
+            official += [part] * len(tensors[1])
+        names = [f"pixel {i}" for i in range(pixels[0].shape[1])]
+        classes = pd.Series(torch.cat(labels).numpy().astype(str), name="digit")
+        return pd.DataFrame(torch.cat(pixels).numpy(), columns=names), classes, official
+
+    @cached_property
+    def _images(self) -> ImageDataModule:
+        settings = {name: self.hparams[name] for name in ("root", "val_fraction", "split_seed", "folds", "fold")}
+        return ImageDataModule(dataset="mnist", **settings)
+
+    def prepare_data(self) -> None:
+        """Downloads MNIST if it is asked for and missing."""
+        if self.dataset == "mnist":
+            self._images.prepare_data()
+
+    @cached_property
+    def task(self) -> Task:
+        """Classification or regression."""
+        if self.hparams["task"] != "auto":
+            return self.hparams["task"]
+        return "classification" if self.dataset == "mnist" else task_of(self._known_target)
+
+    @property
+    def _known_target(self) -> pd.Series:
+        """The target without the rows of a test file, which must not add classes."""
+        _, target, official = self.table
+        return target if self.dataset == "mnist" else target[np.asarray(official) == "train"]
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes in the order of their numbers; empty for regression."""
+        if self.task == "regression":
+            return []
+        values = sorted(self._known_target.unique())
+        if len(values) < 2:
+            raise InputError(
+                f"The target {self._known_target.name} has one class only, {values[0]}: there is nothing to tell."
+            )
+        return [str(value) for value in values]
+
+    @property
+    def num_classes(self) -> int:  # type: ignore[override]
+        """Number of classes; 0 for regression."""
+        return len(self.classes)
+
+    @cached_property
+    def _prepared(self) -> tuple[Preprocessor, Tensor, dict[str, Tensor]]:
+        """The fitted preprocessor, the targets of all rows, and the rows of each part."""
+        rows, target, official = self.table
+        if self.task == "classification":
+            numbers_of = {name: number for number, name in enumerate(self.classes)}
+            codes = np.array([numbers_of.get(name, -1) for name in target.astype(str)])
+            if (codes < 0).any():
+                label = target.iloc[int(np.flatnonzero(codes < 0)[0])]
+                raise InputError(f"{self.hparams['test_csv']} holds the class {label}, which is not in --data.csv.")
+            labels = targets = torch.from_numpy(codes)
+        else:
+            numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            wrong = np.flatnonzero(~np.isfinite(numbers))
+            if len(wrong):
+                raise InputError(
+                    f"The target {target.name} holds {target.iloc[wrong[0]]!r} in row {wrong[0] + 1}, which is not a "
+                    "finite number: repair or remove such rows."
+                )
+            targets, labels = torch.tensor(numbers, dtype=torch.float32), torch.zeros(len(numbers), dtype=torch.int64)
+        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
+        folds = {} if self.dataset != "mnist" else {"folds": 0}  # MNIST comes in folds already
+        split = {"seed" if name == "split_seed" else name: self.hparams[name] for name in names} | folds
+        parts = split_parts(labels, official, **split)
+        if self.task == "regression":
+            check_numbers(numbers, parts, str(target.name))
+        else:
+            absent = torch.bincount(labels[parts["train"]], minlength=self.num_classes) == 0
+            if absent.any():
+                missing = ", ".join(name for name, none in zip(self.classes, absent, strict=True) if none)
+                rank_zero_warn(f"No training row is of the class {missing}: it cannot be learned; add samples of it.")
+        pixels = self.dataset in ("digits", "mnist")
+        log_columns, scaling = self.hparams["log_columns"], self.hparams["scaling"]
+        preprocessor = Preprocessor(
+            rows.iloc[parts["train"].numpy()],
+            self.hparams["categorical"],
+            [] if pixels and log_columns == "auto" else log_columns,
+            ("minmax" if pixels else "standardize") if scaling == "auto" else scaling,
+        )
+        return preprocessor, targets, parts
+
+    def setup(self, stage: str | None = None) -> None:
+        """Splits the table and transforms its columns; a second call changes nothing."""
+        if self.parts:
+            return
+        preprocess, targets, parts = self._prepared
+        for part, rows in parts.items():
+            self.parts[part] = TableDataset(preprocess(self.table[0].iloc[rows.numpy()]), targets[rows])
+        if self._new_rows is not None:
+            new = preprocess(self._like(self.table[0], self._new_rows, self.hparams["predict_csv"]))
+            self.parts["predict"] = TableDataset(new, torch.zeros(len(new.numeric), dtype=targets.dtype))
+        counts = ", ".join(f"{len(rows)} {part}" for part, rows in parts.items())
+        kinds = f"{preprocess.num_numeric} numeric and {len(preprocess.cardinalities)} categorical inputs"
+        rank_zero_info(f"{self.hparams['csv'] or self.dataset} ({self.task}): {counts} rows, {kinds}")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The rows of ``predict_csv``, or the test samples."""
+        return self._loader("predict" if self.hparams["predict_csv"] else "test")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The rows to predict, as in their file; of the built-in sets only their number and target."""
+        if self._new_rows is not None:
+            return self._new_rows
+        rows, target, _ = self.table
+        chosen = self._prepared[2]["test"].numpy()
+        known = rows.iloc[chosen] if self.dataset == "csv" else pd.DataFrame({"row": chosen + 1})
+        return known.reset_index(drop=True).assign(**{str(target.name): target.iloc[chosen].to_numpy()})
+
+    @property
+    def num_numeric(self) -> int:
+        """Number of numeric inputs, with indicators of missing values."""
+        return self._prepared[0].num_numeric
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """Number of categories of each categorical input."""
+        return self._prepared[0].cardinalities
+
+    @property
+    def preprocessing(self) -> str:
+        """Fingerprint of how columns become numbers."""
+        return self._prepared[0].fingerprint
+
+    @property
+    def target_mean(self) -> float:
+        """Mean of the training targets."""
+        _, targets, parts = self._prepared
+        return float(targets[parts["train"]].double().mean())
+
+    @property
+    def target_std(self) -> float:
+        """Standard deviation of the training targets."""
+        _, targets, parts = self._prepared
+        return float(targets[parts["train"]].double().std(correction=0))
+
+    @property
+    def categorical_columns(self) -> list[int]:
+        """Which columns of :meth:`arrays` are codes of categories."""
+        return [self.num_numeric + number for number in range(len(self.cardinalities))]
+
+    def arrays(self, part: str) -> tuple[Any, Any]:
+        """Inputs (n, N + C), categories as their codes, and targets (n,) of a part, as NumPy arrays."""
+        self.setup()
+        dataset: Any = self.parts[part]
+        return torch.cat([dataset.numeric, dataset.categories], dim=1).numpy(), dataset.labels.numpy()

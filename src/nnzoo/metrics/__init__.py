@@ -1,0 +1,1 @@
+"""torchmetrics objects beyond torchmetrics' own."""

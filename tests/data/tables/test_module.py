@@ -1,0 +1,305 @@
+"""Tables: columns, splits, targets and what is wrong with a file."""
+
+import os
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import datasets
+from sklearn.preprocessing import StandardScaler
+
+from nnzoo import InputError, TabularDataModule
+from nnzoo.data.splits import split_parts
+from nnzoo.data.tables.preprocessor import MISSING, Preprocessor, heavy_tailed, task_of
+
+
+def houses(count=200, seed=0):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({
+        "area": rng.lognormal(4, 1.5, count),
+        "rooms": np.where(rng.random(count) < 0.2, np.nan, rng.integers(1, 7, count)),
+        "town": rng.choice(["Rome", "Oslo", "Lima"], count),
+        "garden": rng.random(count) < 0.5,
+        "price": rng.normal(300, 50, count),
+    })  # fmt: skip
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(table, name="table.csv"):
+        path = tmp_path / name
+        if isinstance(table, str):
+            path.write_text(table)
+        else:
+            table.to_csv(path, index=False)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["digits", "breast_cancer", "wine", "iris", "diabetes"])
+def test_the_built_in_sets_are_scikit_learns_in_parts_of_70_15_15(name):
+    data = TabularDataModule(dataset=name)
+    data.setup()
+    bunch = getattr(datasets, f"load_{name}")()
+    sizes = [len(data.parts[part]) for part in ("train", "val", "test")]
+    assert sum(sizes) == len(bunch.target)
+    assert sizes[1] == sizes[2] == round(0.15 * len(bunch.target))
+    assert data.task == ("regression" if name == "diabetes" else "classification")
+    if data.task == "classification":
+        assert sorted(data.classes) == sorted(map(str, bunch.target_names))
+        labels = torch.cat([data.parts[part].labels for part in data.parts])
+        names = np.asarray(data.classes)[labels.numpy()]
+        expected = np.asarray(bunch.target_names).astype(str)[bunch.target]
+        assert sorted(names) == sorted(expected)
+
+
+def test_statistics_come_from_the_training_part_only():
+    table = houses()
+    first = Preprocessor(table[:100].drop(columns="price"))(table[:100])
+    other = table.copy()
+    other.loc[100:, "area"] = 1e9
+    again = Preprocessor(other[:100].drop(columns="price"))(other[:100])
+    np.testing.assert_array_equal(first.numeric, again.numeric)
+    data = TabularDataModule(dataset="diabetes")
+    data.setup()
+    train = data.parts["train"].numeric
+    torch.testing.assert_close(train.mean(0), torch.zeros(10), atol=1e-6, rtol=0)
+    torch.testing.assert_close(train.std(0, correction=0), torch.ones(10), atol=1e-5, rtol=0)
+    assert data.parts["test"].numeric.mean().abs() > 1e-4
+
+
+def test_numeric_columns_are_scikit_learns_standardised_values():
+    table = pd.DataFrame(np.random.default_rng(0).normal(5, 3, (50, 3)), columns=list("abc"))
+    ours = Preprocessor(table)(table).numeric
+    np.testing.assert_allclose(ours, StandardScaler().fit_transform(table), atol=1e-6)
+
+
+def test_a_missing_number_becomes_the_mean_and_has_an_indicator_beside_the_columns():
+    table = pd.DataFrame({"a": [1.0, np.nan, 3.0, 5.0], "b": [1.0, 2.0, 3.0, 4.0]})
+    preprocess = Preprocessor(table)
+    numeric = preprocess(table).numeric
+    assert preprocess.num_numeric == numeric.shape[1] == 3
+    known = np.array([1.0, 3.0, 5.0])
+    np.testing.assert_allclose(numeric[[0, 2, 3], 0], (known - 3) / known.std(), rtol=1e-6)
+    assert numeric[1, 0] == 0
+    assert numeric[:, 2].tolist() == [0, 1, 0, 0]
+    later = preprocess(pd.DataFrame({"a": [1.0], "b": [np.nan]})).numeric
+    assert later.shape == (1, 3), "a column complete in training gets no indicator later"
+
+
+def test_categories_are_numbered_from_one_and_one_never_seen_is_zero():
+    train = pd.DataFrame({"town": ["Rome", "Oslo", None, "Rome"], "x": [1.0, 2, 3, 4]})
+    preprocess = Preprocessor(train)
+    assert preprocess.cardinalities == [3]
+    names = [MISSING, "Oslo", "Rome"]
+    codes = preprocess(pd.DataFrame({"town": ["Rome", "Lima", None, "Oslo"], "x": [1.0] * 4})).categories
+    assert codes[:, 0].tolist() == [names.index("Rome") + 1, 0, names.index(MISSING) + 1, names.index("Oslo") + 1]
+
+
+def test_heavy_tails_are_recognised_and_their_logarithm_taken():
+    rng = np.random.default_rng(0)
+    columns = {
+        "income": rng.lognormal(10, 1.5, 500),
+        "height": rng.normal(170, 10, 500),
+        "sign": rng.normal(0, 1, 500) ** 3,
+    }
+    table = pd.DataFrame(columns)
+    assert heavy_tailed(table.to_numpy()) == [True, False, False]
+    income = Preprocessor(table)(table).numeric[:, 0]
+    expected = np.log1p(columns["income"] / np.median(columns["income"]))
+    np.testing.assert_allclose(income, (expected - expected.mean()) / expected.std(), atol=1e-5)
+    plain = Preprocessor(table, log_columns=[])(table).numeric[:, 0]
+    np.testing.assert_allclose(plain, StandardScaler().fit_transform(table)[:, 0], atol=1e-5)
+
+
+def test_constant_columns_and_identifiers_are_left_out_with_a_warning():
+    table = pd.DataFrame({"id": [f"h{i}" for i in range(50)], "same": [1.0] * 50, "land": ["x"] * 50, "x": range(50)})
+    with pytest.warns(UserWarning, match="left out") as warnings:
+        preprocess = Preprocessor(table)
+    said = " ".join(str(warning.message) for warning in warnings)
+    assert "have one value only" in said
+    assert "same" in said
+    assert "land" in said
+    assert "identifiers do" in said
+    assert (preprocess.numeric, preprocess.categorical) == (["x"], [])
+
+
+@pytest.mark.parametrize(("name", "left_out"), [("id", True), ("house_id", True), ("Id", True), ("userID", True),
+                                                ("humid", False), ("x", False)])  # fmt: skip
+def test_whole_numbers_that_number_the_rows_are_left_out_by_their_name(name, left_out):
+    table = pd.DataFrame({name: np.arange(50), "area": np.arange(50) * 1.5})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert (name in Preprocessor(table).numeric) != left_out
+        assert name in Preprocessor(table.assign(**{name: np.arange(50) // 2})).numeric, "a group is no identifier"
+
+
+def test_one_column_may_be_named_without_brackets(written):
+    data = TabularDataModule(csv=written(houses()), target="price", drop="area", categorical="town")
+    assert "area" not in data.table[0].columns
+    assert data.hparams["categorical"] == ["town"]
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (["a", "b"] * 20, "classification"),
+        ([True, False] * 20, "classification"),
+        ([0, 1, 2, 3] * 10, "classification"),
+        (list(range(40)), "regression"),
+        ([0.5, 1.0] * 20, "regression"),
+    ],
+)
+def test_the_task_follows_from_the_target(values, task):
+    assert task_of(pd.Series(values, name="y")) == task
+
+
+def test_a_csv_of_mixed_columns_gives_batches_of_numbers_codes_and_targets(written):
+    data = TabularDataModule(csv=written(houses()), target="price", batch_size=20)
+    assert data.task == "regression"
+    assert (data.num_numeric, data.cardinalities) == (3, [3, 2])
+    data.setup()
+    numeric, codes, target = next(iter(data.train_dataloader()))
+    assert (numeric.shape, codes.shape, target.shape) == ((20, 3), (20, 2), (20,))
+    assert (numeric.dtype, codes.dtype, target.dtype) == (torch.float32, torch.int64, torch.float32)
+    targets = data.parts["train"].labels.double()
+    assert data.target_mean == pytest.approx(targets.mean().item())
+    assert data.target_std == pytest.approx(targets.std(correction=0).item())
+
+
+def test_a_test_file_is_tested_on_whole(written):
+    data = TabularDataModule(csv=written(houses()), target="price", test_csv=written(houses(37, seed=1), "test.csv"))
+    data.setup()
+    assert len(data.parts["test"]) == 37
+    assert len(data.parts["train"]) + len(data.parts["val"]) == 200
+
+
+def test_rows_to_predict_need_no_target_and_are_transformed_as_in_training(written):
+    path = written(houses())
+    data = TabularDataModule(csv=path, target="price")
+    data.setup()
+    rows = split_parts(torch.zeros(200), ["train"] * 200, 0.15, 0.15, seed=0)["test"]
+    unknown = written(houses().iloc[rows.numpy()].drop(columns="price"), "new.csv")
+    new = TabularDataModule(csv=path, target="price", predict_csv=unknown)
+    new.setup()
+    (numeric, codes, _), *_ = new.predict_dataloader()
+    assert torch.equal(numeric, data.parts["test"].numeric)
+    assert torch.equal(codes, data.parts["test"].categories)
+    assert torch.equal(new.parts["train"].numeric, data.parts["train"].numeric)
+
+
+def test_a_table_of_categories_only_has_no_numbers(written):
+    table = houses()[["town", "garden"]].assign(sold=np.arange(200) % 2)
+    data = TabularDataModule(csv=written(table), target="sold")
+    assert (data.num_numeric, data.cardinalities) == (0, [3, 2])
+    data.setup()
+    assert data.parts["train"].numeric.shape == (len(data.parts["train"]), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(sold=["q", *t["sold"][1:]]), "holds the class q, which is not in --data.csv"),
+        (lambda t: t.assign(area=["foo", *map(str, t["area"][1:])]), "The column area of .* holds texts"),
+        (lambda t: t.drop(columns="sold"), "has no column sold"),
+    ],
+)
+def test_a_test_file_that_does_not_fit_the_table_is_refused(written, change, message):
+    table = houses().assign(sold=["yes", "no"] * 100)
+    test = written(change(table), "test.csv")
+    with pytest.raises(InputError, match=message):
+        TabularDataModule(csv=written(table), target="sold", test_csv=test).setup()
+
+
+def test_a_class_without_training_rows_is_named(written):
+    table = houses().assign(sold=["yes", "no"] * 100)
+    table.loc[4, "sold"] = "maybe"
+    labels = torch.tensor(pd.Categorical(table["sold"]).codes)
+    trained = (split_parts(labels, ["train"] * 200, 0.15, 0.15, seed)["train"] for seed in range(50))
+    seed = next(seed for seed, rows in enumerate(trained) if 4 not in rows)
+    with pytest.warns(UserWarning, match="No training row is of the class maybe"):
+        TabularDataModule(csv=written(table), target="sold", split_seed=seed).setup()
+
+
+def test_balanced_sampling_draws_all_classes_equally_often(written):
+    table = houses(1000)
+    table["sold"] = np.where(np.arange(1000) % 10 == 0, "yes", "no")
+    data = TabularDataModule(csv=written(table), target="sold", balanced=True, batch_size=100)
+    data.setup()
+    labels = torch.cat([labels for *_, labels in data.train_dataloader()])
+    assert labels.float().mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_every_row_is_tested_in_one_fold():
+    tested = []
+    for fold in range(5):
+        data = TabularDataModule(dataset="iris", folds=5, fold=fold, scaling="none")
+        data.setup()
+        tested += data.parts["test"].numeric.tolist()
+        assert data.parts["test"].labels.bincount().tolist() == [10, 10, 10]
+    expected = datasets.load_iris().data.astype(np.float32).tolist()
+    assert sorted(tested) == sorted(expected)
+
+
+NUMBERS = "x,y\n" + "".join(f"{i},{i % 7}.5\n" for i in range(50))
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        (None, {}, "There is no file .*check --data.csv"),
+        ("", {}, "cannot be read as CSV"),
+        ("x,y\n", {}, "has no rows"),
+        (NUMBERS, {"target": "z"}, "has no column z for --data.target. .*Its columns are x, y"),
+        (NUMBERS, {"drop": ["xx"]}, "has no column xx for --data.drop. Did you mean x"),
+        (NUMBERS + "3,\n", {}, "1 rows have no y, the first is row 51"),
+        (NUMBERS + "3,high\n", {}, "holds 'high' in row 51, which is not a number"),
+        (NUMBERS + "3,high\n", {"task": "regression"}, "holds 'high' in row 51, which is not a finite number"),
+        (NUMBERS + "inf,3.5\n" * 30, {}, "The column x holds infinite values"),
+        ("x,y\n" + "1,3\n" * 50, {}, "has one class only, 3"),
+        ("x,y\n" + "1,3.5\n" * 50, {}, "The target y is constant"),
+        ("x,y\n" + "".join(f"5,{i}.5\n" for i in range(50)), {}, "No column of the table can be learned from"),
+        (NUMBERS, {"log_columns": ["q"]}, "log_columns takes numeric columns"),
+        ("x,y\n1,0\n2,1\n", {}, "leave none for"),
+        ("x,y,y\n" + "1,2,3\n" * 50, {}, "has several columns y"),
+        ("x,y\n" + "1,2,3\n" * 50, {}, "more fields than its header"),
+        ("x,y\n" + "".join(f'{i},"{i},5"\n' for i in range(50)), {}, "50 different texts in 50 rows"),
+        ("x,y\n" + "".join(f"{i},{1e9 + i / 50}\n" for i in range(50)), {}, "varies too little"),
+        (NUMBERS, {"folds": 1}, "1 folds of 50 samples are not possible"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Columns that")
+def test_a_table_that_cannot_be_used_is_refused_in_one_sentence(written, tmp_path, text, settings, message):
+    path = str(tmp_path / "none.csv") if text is None else written(text)
+    with pytest.raises(InputError, match=message):
+        TabularDataModule(**{"csv": path, "target": "y", **settings}).setup()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dataset": "csv"}, "needs --data.csv FILE and --data.target COLUMN"),
+        ({"csv": "x.csv"}, "needs --data.csv FILE and --data.target COLUMN"),
+        ({"target": "y"}, "are for a table of your own"),
+        ({"dataset": "titanic"}, "There is no dataset 'titanic'"),
+        ({"val_fraction": 0.0}, "val_fraction and test_fraction"),
+        ({"batch_size": 0}, "batch_size must be positive"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        TabularDataModule(**settings)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif("NNZOO_DATA" not in os.environ, reason="$NNZOO_DATA, the folder of the real data, is not set")
+@pytest.mark.filterwarnings("ignore:Columns that")
+def test_mnist_as_a_table_keeps_its_official_test_part():
+    data = TabularDataModule(dataset="mnist", val_fraction=0.05)
+    data.setup()
+    assert {part: len(data.parts[part]) for part in data.parts} == {"train": 57_000, "val": 3_000, "test": 10_000}
+    assert data.classes == [str(digit) for digit in range(10)]
+    assert data.num_numeric < 784, "pixels that are always white are left out"

@@ -1,0 +1,202 @@
+"""The command line that all recipes share."""
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from nnzoo.recipes import vae
+
+from nnzoo import VAE, InputError
+from nnzoo.run.report import table
+from support.found import RECIPES, build, model_class, recipe
+
+QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.callbacks", "null"]
+QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
+# What is drawn of a module that has the method.
+PICTURES = {"sample": "samples", "reconstruct": "reconstructions", "encode": "latent_space",
+            "interpolate": "interpolation"}  # fmt: skip
+
+
+def printed_config(args, capsys, name="vae"):
+    with pytest.raises(SystemExit) as end:
+        recipe(name).main([*args, "--print_config"])
+    assert end.value.code == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+def newest(pattern):
+    return max(Path("runs").rglob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_fits_tests_and_leaves_a_complete_run_folder(name, in_tmp, capsys):
+    metrics = recipe(name).main(QUICK)
+    output = capsys.readouterr().out
+    (folder,) = {path.parent for path in Path("runs").rglob("config.yaml")}
+    assert output.rstrip().endswith(f"run folder: {folder}")
+    assert all(metric.split("/")[1] in output for metric in metrics)
+    assert metrics.keys() >= {"test/loss"}
+    result = json.loads((folder / "result.json").read_text())
+    assert metrics.items() <= result["metrics"].items()
+    assert result["seed"] == 0
+    assert result["versions"]["torch"] == torch.__version__.partition("+")[0]
+    figures = {path.stem for path in (folder / "figures").glob("*.png")}
+    drawn = {figure for method, figure in PICTURES.items() if hasattr(model_class(name), method)}
+    assert figures >= {"learning_curves", *drawn}
+    assert len(figures) > 1, "a run shows more than its curves"
+    assert {path.name for path in folder.glob("*.ckpt")} == {"best.ckpt", "last.ckpt"}
+    assert "val/loss" in (folder / "metrics.csv").read_text()
+    assert not list(Path("runs").rglob("*.part"))
+
+
+def test_flags_win_over_configs_wherever_they_stand(in_tmp, capsys):
+    Path("mine.yaml").write_text("model: {beta: 4.0, latent_dim: 5}\n")
+    for args in (["--model.beta", "9", "--config", "mine.yaml"], ["--config=mine.yaml", "--model.beta=9"]):
+        model = printed_config(args, capsys)["model"]
+        assert (model["beta"], model["latent_dim"]) == (9.0, 5)
+
+
+def test_later_configs_win_over_earlier_ones(in_tmp, capsys):
+    Path("mine.yaml").write_text("trainer: {max_epochs: 7}\n")
+    assert printed_config(["--config", "smoke", "-c", "mine.yaml"], capsys)["trainer"]["max_epochs"] == 7
+    assert printed_config(["--config", "mine.yaml", "--config", "smoke"], capsys)["trainer"]["max_epochs"] == 1
+
+
+def test_a_run_can_be_repeated_from_its_config(in_tmp):
+    first = vae.main([*QUICK, "--model.latent_dim", "3", "--seed_everything", "5"])
+    assert vae.main(["--config", str(newest("config.yaml"))]) == first
+
+
+def test_shapes_flow_from_the_data_to_the_model(in_tmp):
+    vae.main([*QUICK, "--data.image_size", "12", "--data.color", "rgb", "--model.conditional", "true"])
+    model = VAE.load_from_checkpoint(newest("best.ckpt"))
+    assert model.hparams.in_shape == (3, 12, 12)
+    assert model.hparams.levels == 256
+    assert model.sample(10).shape == (10, 3, 12, 12)
+
+
+def test_two_latent_dimensions_draw_the_decoded_manifold(in_tmp):
+    vae.main([*QUICK, "--model.latent_dim", "2"])
+    assert newest("manifold.png").stat().st_size > 5000
+
+
+def test_a_subclass_by_import_path_keeps_the_recipes_settings(in_tmp, capsys):
+    args = ["--model", "support.helpers.NoiselessVAE", "--model.latent_dim", "3"]
+    model = printed_config(args, capsys)["model"]
+    assert model["class_path"] == "support.helpers.NoiselessVAE"
+    assert model["init_args"]["latent_dim"] == 3
+    assert model["init_args"]["activation"] == "silu", "the recipe's own setting"
+    trained = vae.main([*QUICK, *args])
+    assert vae.main(["test", "--ckpt_path", str(newest("best.ckpt"))]) == trained
+
+
+def test_optimizer_and_schedule_can_be_replaced(in_tmp):
+    vae.main([*QUICK, "--optimizer", "SGD", "--optimizer.lr", "0.001", "--lr_scheduler", "StepLR",
+              "--lr_scheduler.step_size", "1", "--lr_scheduler.gamma", "0.5"])  # fmt: skip
+    checkpoint = torch.load(newest("last.ckpt"), weights_only=True)
+    assert "momentum" in checkpoint["optimizer_states"][0]["param_groups"][0]
+    assert checkpoint["lr_schedulers"][0]["gamma"] == 0.5
+
+
+def test_testing_a_checkpoint_gives_the_numbers_of_the_run(in_tmp):
+    metrics = vae.main([*QUICK, "--model.latent_dim", "3"])
+    best = newest("best.ckpt")
+    assert vae.main(["test", "--ckpt_path", str(best)]) == metrics
+    moved = best.rename("moved.ckpt")
+    alone = vae.main(["test", "--ckpt_path", str(moved), *QUICK, "--model.num_nll_samples", "7"])
+    assert alone["test/elbo"] == metrics["test/elbo"]
+    assert alone["test/nll"] > metrics["test/nll"], "the flag must win over the checkpoint's hyperparameters"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_validate_and_predict(name, in_tmp):
+    recipe(name).main(["fit", *QUICK])
+    best = str(newest("best.ckpt"))
+    assert "val/loss" in recipe(name).main(["validate", "--ckpt_path", best])
+    assert recipe(name).main(["predict", "--ckpt_path", best]) == {}
+    predictions = torch.load(newest("predictions.pt"))
+    outputs = [batch["reconstruction"] if isinstance(batch, dict) else batch for batch in predictions]
+    _, data = build(name)
+    data.setup()
+    assert sum(map(len, outputs)) == sum(len(batch[-1]) for batch in data.predict_dataloader())
+
+
+def test_networks_compile(in_tmp):
+    vae.main([*QUICK, "--compile", "true", "--model.num_nll_samples", "2"])
+    assert not any("_orig_mod" in key for key in torch.load(newest("last.ckpt"), weights_only=True)["state_dict"])
+
+
+def test_pictures_and_metrics_reach_the_loggers(in_tmp, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    vae.main([*QUICK, "--config", "wandb"])
+    sent = {path.name.partition("_")[0] for path in Path("wandb").rglob("media/images/figures/*.png")}
+    assert sent >= {"samples", "reconstructions"}
+    vae.main([*QUICK, "--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "tensorboard"])
+    assert list(Path("tensorboard").rglob("events.out*"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_help_explains_every_option(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        recipe(name).main(["--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    options = re.split(r"\n  (?=-)", text.partition("\noptions:")[2])
+    for group in ("model", "data"):
+        described = [option for option in options if option.startswith(f"--{group}.")]
+        assert len(described) >= 10, group
+        for option in described:
+            explained = re.sub(r"\(type:.*", "", option.replace("\n", " "))
+            assert len([word for word in explained.split() if word.islower()]) >= 2, option
+    assert f"python -m nnzoo.recipes.{name}" in text
+    (epochs,) = (option for option in options if option.startswith("--trainer.max_epochs"))
+    assert "default: null" not in epochs, "help must show the recipe's own value"
+
+
+def test_every_public_parameter_is_documented():
+    for name in RECIPES:
+        for value in vars(recipe(name)).values():
+            if inspect.isclass(value) and value.__module__.startswith("nnzoo.") and value is not InputError:
+                for parameter in inspect.signature(value).parameters:
+                    assert re.search(rf"^ +{parameter}: ", value.__doc__, re.MULTILINE), (value, parameter)
+
+
+def test_the_table_sets_baselines_beside_the_model():
+    lines = table({"test/psnr": 20.0, "test/loss": 1.0, "baseline/pca/psnr": 15.0}, "Net").splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["metric", "Net", "pca"],
+        ["-" * len(lines[1])],
+        ["loss", "1.0000"],
+        ["psnr", "20.0000", "15.0000"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import nnzoo", {"torch", "lightning", "numpy"}),
+        ("import pkgutil, importlib, nnzoo.nets as n\n"
+         "[importlib.import_module('nnzoo.nets.' + m.name) for m in pkgutil.iter_modules(n.__path__)]",
+         {"lightning", "pytorch_lightning"}),
+        ("import nnzoo.recipes", {"torch", "lightning"}),
+    ],
+)  # fmt: skip
+def test_importing_stays_light(statement, absent):
+    code = f"import sys\n{statement}\nprint(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not absent & set(loaded)
+
+
+def test_the_public_names_are_found():
+    import nnzoo
+
+    assert all(getattr(nnzoo, name) for name in nnzoo.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        nnzoo.nothing  # noqa: B018

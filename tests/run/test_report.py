@@ -1,0 +1,91 @@
+"""The table and the sentence about the learning curves."""
+
+import json
+
+import lightning as L
+import pytest
+
+from nnzoo import InputError, MLPClassifier, TabularDataModule
+from nnzoo.run.folds import cross_validate
+from nnzoo.run.report import diagnosis
+from support.found import linked
+
+
+def curves(train, val):
+    epochs = list(range(1, len(val) + 1))
+    return {"loss": {"train": (epochs, train), "val": (epochs, val)}}
+
+
+def test_a_rising_validation_loss_beside_a_falling_training_loss_is_called_overfitting():
+    falling = [1 / epoch for epoch in range(1, 21)]
+    rising = [1.0, 0.8, 0.6, 0.5, *(0.5 + 0.02 * step for step in range(1, 17))]
+    said = diagnosis(curves(falling, rising))
+    assert said.startswith("Overfitting: since epoch 4 the validation loss rose from 0.5 to 0.82")
+    assert "fell from 0.25 to 0.05" in said
+
+
+def test_a_validation_loss_that_still_falls_is_called_underfitting():
+    falling = [2.0 - 0.05 * epoch for epoch in range(20)]
+    assert diagnosis(curves(falling, falling)).startswith("Underfitting: the validation loss was still falling")
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        curves([1 / e for e in range(1, 21)], [0.5] * 20),
+        curves([0.5] * 20, [0.5] * 10 + [0.9] * 10),
+        curves([1.0, 0.5], [1.0, 2.0]),
+        {"loss": {"train": ([1], [1.0])}},
+        {},
+    ],
+)
+def test_nothing_is_said_of_curves_that_are_flat_short_or_not_there(shown):
+    assert diagnosis(shown) is None
+
+
+def test_cross_validation_reports_means_and_spreads_over_the_folds(in_tmp, capsys):
+    seen = []
+
+    def run(args):
+        seen.append(args)
+        fold = int(args[args.index("--data.fold") + 1])
+        return {"test/accuracy": [0.9, 0.8, 1.0][fold], "baseline/other/accuracy": 0.5, "val/loss": 1.0}
+
+    means = cross_validate(run, "mlp", ["--model.lr", "0.1"], "3")
+    assert means == pytest.approx({"test/accuracy": 0.9, "baseline/other/accuracy": 0.5})
+    assert all(args[:2] == ["--model.lr", "0.1"] for args in seen)
+    assert len({args[-1] for args in seen}) == 3, "every fold has a folder of its own"
+    output = capsys.readouterr().out
+    assert "0.9000 ± 0.1000" in output
+    (path,) = in_tmp.rglob("result.json")
+    assert json.loads(path.read_text())["metrics"]["test/accuracy"]["values"] == [0.9, 0.8, 1.0]
+
+
+def test_a_fold_without_a_number_leaves_valid_json_and_the_other_metrics(in_tmp):
+    def run(args):
+        fold = args[args.index("--data.fold") + 1]
+        return {"test/r2": float("nan") if fold == "0" else 0.5, "test/rmse": 2.0}
+
+    assert cross_validate(run, "mlp", [], "2")["test/rmse"] == 2
+    (path,) = in_tmp.rglob("result.json")
+    assert "NaN" not in path.read_text()
+    record = json.loads(path.read_text())["metrics"]
+    assert record["test/r2"] == {"mean": None, "std": None, "values": [None, 0.5]}
+
+
+@pytest.mark.parametrize(("args", "folds"), [([], "1"), ([], "many"), ([], "-3"), (["fit"], "3")])
+def test_a_cross_validation_that_is_not_possible_is_refused(args, folds):
+    with pytest.raises(InputError, match="--folds"):
+        cross_validate(lambda _: {}, "mlp", args, folds)
+
+
+@pytest.mark.parametrize(("epochs", "warned"), [(3, True), (120, False)])
+def test_a_fit_of_few_steps_is_warned_of(epochs, warned, recwarn):
+    """104 training samples of iris in batches of 50 are two steps an epoch."""
+    data = TabularDataModule(dataset="iris", batch_size=50)
+    model = MLPClassifier(**linked(MLPClassifier, data), hidden=[4])
+    settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    L.Trainer(max_epochs=epochs, limit_val_batches=0, enable_model_summary=False, **settings).fit(model, data)
+    said = [str(warning.message) for warning in recwarn if "steps of the optimiser only" in str(warning.message)]
+    assert bool(said) == warned
+    assert not said or "takes 6 steps" in said[0]

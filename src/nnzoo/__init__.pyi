@@ -1,7 +1,8 @@
 """The public names and their modules: the one list of them."""
 
-from .baselines.histograms import HistogramBaseline as HistogramBaseline
+from .baselines.base import Baselines as Baselines
 from .baselines.images import DensityBaselines as DensityBaselines
+from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
 from .baselines.sequences import SequenceBaselines as SequenceBaselines
 from .baselines.series import ForecastBaselines as ForecastBaselines

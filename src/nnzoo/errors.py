@@ -15,14 +15,16 @@ class InputError(ValueError):
 
 
 def check_choices(cls: type, values: Mapping[str, Any]) -> None:
-    """Raises InputError if a value is not among the choices that the class's constructor annotates as ``Literal``.
+    """Raises InputError if a value is not among the choices that a constructor of the class annotates as ``Literal``.
 
     The command line's parser checks them too; this serves those who build an object in Python.
     """
-    for name, hint in get_type_hints(cls.__init__).items():  # type: ignore[misc]
-        choices = get_args(hint)
-        if get_origin(hint) is Literal and values.get(name, choices[0]) not in choices:
-            raise InputError(f"There is no {name} {values[name]!r}: choose one of {', '.join(choices)}.")
+    for base in cls.__mro__:
+        hints = get_type_hints(base.__init__) if "__init__" in vars(base) else {}  # type: ignore[misc]
+        for name, hint in hints.items():
+            choices = get_args(hint)
+            if get_origin(hint) is Literal and values.get(name, choices[0]) not in choices:
+                raise InputError(f"There is no {name} {values[name]!r}: choose one of {', '.join(choices)}.")
 
 
 def describe(error: BaseException) -> str | None:

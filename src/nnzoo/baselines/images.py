@@ -1,23 +1,23 @@
-"""Classical models on the same samples, so that the table shows what the network is worth."""
+"""Densities, histograms and projections of images."""
 
 import math
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+import torch.nn.functional as F
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
+from nnzoo.baselines.base import Baselines, Scores
 from nnzoo.metrics.images import image_metrics
 
 
-class DensityBaselines(Callback):
+class DensityBaselines(Baselines):
     """Bits per dimension of scikit-learn's PCA, kernel density and Gaussian mixture, as ``baseline/NAME/bits_per_dim``.
 
     All see the grey levels dequantised with uniform noise, (k + u) / levels, of the module's own samples.
@@ -28,23 +28,21 @@ class DensityBaselines(Callback):
         max_samples: Use at most so many samples of each part: these models are slow on large sets.
     """
 
+    needs = ("tensors", "levels")
+
     def __init__(self, max_samples: int = 5000) -> None:
         self.max_samples = max_samples
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Fits and logs the baselines."""
-        if not trainer.is_global_zero:
-            return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if not hasattr(data, "tensors") or data.levels == 2:
-            rank_zero_warn("There are no density baselines for binary images or other datamodules.")
-            return
-        rank_zero_info("Fitting the baselines ...")
+    def scores(self, module: Any, data: Any) -> Scores:
+        """Bits per dimension of each model; none of binary images."""
+        if data.levels == 2:
+            rank_zero_warn("There are no density baselines for binary images.")
+            return {}
         train, val, test = (
             dequantized(data.tensors(part, self.max_samples)[0], data.levels) for part in ("train", "val", "test")
         )
-        for name, bits in density_baselines(train, val, test, data.levels).items():
-            pl_module.log(f"baseline/{name}/bits_per_dim", bits, rank_zero_only=True)
+        found = density_baselines(train, val, test, data.levels)
+        return {name: {"bits_per_dim": bits} for name, bits in found.items()}
 
 
 def dequantized(images: Tensor, levels: int) -> NDArray[np.float64]:
@@ -85,7 +83,7 @@ def density_baselines(
     return bits
 
 
-class ReconstructionBaselines(Callback):
+class ReconstructionBaselines(Baselines):
     """MSE, PSNR and SSIM of the identity and of a PCA of the same size, as ``baseline/NAME/METRIC``.
 
     Both get the very input that the module gets: with noise, the identity is the noisy image itself. PCA is fitted on
@@ -96,30 +94,59 @@ class ReconstructionBaselines(Callback):
         max_samples: Fit PCA on at most so many training samples.
     """
 
+    needs = ("tensors", "batches")
+
     def __init__(self, max_samples: int = 20000) -> None:
         self.max_samples = max_samples
 
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Fits PCA."""
-        hparams = pl_module.hparams
+    def scores(self, module: Any, data: Any) -> Scores:
+        """Fits PCA and measures both on the module's own inputs."""
+        hparams = module.hparams
         names = ["pca"] if hparams["noise"] == "none" else ["identity", "pca"]
-        self._metrics = {name: image_metrics(hparams["in_shape"]).to(pl_module.device) for name in names}
-        images = trainer.datamodule.tensors("train", self.max_samples)[0].flatten(1).numpy()  # type: ignore[attr-defined]
-        self._pca = PCA(min(hparams["latent_dim"], *images.shape), random_state=0).fit(images)
+        metrics = {name: image_metrics(hparams["in_shape"]).to(module.device) for name in names}
+        train = data.tensors("train", self.max_samples)[0].flatten(1).numpy()
+        pca = PCA(min(hparams["latent_dim"], *train.shape), random_state=0).fit(train)
+        for batch_idx, (images, _) in enumerate(data.batches("test")):
+            images = images.to(module.device)
+            inputs = module.corrupt_for_evaluation(images, batch_idx)
+            projected = pca.inverse_transform(pca.transform(inputs.flatten(1).float().cpu().numpy()))
+            outputs = {"identity": inputs, "pca": torch.from_numpy(projected).to(images).view_as(images)}
+            for name, measured in metrics.items():
+                measured.update(outputs[name].clamp(0, 1), images)
+        return {name: {key: float(value) for key, value in m.compute().items()} for name, m in metrics.items()}
 
-    def on_test_batch_end(
-        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Measures both on the module's own input."""
-        images, _ = batch
-        inputs = pl_module.corrupt_for_evaluation(images, batch_idx)
-        projected = self._pca.inverse_transform(self._pca.transform(inputs.flatten(1).float().cpu().numpy()))
-        outputs = {"identity": inputs, "pca": torch.from_numpy(projected).to(images).view_as(images)}
-        for name, metrics in self._metrics.items():
-            metrics.update(outputs[name].clamp(0, 1), images)
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Logs the baselines."""
-        for baseline, metrics in self._metrics.items():
-            for name, value in metrics.compute().items():
-                pl_module.log(f"baseline/{baseline}/{name}", value, rank_zero_only=True)
+class HistogramBaselines(Baselines):
+    """Bits per dimension of a histogram of every pixel in every class, as ``baseline/histogram/bits_per_dim``.
+
+    Pixels are independent given the class; each level of each pixel has its relative frequency among the training
+    images of the class, with ``pseudo_count`` added to every count.
+
+    Args:
+        pseudo_count: Added to every count, so that no level is impossible.
+    """
+
+    needs = ("tensors", "levels", "num_classes")
+
+    def __init__(self, pseudo_count: float = 0.1) -> None:
+        self.pseudo_count = pseudo_count
+
+    def scores(self, module: Any, data: Any) -> Scores:
+        """Counts the training images and measures the test images."""
+        (images, labels), (test_images, test_labels) = data.tensors("train"), data.tensors("test")
+        bits = histogram_bits(images, labels, test_images, test_labels, data.levels, self.pseudo_count)
+        return {"histogram": {"bits_per_dim": bits}}
+
+
+def histogram_bits(
+    images: Tensor, labels: Tensor, test_images: Tensor, test_labels: Tensor, levels: int, pseudo_count: float
+) -> float:
+    """Mean bits per dimension of test images under the training images' histograms of every class and pixel."""
+    grey, test_grey = ((part.flatten(1) * (levels - 1)).round().long() for part in (images, test_images))
+    log_probs = torch.zeros(len(test_grey), dtype=torch.float64)
+    for label in test_labels.unique():
+        counts = F.one_hot(grey[labels == label], levels).sum(dim=0).double() + pseudo_count
+        log_p = (counts / counts.sum(dim=1, keepdim=True)).log()  # (D, levels)
+        chosen = test_labels == label
+        log_probs[chosen] = log_p.gather(1, test_grey[chosen].T).sum(dim=0)
+    return float(-log_probs.mean() / (grey.shape[1] * math.log(2)))

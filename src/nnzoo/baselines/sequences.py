@@ -4,16 +4,15 @@ import math
 import typing
 from typing import Any
 
-import lightning as L
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from nnzoo.baselines.base import Baselines, Scores
 from nnzoo.data.sequences.dataset import SequenceDataset
 
 
-class SequenceBaselines(Callback):
+class SequenceBaselines(Baselines):
     """Test scores of predictions that ignore the sequence, fitted on the training part, as ``baseline/NAME/METRIC``.
 
     - classification: ``majority`` says the most frequent class.
@@ -24,22 +23,17 @@ class SequenceBaselines(Callback):
       input in which it was on or off, where the inputs are the labels of the step before, as with chorales.
     """
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Fits and logs the baselines."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    needs = ("parts", "task", "num_classes")
+
+    def scores(self, module: Any, data: Any) -> Scores:
+        """Fits the predictions that suit the task."""
         train, test = (typing.cast(SequenceDataset, data.parts[part]) for part in ("train", "test"))
-        fitted = {
+        return {
             "classification": lambda: majority(train.targets, test.targets),
             "regression": lambda: mean(train.targets, test.targets),
             "tagging": lambda: class_frequencies(train, test, data.num_classes),
             "multilabel": lambda: label_frequencies(train, test),
         }[data.task]()
-        for name, metrics in fitted.items():
-            for metric, value in metrics.items():
-                pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
-
-
-Scores = dict[str, dict[str, float]]
 
 
 def majority(train: Tensor, test: Tensor) -> Scores:
@@ -63,7 +57,7 @@ def class_frequencies(train: SequenceDataset, test: SequenceDataset, num_classes
     if len(torch.cat([train.lengths, test.lengths]).unique()) == 1:
         steps = int(train.lengths[0])
         counts["position"] = F.one_hot(train.targets, num_classes).view(-1, steps, num_classes).sum(dim=0)
-    scores: Scores = {}
+    scores: dict[str, dict[str, float]] = {}
     for name, table in counts.items():
         shares = (table + 1).double() / (table + 1).sum(dim=1, keepdim=True)
         guesses = shares.repeat(len(test.targets) // len(shares), 1)  # the steps of a sequence follow each other

@@ -1,17 +1,17 @@
 """Simple forecasts of the same test windows, so that the table shows what the network is worth."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from torch import Tensor
+
+from nnzoo.baselines.base import Baselines, Scores
 
 MAX_VALUES = 20_480_000
 """The most values of histories, or of futures, in memory at a time: 82 MB of float32."""
@@ -19,7 +19,7 @@ MAX_VALUES = 20_480_000
 Windows = Callable[[Sequence[int], int], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
-class ForecastBaselines(Callback):
+class ForecastBaselines(Baselines):
     """The module's own metrics of three forecasts, as ``baseline/NAME/METRIC``.
 
     naive repeats the last value, seasonal_naive the last season; ridge is a linear map of the standardised history,
@@ -29,59 +29,47 @@ class ForecastBaselines(Callback):
         max_windows: Fit and choose the ridge regression on at most so many windows of each part.
     """
 
+    needs = ("windows", "batches")
+
     def __init__(self, max_windows: int = 20_000) -> None:
         self.max_windows = max_windows
 
-    def on_test_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Fits the ridge regression."""
-        self._metrics: dict[str, Any] = {}
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if not hasattr(data, "windows"):
-            rank_zero_warn("There are no baselines without nnzoo's ForecastDataModule.")
-            return
-        rank_zero_info("Fitting the baselines ...")
-        train, val = (partial(_windows, pl_module, data, part, self.max_windows) for part in ("train", "val"))
-        sizes = pl_module.hparams["history"], len(pl_module.column_mean)
-        self._ridge = RidgeForecast(pl_module.hparams["target_columns"]).fit(train, val, *sizes)
+    def scores(self, module: Any, data: Any) -> Scores:
+        """Fits the ridge regression and measures the three on the module's own windows."""
+        train, val = (partial(_windows, module, data, part, self.max_windows) for part in ("train", "val"))
+        sizes = module.hparams["history"], len(module.column_mean)
+        ridge = RidgeForecast(module.hparams["target_columns"]).fit(train, val, *sizes)
         names = ("naive", "seasonal_naive", "ridge")
-        self._metrics = {name: pl_module.build_metrics("test").to(pl_module.device) for name in names}
+        metrics = {name: module.build_metrics("test").to(module.device) for name in names}
+        for batch in data.batches("test"):
+            history, naive_error, target = (tensor.to(module.device) for tensor in batch)
+            linear = torch.from_numpy(ridge.predict(_standardized(module, history))).to(history)
+            forecasts = {
+                "naive": module.naive(history, season=1),
+                "seasonal_naive": module.naive(history, module.hparams["season"]),
+                "ridge": module.original(linear),
+            }
+            for name, measured in metrics.items():
+                module.update_metrics(measured, (forecasts[name], target), (history, naive_error, target))
+        found = {name: {key.removeprefix("test/"): float(value) for key, value in measured.compute().items()}
+                 for name, measured in metrics.items()}  # fmt: skip
+        # NaN: as MASE is without a scale, which the module leaves out too.
+        return {name: {key: value for key, value in s.items() if not math.isnan(value)} for name, s in found.items()}
 
-    def on_test_batch_end(
-        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Measures the three on the module's own windows."""
-        if not self._metrics:
-            return
-        history, _, target = batch
-        linear = torch.from_numpy(self._ridge.predict(_standardized(pl_module, history))).to(history)
-        forecasts = {
-            "naive": pl_module.naive(history, season=1),
-            "seasonal_naive": pl_module.naive(history, pl_module.hparams["season"]),
-            "ridge": pl_module.original(linear),
-        }
-        for name, metrics in self._metrics.items():
-            pl_module.update_metrics(metrics, (forecasts[name], target), batch)
-
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Logs the baselines."""
-        for baseline, metrics in self._metrics.items():
-            for name, value in metrics.compute().items():
-                if not value.isnan():  # as MASE is without a scale, which the module leaves out too
-                    pl_module.log(f"baseline/{baseline}/{name.removeprefix('test/')}", value, rank_zero_only=True)
-
-    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Warns if a naive forecast is better."""
-        logged = trainer.callback_metrics
-        errors = {name: logged.get(f"baseline/{name}/mse") for name in ("naive", "seasonal_naive")}
-        found = {name: float(error) for name, error in errors.items() if error is not None}
-        if not found or "test/mse" not in logged or getattr(trainer, "fast_dev_run", False):
-            return
-        best, own = min(found, key=found.__getitem__), float(logged["test/mse"])
-        if not own <= found[best]:
-            rank_zero_warn(
-                f"The {best.replace('_', '-')} forecast is better than the model (test MSE {found[best]:.4g} against "
-                f"{own:.4g}): train longer, try another --model.net or --model.instance_norm, or use that forecast."
-            )
+    def remark(self, own: Mapping[str, float]) -> str | None:
+        """Says so if a naive forecast is better than the module's."""
+        names = ("naive", "seasonal_naive")
+        found = {name: own[f"baseline/{name}/mse"] for name in names if f"baseline/{name}/mse" in own}
+        if not found or "test/mse" not in own:
+            return None
+        best = min(found, key=found.__getitem__)
+        if own["test/mse"] <= found[best]:
+            return None
+        return (
+            f"The {best.replace('_', '-')} forecast is better than the model (test MSE {found[best]:.4g} against "
+            f"{own['test/mse']:.4g}): train longer, try another --model.net or --model.instance_norm, or use that "
+            "forecast."
+        )
 
 
 def _standardized(module: Any, values: Tensor, columns: Sequence[int] | None = None) -> NDArray[np.float32]:

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import lightning as L
 import numpy as np
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -25,12 +23,14 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from nnzoo.baselines.base import Baselines, Scores
+
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 MAX_CATEGORIES = 255
 """What scikit-learn's boosting takes; columns of more are numbers to it."""
 
 
-class SupervisedBaselines(Callback):
+class SupervisedBaselines(Baselines):
     """A linear model, a multilayer perceptron and gradient boosting by scikit-learn, as ``baseline/NAME/METRIC``.
 
     All have scikit-learn's default settings (the perceptron 1,000 iterations, and a standardised target where three
@@ -38,23 +38,16 @@ class SupervisedBaselines(Callback):
     images as rows of pixels) and are fitted on the training and the validation part together.
     """
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Fits and logs the baselines."""
-        if not trainer.is_global_zero:
-            return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        rank_zero_info("Fitting the baselines ...")
+    needs = ("arrays", "task")
+
+    def scores(self, module: Any, data: Any) -> Scores:
+        """Fits all and measures them on the test part."""
         train, val, test = (data.arrays(part) for part in ("train", "val", "test"))
         inputs, target = (np.concatenate(both) for both in zip(train, val, strict=True))
-        categorical = getattr(data, "categorical_columns", [])
-        for name, metrics in supervised_baselines((inputs, target), test, data.task, categorical).items():
-            for metric, value in metrics.items():
-                pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
+        return supervised_baselines((inputs, target), test, data.task, getattr(data, "categorical_columns", []))
 
 
-def supervised_baselines(
-    train: Arrays, test: Arrays, task: str, categorical: Sequence[int] = ()
-) -> Mapping[str, Mapping[str, float]]:
+def supervised_baselines(train: Arrays, test: Arrays, task: str, categorical: Sequence[int] = ()) -> Scores:
     """Metrics on ``test`` of scikit-learn's models fitted on ``train``; ``categorical`` are the columns of codes."""
     few = [column for column in categorical if train[0][:, column].max() < MAX_CATEGORIES]
     settings: dict[str, Any] = {"random_state": 0, "early_stopping": False, "categorical_features": few or None}
@@ -80,13 +73,13 @@ def supervised_baselines(
     metrics = {}
     for name, model in models.items():
         try:
-            metrics[name] = scores(test, model.fit(*train), task)
+            metrics[name] = scores_of(test, model.fit(*train), task)
         except ValueError as error:  # such as a single class in the training rows
             rank_zero_warn(f"{name} could not be fitted: {error}")
     return metrics
 
 
-def scores(test: Arrays, model: Any, task: str) -> Mapping[str, float]:
+def scores_of(test: Arrays, model: Any, task: str) -> Mapping[str, float]:
     """The module's metrics of a fitted model, by scikit-learn."""
     (inputs, target), predicted = test, model.predict(test[0])
     if task == "classification":

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nnzoo.data.sampler import GlobalBatchSampler
+from nnzoo.data.facts import fact
+from nnzoo.data.sampler import BatchIndex, GlobalBatchSampler
 from nnzoo.data.splits import class_weights
 from nnzoo.errors import InputError
+from nnzoo.seeds import mix_seed
 
 
 def cache_root() -> Path:
@@ -31,7 +34,8 @@ class GlobalBatchDataModule(L.LightningDataModule):
     """A datamodule over datasets that are fetched by whole batches; a subclass sets ``self.parts`` in ``setup``.
 
     A dataset of ``parts`` ("train", "val", "test") has ``__len__`` and ``__getitems__(BatchIndex)``, which returns a
-    ready batch; where there are classes, ``num_classes`` counts them and ``labels`` of the datasets holds them.
+    ready batch; where there are classes, ``labels`` of the datasets holds them. What a model or a picture may need to
+    know is a :func:`~nnzoo.data.facts.fact`. Batches that are not tuples of tensors need a :meth:`select` of their own.
 
     Args:
         batch_size: Samples per step over ALL devices.
@@ -40,8 +44,6 @@ class GlobalBatchDataModule(L.LightningDataModule):
         balanced: Draw training samples with replacement so that all classes are equally frequent.
     """
 
-    num_classes: int
-
     def __init__(self, batch_size: int, seed: int, num_workers: int, balanced: bool = False) -> None:
         super().__init__()
         if batch_size < 1:
@@ -49,6 +51,50 @@ class GlobalBatchDataModule(L.LightningDataModule):
         self.batch_size, self.seed, self.num_workers, self.balanced = batch_size, seed, num_workers, balanced
         self.parts: dict[str, Dataset[Any]] = {}
         self._epochs = itertools.count()
+
+    @fact
+    def classes(self) -> list[str]:
+        """Names of the classes in the order of their numbers; empty if there are none."""
+        return []
+
+    @fact
+    def num_classes(self) -> int:
+        """Number of classes; 0 if there are none."""
+        return len(self.classes)
+
+    def select(self, batch: Any, rows: slice | Tensor) -> Any | None:
+        """Some of a batch's samples, as a batch; None if samples cannot be taken out, as of one whole graph.
+
+        Args:
+            batch: As a loader gives it.
+            rows: Which samples, in the order of the batch.
+        """
+        return tuple(tensor[rows] for tensor in batch)
+
+    def size_of(self, batch: Any) -> int:
+        """Number of samples in a batch."""
+        return len(batch[-1])
+
+    def choose(self, part: str, count: int, seed: int = 0) -> Any:
+        """A batch of at most ``count`` samples of a part, chosen at random: a folder's come class by class.
+
+        Args:
+            part: train | val | test.
+            count: The most samples to return.
+            seed: Of the choice.
+        """
+        self.setup("test")
+        dataset: Any = self.parts[part]
+        generator = torch.Generator().manual_seed(mix_seed(seed, len(dataset)))
+        samples = torch.randperm(len(dataset), generator=generator)[:count]
+        return dataset.__getitems__(BatchIndex(samples, seed, slice(None), len(samples)))
+
+    def batches(self, part: str) -> Iterator[Any]:
+        """All batches of a part in order, as validation and test on one device see them."""
+        self.setup("test")
+        dataset: Any = self.parts[part]
+        for index in GlobalBatchSampler(len(dataset), self.batch_size, self.seed, train=False):
+            yield dataset.__getitems__(index)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches; the last, incomplete one is left out."""

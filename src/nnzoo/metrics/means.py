@@ -1,6 +1,8 @@
 """Means of loss terms per stage."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar, cast
 
 import lightning as L
 import torch
@@ -8,6 +10,22 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 STAGES = ("train", "val", "test")
+M = TypeVar("M", bound=nn.Module)
+
+
+class PerStage(nn.Module, Generic[M]):
+    """A metric, or a collection of them, for each stage: ``metrics["val"]``.
+
+    Args:
+        build: From a stage's name to its metric.
+    """
+
+    def __init__(self, build: Callable[[str], M]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict({f"{stage}_": build(stage) for stage in STAGES})  # "train" is a method's name
+
+    def __getitem__(self, stage: str) -> M:
+        return cast(M, self.stages[f"{stage}_"])
 
 
 class WeightedMean(MeanMetric):
@@ -48,6 +66,11 @@ class StageMeans(nn.Module):
         names = [f"{stage}/{term}" for stage, measured in terms.items() for term in measured]
         self.metrics = nn.ModuleDict({name: WeightedMean() for name in names})
 
+    def of(self, stage: str) -> dict[str, WeightedMean]:
+        """The means of a stage by their terms."""
+        named = ((name.partition("/"), metric) for name, metric in self.metrics.items())
+        return {term: cast(WeightedMean, metric) for (of, _, term), metric in named if of == stage}
+
     def update(self, stage: str, terms: Mapping[str, Tensor], weights: Tensor | float = 1.0) -> None:
         """Adds a batch: per-sample values (B,) of the terms; those the stage does not measure are passed over.
 
@@ -55,10 +78,14 @@ class StageMeans(nn.Module):
         """
         for term, values in terms.items():
             if f"{stage}/{term}" in self.metrics:
-                self.metrics[f"{stage}/{term}"].update(values.detach(), weights)  # type: ignore[operator]
+                cast(WeightedMean, self.metrics[f"{stage}/{term}"]).update(values.detach(), weights)
+
+    def not_finite(self, stage: str) -> dict[str, float]:
+        """The terms whose sum over the batches so far is NaN or infinite, with that sum."""
+        sums = {term: float(metric.mean_value) for term, metric in self.of(stage).items()}
+        return {term: total for term, total in sums.items() if not math.isfinite(total)}
 
     def log(self, module: L.LightningModule, stage: str) -> None:
         """Logs the means of a stage; call it at the end of an epoch."""
-        for name, metric in self.metrics.items():
-            if name.startswith(f"{stage}/"):
-                module.log(name, metric, prog_bar=name.endswith("/loss"))  # type: ignore[arg-type]
+        for term, metric in self.of(stage).items():
+            module.log(f"{stage}/{term}", metric, prog_bar=term == "loss")

@@ -1,16 +1,22 @@
-"""What all modules share: means per stage, logged once per epoch, and the optimiser."""
+"""What all modules share: hyperparameters, the optimiser, means per stage, and the seams that runs and tests use."""
 
+import inspect
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.parsing import save_hyperparameters
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRScheduler, OptimizerLRSchedulerConfig
+from matplotlib.figure import Figure
+from torch import Tensor, nn
 
+from nnzoo.errors import InputError, check_choices
 from nnzoo.metrics.means import StageMeans
-from nnzoo.modules.optimizers import configure_optimizer
+from nnzoo.modules.optimizers import Optimizer, Schedule, build_optimizer, check_optimizer
+from nnzoo.parameters import parameters_of
 from nnzoo.seeds import mix_seed
 
 FEW_STEPS, ENOUGH_STEPS = 200, 1000
@@ -19,10 +25,99 @@ FEW_STEPS, ENOUGH_STEPS = 200, 1000
 class ZooModule(L.LightningModule):
     """A LightningModule that measures loss terms in ``self.means`` and reads its optimiser from its hyperparameters.
 
-    A subclass sets ``self.means`` and updates it in its steps.
+    A subclass's constructor lists its own hyperparameters, plain values all, and hands the others on as ``**shared``.
+    It sets ``self.means`` and updates it in its steps.
+
+    Args:
+        lr: Learning rate.
+        weight_decay: Weight decay of weight matrices and kernels, not of biases and norms; decoupled in adamw, where it
+            is not an L2 penalty.
+        optimizer: adamw | sgd.
+        momentum: Momentum of sgd.
+        lr_schedule: constant | cosine or linear (down to 0 at the last step) | multistep (to a tenth after half and a
+            hundredth after three quarters of all steps).
+        lr_warmup: Share of all steps during which the learning rate rises linearly from 0.
+
+    Raises:
+        InputError: If a hyperparameter is out of range, or set where it cannot act.
     """
 
     means: StageMeans
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {"momentum": ("optimizer", ["sgd"])}
+    """Hyperparameters that act under some choices only: the name of the choice, and under which of its values."""
+
+    def __init__(
+        self,
+        *,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        optimizer: Optimizer = "adamw",
+        momentum: float = 0.9,
+        lr_schedule: Schedule = "constant",
+        lr_warmup: float = 0.0,
+    ) -> None:
+        super().__init__()
+        # What the constructors got, from theirs to this one: a command line's parser does not know what they fix.
+        save_hyperparameters(self, frame=inspect.currentframe())
+        self.check_hyperparameters()
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used; it is called before any network is built."""
+        check_choices(type(self), self.hparams)
+        check_optimizer(self.hparams)
+        check_options(type(self), self.hparams)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leaves out hyperparameters that a subclass fixes, which its constructor does not take."""
+        cls: type = type(self)
+        key, taken = self.CHECKPOINT_HYPER_PARAMS_KEY, parameters_of(cls)
+        checkpoint[key] = {name: value for name, value in checkpoint[key].items() if name in taken}
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The configured optimiser with its schedule."""
+        return self.build_optimizer(self.parameters())
+
+    def build_optimizer(
+        self, parameters: Iterable[nn.Parameter], steps: float | None = None, **changed: Any
+    ) -> OptimizerConfig | OptimizerLRSchedulerConfig:
+        """One optimiser with its schedule; a module with two calls it twice.
+
+        Args:
+            parameters: What it trains.
+            steps: Its steps in the whole fit; the Trainer's estimate if None.
+            changed: Hyperparameters in which it differs from the module's, such as ``lr``.
+        """
+        return build_optimizer(parameters, {**self.hparams, **changed}, self.trainer, steps)
+
+    @property
+    def batches_seen(self) -> int:
+        """Training batches so far in all epochs: how far the fit is, whatever the number of optimisers' steps."""
+        return self.trainer.fit_loop.epoch_loop.batch_progress.total.completed
+
+    def contract_loss(self, batch: Any) -> Tensor:
+        """A loss from which every parameter has a gradient, for tests; several optimisers' losses are added up."""
+        loss = self.training_step(batch, 0)
+        if not isinstance(loss, Tensor):
+            raise TypeError(f"{type(self).__name__} has no loss of its own to return: override contract_loss.")
+        return loss
+
+    def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """Pictures by their names, drawn from held-out samples; none by default.
+
+        Args:
+            batch: Samples as a loader of the datamodule gives them, chosen at random.
+            facts: What the datamodule knows, such as the names of the ``classes``.
+        """
+        return {}
+
+    def prediction_columns(self, predictions: Sequence[Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+        """What ``predict_step`` returned for all batches as columns of a table; empty if a table cannot hold it.
+
+        Args:
+            predictions: Batch by batch.
+            facts: What the datamodule knows, such as the names of the ``classes``.
+        """
+        return {}
 
     def log_stage(self, stage: str) -> None:
         """Logs what was measured in a stage; a subclass with further metrics adds them here."""
@@ -52,19 +147,6 @@ class ZooModule(L.LightningModule):
         """Logs the means over the test samples."""
         self.log_stage("test")
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with the configured schedule."""
-        return configure_optimizer(self)
-
-    def prediction_columns(self, predictions: Sequence[Any], classes: Sequence[str]) -> dict[str, Any]:
-        """What ``predict_step`` returned for all batches as columns of a table; empty if a table cannot hold it.
-
-        Args:
-            predictions: Batch by batch.
-            classes: The datamodule's names of the classes, or of the columns to forecast.
-        """
-        return {}
-
     def evaluation_generator(self, batch_idx: int) -> torch.Generator:
         """Noise for one evaluation batch: the same in every evaluation with these batches on these devices.
 
@@ -72,3 +154,26 @@ class ZooModule(L.LightningModule):
         """
         rank = self.global_rank if self._trainer else 0
         return torch.Generator(self.device).manual_seed(mix_seed(rank, batch_idx))
+
+
+def inactive_options(cls: type, hparams: Mapping[str, Any]) -> dict[str, tuple[str, Sequence[str]]]:
+    """Hyperparameters that do not act under the choices made: the choice of each, and the values it acts with."""
+    options = {name: when for base in reversed(cls.__mro__) for name, when in vars(base).get("acts_with", {}).items()}
+    return {name: (choice, values) for name, (choice, values) in options.items() if hparams[choice] not in values}
+
+
+def check_options(cls: type, hparams: Mapping[str, Any]) -> None:
+    """Raises InputError if a hyperparameter that does not act has another value than its default."""
+    for name, (choice, values) in inactive_options(cls, hparams).items():
+        default = parameters_of(cls)[name].default if name in parameters_of(cls) else hparams[name]
+        if not same_value(hparams[name], default):
+            raise InputError(
+                f"{name} does nothing with {choice} {hparams[choice]}: leave it out, or set --model.{choice} "
+                f"{' or '.join(values)}."
+            )
+
+
+def same_value(first: Any, second: Any) -> bool:
+    """Whether two plain values are equal; a list and a tuple of the same entries are."""
+    sequences = isinstance(first, list | tuple) and isinstance(second, list | tuple)
+    return list(first) == list(second) if sequences else first == second

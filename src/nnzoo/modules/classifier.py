@@ -1,6 +1,6 @@
 """What classifiers share: cross-entropy, metrics, probabilities by the names of classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -16,12 +16,13 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
+from nnzoo.data.facts import datamodule_of
 from nnzoo.errors import InputError
 from nnzoo.metrics.supervised import PositiveAUROC, PositiveAveragePrecision
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.supervised import cross_entropy
-from nnzoo.plots import supervised as plots
+from nnzoo.plots.supervised import confusion_matrix
 
 ClassWeights = Literal["none", "balanced"]
 
@@ -30,19 +31,38 @@ class Classifier(SupervisedModule):
     """A network from inputs to class logits, trained by cross-entropy.
 
     Loss: mean over the batch of w_y * CE (see :func:`nnzoo.nets.supervised.cross_entropy`), plus
-    ``l1 * sum |w| + l2 / 2 * sum w^2`` over weight matrices and kernels. Its hyperparameters include ``num_classes``,
-    ``classes`` (their names), ``label_smoothing`` and ``class_weights``: "balanced" takes n / (K n_c) from the training
-    part, so that all classes count the same.
+    ``l1 * sum |w| + l2 / 2 * sum w^2`` over weight matrices and kernels.
 
     Metrics: accuracy; macro-averaged precision, recall and F1; calibration error (15 bins, Guo et al. 2017,
     arXiv:1706.04599); of two classes also the area under the ROC curve and the average precision of the second one.
     Labels must lie in 0 .. K - 1.
+
+    Args:
+        num_classes: Number of classes, K (the command line takes it from the data).
+        classes: Their names (the command line takes them from the data).
+        label_smoothing: Share of the label that is spread evenly over all classes, in training only.
+        class_weights: none | balanced: n / (K n_c) from the training part, so that all classes count the same.
+        shared: What :class:`nnzoo.modules.supervised.SupervisedModule` takes.
     """
 
     class_weight: Tensor
 
-    def build(self) -> None:
-        """Checks the hyperparameters, then builds the network and the metrics."""
+    def __init__(
+        self,
+        *,
+        num_classes: int = 10,
+        classes: Sequence[str] = (),
+        label_smoothing: float = 0.0,
+        class_weights: ClassWeights = "none",
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        self.register_buffer("class_weight", torch.ones(num_classes))
+        self.confusion = MulticlassConfusionMatrix(num_classes)
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
         hparams = self.hparams
         if hparams["num_classes"] < 2:
             raise InputError(
@@ -53,9 +73,6 @@ class Classifier(SupervisedModule):
             raise InputError(f"label_smoothing goes from 0 to below 1, got {hparams['label_smoothing']}.")
         if len(hparams["classes"]) not in (0, hparams["num_classes"]):
             raise InputError(f"There are {len(hparams['classes'])} names of classes for {hparams['num_classes']}.")
-        super().build()
-        self.register_buffer("class_weight", torch.ones(hparams["num_classes"]))
-        self.confusion = MulticlassConfusionMatrix(hparams["num_classes"])
 
     def build_metrics(self, stage: str) -> MetricCollection:
         """Accuracy in training; all of them in validation and test."""
@@ -74,7 +91,7 @@ class Classifier(SupervisedModule):
     def setup(self, stage: str) -> None:
         """Takes balanced class weights from the training part."""
         if stage == "fit" and self.hparams["class_weights"] == "balanced":
-            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            data = datamodule_of(self.trainer)
             if data is None:
                 raise InputError("class_weights balanced needs a datamodule with class_weights, such as nnzoo's own.")
             if getattr(data, "balanced", False):
@@ -122,14 +139,15 @@ class Classifier(SupervisedModule):
         """Class probabilities (B, K)."""
         return self.logits(*inputs).softmax(dim=1)
 
-    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+    def prediction_columns(self, predictions: Sequence[Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
         """The most probable class, and the probability of each."""
-        return class_columns(torch.cat(list(predictions)), classes)
+        return class_columns(torch.cat(list(predictions)), facts.get("classes", ()))
 
-    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
-        """Pictures of held-out samples, for the ``Figures`` callback."""
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """The confusion matrix of the last test."""
         counts = getattr(self, "confusion_counts", None)
-        return {} if counts is None else {"confusion_matrix": plots.confusion_matrix(counts, classes)}
+        classes = facts.get("classes", ())
+        return {} if counts is None else {"confusion_matrix": confusion_matrix(counts, classes)}
 
 
 def class_columns(probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:

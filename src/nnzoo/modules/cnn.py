@@ -1,7 +1,7 @@
 """The convolutional image classifier."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from matplotlib.figure import Figure
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms import v2
 
+from nnzoo.data.facts import datamodule_of
 from nnzoo.errors import InputError
 from nnzoo.modules.checks import check_images
-from nnzoo.modules.classifier import Classifier, ClassWeights
-from nnzoo.modules.optimizers import Optimizer, Schedule
+from nnzoo.modules.classifier import Classifier
 from nnzoo.modules.supervised import Batch
 from nnzoo.nets.cnn import Norm, Padding, PlainCNN, Pooling
 from nnzoo.nets.densenet import DenseNetBC
@@ -23,10 +23,13 @@ from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.resnet import CIFARResNet
 from nnzoo.nets.torchvision import TorchvisionClassifier, pretrained_normalization, pretrained_weights
 from nnzoo.nets.views import Views, mean_over_views
-from nnzoo.plots import classified_images as plots_cnn
+from nnzoo.plots.classified_images import class_name, heat_maps, kernels, worst_mistakes
 
 Architecture = Literal["plain", "resnet", "densenet", "inception", "torchvision"]
 Mix = Literal["none", "mixup", "cutmix", "both"]
+
+PLAIN = ("channels", "convs_per_stage", "kernel_size", "stride", "padding", "pooling", "norm", "activation")
+"""Hyperparameters of the plain network alone."""
 
 AUXILIARY_WEIGHT = {"inception_v3": 0.4, "googlenet": 0.3}
 """Weights of the auxiliary heads' losses; googlenet's is that of its paper, arXiv:1409.4842."""
@@ -39,13 +42,12 @@ class CNNClassifier(Classifier):
     (inception_v3) or 0.3 (googlenet) times the cross-entropy of each. With mixup or cutmix the training loss is that of
     mixed images against mixed labels, and the training accuracy counts the label of the larger share.
 
-    Pixel means and deviations come from the datamodule's ``channel_statistics`` when fitting starts (with pretrained
-    weights, from these), and are kept in the checkpoint. To train another network, override :meth:`build_net`.
+    Pixel means and deviations come from the training data when fitting starts (the datamodule's ``channel_statistics``,
+    or a pass over the loader; with pretrained weights, from these), and are kept in the checkpoint. To train another
+    network, override :meth:`build_net`.
 
     Args:
         in_shape: (C, H, W) of the images (the command line takes it from the data).
-        num_classes: K (the command line takes it from the data).
-        classes: Names of the classes (the command line takes them from the data).
         architecture: plain | resnet (CIFAR's, arXiv:1512.03385) | densenet (DenseNet-BC, arXiv:1608.06993) | inception
             (the small one of arXiv:1611.03530) | torchvision.
         channels: plain: channels of each stage.
@@ -64,18 +66,9 @@ class CNNClassifier(Classifier):
         standardize: Whether to give the network (pixel - mean) / deviation, per channel, instead of the pixel.
         mix: none | mixup (arXiv:1710.09412) | cutmix (arXiv:1905.04899) | both (one of the two for each batch).
         mix_alpha: The share of an image is drawn for each batch from Beta(alpha, alpha).
-        label_smoothing: Share of the target that is spread evenly over all classes.
-        class_weights: none | balanced.
         views: Also report test/accuracy_tta, of the mean probabilities over views of each image: none | flip (left to
             right) | shift (by a pixel in four directions) | flip_shift.
-        l1: Factor of the L1 penalty on the weights.
-        l2: Factor of the L2 penalty on the weights.
-        optimizer: adamw | sgd.
-        momentum: Momentum of sgd.
-        lr: Learning rate.
-        weight_decay: Weight decay, decoupled in adamw; not applied to biases and norms.
-        lr_schedule: constant | cosine | linear | multistep (/10 at half and at three quarters of all steps).
-        lr_warmup: Share of all steps during which the learning rate rises from 0.
+        shared: What :class:`nnzoo.modules.classifier.Classifier` takes.
 
     Raises:
         InputError: If a value is out of range, or the images do not suit the network.
@@ -84,13 +77,20 @@ class CNNClassifier(Classifier):
     pixel_mean: Tensor
     pixel_std: Tensor
     initialized: Tensor
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {
+        **dict.fromkeys(PLAIN, ("architecture", ["plain"])),
+        "dropout": ("architecture", ["plain", "resnet", "densenet", "inception"]),
+        "depth": ("architecture", ["resnet", "densenet"]),
+        "growth": ("architecture", ["densenet"]),
+        "torchvision_name": ("architecture", ["torchvision"]),
+        "pretrained": ("architecture", ["torchvision"]),
+        "mix_alpha": ("mix", ["mixup", "cutmix", "both"]),
+    }
 
     def __init__(
         self,
         *,
         in_shape: tuple[int, int, int] = (1, 28, 28),
-        num_classes: int = 10,
-        classes: Sequence[str] = (),
         architecture: Architecture = "plain",
         channels: Sequence[int] = (32, 64),
         convs_per_stage: int = 2,
@@ -108,40 +108,31 @@ class CNNClassifier(Classifier):
         standardize: bool = True,
         mix: Mix = "none",
         mix_alpha: float = 1.0,
-        label_smoothing: float = 0.0,
-        class_weights: ClassWeights = "none",
         views: Views = "none",
-        l1: float = 0.0,
-        l2: float = 0.0,
-        optimizer: Optimizer = "adamw",
-        momentum: float = 0.9,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        lr_schedule: Schedule = "constant",
-        lr_warmup: float = 0.0,
+        **shared: Any,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-        if not 0 <= dropout < 1:
-            raise InputError(f"dropout goes from 0 to below 1, got {dropout}: set --model.dropout.")
-        if not mix_alpha > 0:
-            raise InputError(f"mix_alpha must be above 0, got {mix_alpha}: for no mixing set --model.mix none.")
-        if pretrained and architecture != "torchvision":
-            raise InputError(
-                "Only torchvision's networks have pretrained weights: set --model.architecture torchvision."
-            )
-        self.build()
+        super().__init__(**shared)
         self.net.to(memory_format=torch.channels_last)  # up to twice as fast on CPUs, and on GPUs in half precision
         # Pretrained networks see three channels, in grey images too.
         self.register_buffer("pixel_mean", torch.zeros(3 if pretrained else in_shape[0], 1, 1))
         self.register_buffer("pixel_std", torch.ones_like(self.pixel_mean))
         self.register_buffer("initialized", torch.tensor(False))
+        num_classes = self.hparams["num_classes"]
         if views != "none":
             self.accuracy_tta = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         mixes = {"mixup": v2.MixUp(alpha=mix_alpha, num_classes=num_classes)}
         mixes["cutmix"] = v2.CutMix(alpha=mix_alpha, num_classes=num_classes)
         mixes["both"] = v2.RandomChoice(list(mixes.values()))
         self.mix = mixes.get(mix)
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        dropout, mix_alpha = self.hparams["dropout"], self.hparams["mix_alpha"]
+        if not 0 <= dropout < 1:
+            raise InputError(f"dropout goes from 0 to below 1, got {dropout}: set --model.dropout.")
+        if not mix_alpha > 0:
+            raise InputError(f"mix_alpha must be above 0, got {mix_alpha}: for no mixing set --model.mix none.")
 
     def build_net(self) -> nn.Module:
         """A network from standardised images (B, C, H, W) to logits (B, K)."""
@@ -156,8 +147,7 @@ class CNNClassifier(Classifier):
             return DenseNetBC(*shapes, 100 if depth is None else depth, hparams["growth"], dropout)
         if architecture == "inception":
             return SmallInception(*shapes, dropout)
-        names = ("channels", "convs_per_stage", "kernel_size", "stride", "padding", "pooling", "norm", "activation")
-        return PlainCNN(*shapes, **{name: hparams[name] for name in names}, dropout=dropout)
+        return PlainCNN(*shapes, **{name: hparams[name] for name in PLAIN}, dropout=dropout)
 
     @property
     def backbone(self) -> nn.Module:
@@ -185,13 +175,11 @@ class CNNClassifier(Classifier):
     def _pixel_statistics(self) -> tuple[Tensor, Tensor]:
         if self.hparams["pretrained"]:
             return pretrained_normalization(self.hparams["torchvision_name"])
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not hasattr(data, "channel_statistics"):
-            raise InputError(
-                "standardize needs a datamodule with channel_statistics, such as nnzoo's own: without one, set "
-                "--model.standardize false."
-            )
-        return data.channel_statistics
+        data = datamodule_of(self.trainer)
+        if hasattr(data, "channel_statistics"):
+            return data.channel_statistics
+        self.trainer.fit_loop.setup_data()  # done already when Lightning gets there
+        return channel_statistics(batch[0] for batch in self.trainer.train_dataloader or ())
 
     def outputs(self, *inputs: Tensor) -> Tensor:
         """The network's logits (B, K) of images in [0, 1]; in training (B, 1 + A, K) with A auxiliary heads."""
@@ -259,9 +247,10 @@ class CNNClassifier(Classifier):
         finally:
             self.train(was_training)
 
-    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """The confusion matrix, the worst mistakes, the first layer's kernels, and heat maps."""
-        figures = super().figures(batch, classes)
+        figures = super().figures(batch, facts)
+        classes = facts.get("classes", ())
         images, labels = batch
         probabilities = torch.cat([self(part) for part in images.split(256)])
         predicted = probabilities.argmax(dim=1)
@@ -269,13 +258,24 @@ class CNNClassifier(Classifier):
         worst = wrong[probabilities[wrong, labels[wrong]].argsort()[:15]]
         if len(worst):
             chosen = images[worst], labels[worst], probabilities[worst]
-            figures["worst_mistakes"] = plots_cnn.worst_mistakes(*chosen, classes)
+            figures["worst_mistakes"] = worst_mistakes(*chosen, classes)
         first = next((layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d)), None)
         if first is not None:
-            figures["first_layer"] = plots_cnn.kernels(first.weight)
+            figures["first_layer"] = kernels(first.weight)
         if getattr(self.net, "cam_layer", None) is not None:
-            few = torch.linspace(0, len(images) - 1, min(10, len(images)), device=images.device).long()
-            heat = self.grad_cam(images[few], predicted[few])
-            names = [plots_cnn.class_name(int(k), classes) for k in predicted[few]]
-            figures["grad_cam"] = plots_cnn.heat_maps(images[few], heat, names)
+            heat = self.grad_cam(images[:10], predicted[:10])
+            names = [class_name(int(k), classes) for k in predicted[:10]]
+            figures["grad_cam"] = heat_maps(images[:10], heat, names)
         return figures
+
+
+def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (C,) of the pixels of all images (B, C, H, W), per channel."""
+    count, sums, squares = 0, torch.zeros(()), torch.zeros(())
+    for images in batches:
+        pixels = images.double().transpose(0, 1).flatten(1)
+        count += pixels.shape[1]
+        sums = sums + pixels.sum(dim=1)
+        squares = squares + pixels.square().sum(dim=1)
+    mean = sums / count
+    return mean.float(), (squares / count - mean.square()).clamp(min=0).sqrt().float()

@@ -1,7 +1,7 @@
 """The forecaster: a window's next steps, all at once."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from matplotlib.figure import Figure
@@ -11,7 +11,6 @@ from torchmetrics import MetricCollection
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.forecasts import ScaledError, SymmetricPercentageError
 from nnzoo.modules.forecaster_checkpoint import check_same_data
-from nnzoo.modules.optimizers import Schedule
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.nets.forecaster import InstanceNorm, LinearMap, RecurrentMap, WindowForecaster, seasonal_naive_forecast
 from nnzoo.nets.rnn import Cell
@@ -52,12 +51,7 @@ class Forecaster(SupervisedModule):
         dropout: Share dropped between recurrent layers and of the last state (recurrent).
         patch_length: Steps that the recurrent network takes as one input; it must divide the history. By default a
             season, where the history is a whole number of them, else 1.
-        l1: Factor of the L1 penalty on the weights.
-        l2: Factor of the L2 penalty on the weights.
-        lr: Learning rate of AdamW.
-        weight_decay: Decoupled weight decay, not applied to biases.
-        lr_schedule: constant | cosine | linear.
-        lr_warmup: Share of all steps during which the learning rate rises from 0.
+        shared: What :class:`nnzoo.modules.supervised.SupervisedModule` takes.
 
     Raises:
         InputError: If a value is out of range.
@@ -65,6 +59,9 @@ class Forecaster(SupervisedModule):
 
     column_mean: Tensor
     column_std: Tensor
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = dict.fromkeys(
+        ("cell", "hidden_size", "num_layers", "bidirectional", "dropout", "patch_length"), ("net", ["recurrent"])
+    )
 
     def __init__(
         self,
@@ -85,25 +82,24 @@ class Forecaster(SupervisedModule):
         bidirectional: bool = False,
         dropout: float = 0.0,
         patch_length: int | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        lr_schedule: Schedule = "constant",
-        lr_warmup: float = 0.0,
+        **shared: Any,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-        check_sizes(history=history, horizon=horizon, season=season)
-        if len(column_mean) != len(column_std) or len(columns) not in (0, len(column_mean)):
-            raise InputError("Give column_mean and column_std, and names if any, for every column.")
-        if not set(target_columns) <= set(range(len(column_mean))):
-            raise InputError(
-                f"target_columns are numbers of the {len(column_mean)} columns, got {list(target_columns)}."
-            )
+        super().__init__(**shared)
         self.register_buffer("column_mean", torch.tensor(list(column_mean), dtype=torch.float32))
         self.register_buffer("column_std", torch.tensor(list(column_std), dtype=torch.float32))
-        self.build()
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        hparams = self.hparams
+        check_sizes(**{name: hparams[name] for name in ("history", "horizon", "season")})
+        count = len(hparams["column_mean"])
+        if count != len(hparams["column_std"]) or len(hparams["columns"]) not in (0, count):
+            raise InputError("Give column_mean and column_std, and names if any, for every column.")
+        if not set(hparams["target_columns"]) <= set(range(count)):
+            raise InputError(
+                f"target_columns are numbers of the {count} columns, got {list(hparams['target_columns'])}."
+            )
 
     def build_net(self) -> nn.Module:
         """A network from standardised histories (B, H, D) to standardised forecasts (B, horizon, C)."""
@@ -145,12 +141,13 @@ class Forecaster(SupervisedModule):
     def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Batch) -> None:
         """Adds forecasts and targets; the scales are this module's and those of the batch's series."""
         std = self.column_std[self.hparams["target_columns"]]
-        metrics.update(*measured, std=std, naive_error=batch[1])
+        naive_error = batch[1] if len(batch) == 3 else torch.zeros_like(batch[-1][:, 0])  # 0: there is none
+        metrics.update(*measured, std=std, naive_error=naive_error)
 
     def log_stage(self, stage: str) -> None:
         """Logs the mean loss and the metrics; MASE only where a series had a scale for it."""
         self.means.log(self, stage)
-        metrics = dict(self.metrics[f"{stage}_"].items())  # type: ignore[operator]
+        metrics = dict(self.metrics[stage].items())
         mase = metrics.get(f"{stage}/mase")
         if mase is not None and mase.compute().isnan():  # the same on every device
             del metrics[f"{stage}/mase"]
@@ -191,19 +188,25 @@ class Forecaster(SupervisedModule):
         """
         return self.original(self.outputs(history))
 
-    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+    @property
+    def target_names(self) -> list[str]:
+        """Names of the C columns to forecast; their numbers where they have none."""
+        columns = self.hparams["columns"]
+        return [columns[number] if columns else str(number) for number in self.hparams["target_columns"]]
+
+    def prediction_columns(self, predictions: Sequence[Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
         """A column for each target, a row for each step of each forecast."""
         steps = torch.cat(list(predictions)).flatten(0, 1)
-        return dict(zip(classes, steps.T.numpy(), strict=True))
+        return dict(zip(self.target_names, steps.T.numpy(), strict=True))
 
     def naive(self, history: Tensor, season: int) -> Tensor:
         """The last ``season`` steps of a history (B, H, D) repeated: forecasts (B, horizon, C) to compare with."""
         targets = history[:, :, self.hparams["target_columns"]]
         return seasonal_naive_forecast(targets, self.hparams["horizon"], season)
 
-    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Forecasts of held-out windows beside truth and seasonal-naive forecast, and the error at each step."""
-        history, _, target = batch
+        history, target = batch[0], batch[-1]
         forecasts = {
             type(self).__name__: torch.cat([self(part) for part in history.split(256)]),
             "seasonal naive": self.naive(history, self.hparams["season"]),
@@ -211,6 +214,6 @@ class Forecaster(SupervisedModule):
         std = self.column_std[self.hparams["target_columns"]]
         past = history[:, :, self.hparams["target_columns"]]
         return {
-            "forecasts": plots.forecasts(past, target, forecasts, classes),
+            "forecasts": plots.forecasts(past, target, forecasts, self.target_names),
             "error_per_step": plots.error_per_step(target / std, {k: v / std for k, v in forecasts.items()}),
         }

@@ -1,57 +1,67 @@
-"""Steps that the modules share: the optimiser and its schedule, batch checks, means per stage, image metrics."""
+"""The optimiser and its schedule, from a module's hyperparameters."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from nnzoo.errors import InputError, check_choices
+from nnzoo.errors import InputError
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear", "multistep"]
 
 
-def configure_optimizer(module: L.LightningModule) -> OptimizerLRScheduler:
-    """The optimiser and its schedule from the module's hyperparameters; what ``configure_optimizers`` returns.
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], hparams: Mapping[str, Any], trainer: L.Trainer, steps: float | None = None
+) -> OptimizerConfig | OptimizerLRSchedulerConfig:
+    """An optimiser of some parameters and its schedule, as ``configure_optimizers`` returns them.
 
-    Reads ``lr``, ``weight_decay`` (applied to weight matrices and kernels, not to biases and norms),
-    ``lr_schedule`` (constant; cosine or linear, down to 0 at the last step; multistep, to a tenth after half and a
-    hundredth after three quarters of all steps) and ``lr_warmup`` (share of all steps during which the rate rises
-    linearly from 0). Where a module has them, also ``optimizer`` (adamw, the default, or sgd) and sgd's
-    ``momentum``.
+    Args:
+        parameters: What to train; those that are frozen are left out.
+        hparams: The hyperparameters that :class:`nnzoo.modules.base.ZooModule` documents.
+        trainer: Of the fit.
+        steps: Steps of this optimiser in the whole fit; the trainer's estimate, for one optimiser, if None.
+
+    Raises:
+        InputError: If a schedule has no end.
     """
-    hparams = module.hparams
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [{"params": parameters, "weight_decay": 0.0}]  # each group costs time at each step
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]  # each group costs time at each step
     if hparams["weight_decay"]:
         groups = [
-            {"params": [p for p in parameters if p.dim() > 1], "weight_decay": hparams["weight_decay"]},
-            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+            {"params": [p for p in trained if p.dim() > 1], "weight_decay": hparams["weight_decay"]},
+            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
         ]
-    # The fused kernel is the fastest on CPU and GPU, but unscales float16 gradients itself, which forbids clipping.
     # The decay given here is that of groups added later, as fine-tuning does.
-    options = {
-        "lr": hparams["lr"],
-        "weight_decay": hparams["weight_decay"],
-        "fused": module.trainer.precision != "16-mixed",
-    }
+    options = {"lr": hparams["lr"], "weight_decay": hparams["weight_decay"], "fused": may_be_fused(trainer)}
     optimizer: torch.optim.Optimizer
-    if hparams.get("optimizer") == "sgd":
+    if hparams["optimizer"] == "sgd":
         optimizer = torch.optim.SGD(groups, momentum=hparams["momentum"], **options)
     else:
         optimizer = torch.optim.AdamW(groups, **options)
     schedule, warmup = hparams["lr_schedule"], hparams["lr_warmup"]
     if schedule == "constant" and warmup == 0:
         return {"optimizer": optimizer}
-    steps = module.trainer.estimated_stepping_batches
+    steps = trainer.estimated_stepping_batches if steps is None else steps
     if not math.isfinite(steps):
         raise InputError("A learning-rate schedule needs an end: set --trainer.max_epochs or --trainer.max_steps.")
-    scheduler = FirstGroupsLR(optimizer, lambda step: schedule_factor(step, int(steps), schedule, warmup))
+    total = int(steps)
+    scheduler = FirstGroupsLR(optimizer, lambda step: schedule_factor(step, total, schedule, warmup))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def may_be_fused(trainer: L.Trainer) -> bool:
+    """Whether the fused kernel, the fastest on CPU and GPU, may be used.
+
+    It unscales float16 gradients itself, and Lightning clips no gradients of a fused optimiser under mixed precision.
+    """
+    precision = str(trainer.precision)
+    return precision != "16-mixed" and not (precision.endswith("-mixed") and trainer.gradient_clip_val)
 
 
 class FirstGroupsLR(LambdaLR):
@@ -78,19 +88,13 @@ def schedule_factor(step: int, total_steps: int, schedule: Schedule, warmup: flo
     return 1 - progress if schedule == "linear" else 1.0
 
 
-def check_hyperparameters(module: L.LightningModule) -> None:
-    """Raises InputError if a choice does not exist, or what :func:`configure_optimizer` reads is out of range."""
-    check_choices(type(module), module.hparams)
-    check_optimizer(module.hparams)
-
-
 def check_optimizer(hparams: Mapping[str, Any]) -> None:
-    """Raises InputError if the hyperparameters that :func:`configure_optimizer` reads are out of range."""
+    """Raises InputError if the hyperparameters that :func:`build_optimizer` reads are out of range."""
     if not hparams["lr"] > 0:
         raise InputError(f"lr must be above 0, got {hparams['lr']}: set --model.lr.")
     if hparams["weight_decay"] < 0:
         raise InputError(f"weight_decay must not be negative, got {hparams['weight_decay']}.")
-    if not 0 <= hparams.get("momentum", 0.0) < 1:
+    if not 0 <= hparams["momentum"] < 1:
         raise InputError(f"momentum goes from 0 to below 1, got {hparams['momentum']}.")
     if not 0 <= hparams["lr_warmup"] < 1:
         raise InputError(f"lr_warmup is a share of all steps, from 0 to below 1, got {hparams['lr_warmup']}.")

@@ -1,6 +1,6 @@
 """What regressors share: squared error of the standardised target, metrics in the target's own units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,26 +14,35 @@ from nnzoo.metrics.supervised import StandardizedR2
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.supervised import squared_error
-from nnzoo.plots import supervised as plots
+from nnzoo.plots.supervised import predictions as plot_predictions
 
 
 class Regressor(SupervisedModule):
     """A network from inputs to a number, trained by the squared error of the standardised target.
 
-    Loss: mean over the batch of ((y - y_hat) / std)^2, plus the penalties. Its hyperparameters include the training
-    part's ``target_mean`` and ``target_std``; predictions and metrics (RMSE, MAE, R^2) are in the target's own units.
+    Loss: mean over the batch of ((y - y_hat) / std)^2, plus the penalties. Predictions and metrics (RMSE, MAE, R^2) are
+    in the target's own units.
+
+    Args:
+        target_mean: Mean of the training targets (the command line takes it from the data).
+        target_std: Standard deviation of the training targets (the command line takes it from the data).
+        shared: What :class:`nnzoo.modules.supervised.SupervisedModule` takes.
     """
 
     target_mean: Tensor
     target_std: Tensor
 
-    def build(self) -> None:
-        """Checks the hyperparameters, then builds the network and the metrics."""
+    def __init__(self, *, target_mean: float = 0.0, target_std: float = 1.0, **shared: Any) -> None:
+        super().__init__(**shared)
+        # Of the training part, whatever the data of a test.
+        self.register_buffer("target_mean", torch.tensor(target_mean, dtype=torch.float32))
+        self.register_buffer("target_std", torch.tensor(target_std, dtype=torch.float32))
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
         if not self.hparams["target_std"] > 0:
             raise InputError("The target is constant: choose a column that varies.")
-        super().build()
-        for name in ("target_mean", "target_std"):  # of the training part, whatever the data of a test
-            self.register_buffer(name, torch.tensor(self.hparams[name], dtype=torch.float32))
 
     def build_metrics(self, stage: str) -> MetricCollection:
         """RMSE and MAE in the target's units, and R^2 in validation and test."""
@@ -61,10 +70,10 @@ class Regressor(SupervisedModule):
         """Predictions (B,) in the target's units."""
         return self.original(self.outputs(*inputs))
 
-    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+    def prediction_columns(self, predictions: Sequence[Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
         """The predictions, in the target's units."""
         return {"predicted": torch.cat(list(predictions)).numpy()}
 
-    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Predictions beside the truth."""
-        return {"predictions": plots.predictions(self(*batch[:-1]), batch[-1])}
+        return {"predictions": plot_predictions(self(*batch[:-1]), batch[-1])}

@@ -5,14 +5,13 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MeanMetric
 from torchmetrics.text import CharErrorRate
 
 from nnzoo.errors import InputError, check_sizes
-from nnzoo.metrics.means import STAGES, Perplexity, StageMeans
+from nnzoo.metrics.means import STAGES, Perplexity, PerStage, StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.optimizers import Schedule, check_hyperparameters
 from nnzoo.nets.decoding import Decoded, State, beam_search, greedy_search
 from nnzoo.nets.rnn import Cell
 from nnzoo.nets.seq2seq import AttentionName, EncoderDecoder, Memory, same_tokens, token_loss
@@ -57,10 +56,7 @@ class Seq2Seq(ZooModule):
         label_smoothing: Share of the probability that the training target spreads evenly over the vocabulary.
         beam_size: Beginnings that beam search keeps; 1 is greedy.
         length_penalty: Beam search ranks by log p / length^length_penalty: 0 by probability, 1 by the mean per token.
-        lr: Learning rate of AdamW.
-        weight_decay: Decoupled weight decay, not applied to biases.
-        lr_schedule: constant | cosine | linear.
-        lr_warmup: Share of all steps during which the learning rate rises from 0.
+        shared: What :class:`nnzoo.modules.base.ZooModule` takes.
 
     Raises:
         InputError: If a value is out of range.
@@ -83,30 +79,30 @@ class Seq2Seq(ZooModule):
         label_smoothing: float = 0.0,
         beam_size: int = 5,
         length_penalty: float = 1.0,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        lr_schedule: Schedule = "constant",
-        lr_warmup: float = 0.0,
+        **shared: Any,
     ) -> None:
-        super().__init__()
-        vocabulary = list(vocabulary)
-        self.save_hyperparameters()
-        check_hyperparameters(self)
-        check_sizes(max_source_length=max_source_length, max_target_length=max_target_length, beam_size=beam_size)
-        if not 0 <= teacher_forcing <= 1:
-            raise InputError(f"teacher_forcing is a share of steps, from 0 to 1, got {teacher_forcing}.")
-        if not 0 <= label_smoothing < 1:
-            raise InputError(f"label_smoothing goes from 0 to below 1, got {label_smoothing}.")
-        if length_penalty < 0:
-            raise InputError(f"length_penalty must not be negative, got {length_penalty}.")
+        super().__init__(**shared)
         self.characters = Characters(vocabulary)
         self.net = self.build_net()
         matches = {"val": ["exact_match"], "test": ["exact_match", "exact_match_greedy", "output_nll"]}
         self.means = StageMeans({stage: ["loss", *matches.get(stage, [])] for stage in STAGES})
         self.token_means = StageMeans({stage: ["token_accuracy"] for stage in STAGES})
-        self.perplexities = nn.ModuleDict({f"{stage}_": Perplexity() for stage in STAGES})
+        self.perplexities = PerStage(lambda stage: Perplexity())
         self.char_error_rate = CharErrorRate()
         self.longer = MeanMetric(nan_strategy="disable")
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        hparams = self.hparams
+        hparams["vocabulary"] = list(hparams["vocabulary"])
+        check_sizes(**{name: hparams[name] for name in ("max_source_length", "max_target_length", "beam_size")})
+        if not 0 <= hparams["teacher_forcing"] <= 1:
+            raise InputError(f"teacher_forcing is a share of steps, from 0 to 1, got {hparams['teacher_forcing']}.")
+        if not 0 <= hparams["label_smoothing"] < 1:
+            raise InputError(f"label_smoothing goes from 0 to below 1, got {hparams['label_smoothing']}.")
+        if hparams["length_penalty"] < 0:
+            raise InputError(f"length_penalty must not be negative, got {hparams['length_penalty']}.")
 
     def build_net(self) -> EncoderDecoder:
         """A network with the methods of :class:`nnzoo.nets.seq2seq.EncoderDecoder`."""
@@ -153,7 +149,7 @@ class Seq2Seq(ZooModule):
         source, lengths, _ = batch
         return self.characters.texts(self.search(source, lengths).tokens)
 
-    def prediction_columns(self, predictions: Sequence[list[str]], classes: Sequence[str]) -> dict[str, Any]:
+    def prediction_columns(self, predictions: Sequence[list[str]], facts: Mapping[str, Any]) -> dict[str, Any]:
         """The output of each source."""
         return {"predicted": [text for batch in predictions for text in batch]}
 
@@ -165,7 +161,7 @@ class Seq2Seq(ZooModule):
         losses, tokens = token_loss(scores, target, hparams["label_smoothing"] if self.training else 0.0)
         plain = token_loss(scores.detach(), target)[0] if hparams["label_smoothing"] and self.training else losses
         self.means.update(stage, {"loss": losses})
-        self.perplexities[f"{stage}_"].update(plain.detach() / tokens, tokens)  # type: ignore[operator]
+        self.perplexities[stage].update(plain.detach() / tokens, tokens)
         right = (scores.argmax(dim=-1) == target[:, 1:]) & (target[:, 1:] != PAD)
         self.token_means.update(stage, {"token_accuracy": right.sum(dim=1) / tokens}, tokens)
         return losses
@@ -184,7 +180,7 @@ class Seq2Seq(ZooModule):
         """Logs the means over samples and over tokens; longer sources only if there are any."""
         super().log_stage(stage)
         self.token_means.log(self, stage)
-        self.log(f"{stage}/perplexity", self.perplexities[f"{stage}_"])  # type: ignore[arg-type]
+        self.log(f"{stage}/perplexity", self.perplexities[stage])
         if stage == "test":
             self.log("test/char_error_rate", self.char_error_rate)
             matches = self.longer.compute()  # of all devices
@@ -248,10 +244,9 @@ class Seq2Seq(ZooModule):
         return self.characters.texts(found)
 
     @torch.no_grad()
-    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Where the decoder looked while it wrote, and examples of its outputs."""
-        chosen = torch.linspace(0, len(batch[0]) - 1, min(16, len(batch[0]))).long()
-        source, lengths, target = (tensor[chosen.to(tensor.device)] for tensor in batch)
+        source, lengths, target = (tensor[:16] for tensor in batch)
         found = self.search(source, lengths)
         texts = [self.characters.texts(tokens) for tokens in (source, target, found.tokens)]
         figures = {"examples": string_table(*texts)}

@@ -1,11 +1,12 @@
 """SequenceGenerator: from a vector to a series."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from nnzoo.errors import InputError
@@ -13,7 +14,7 @@ from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.base import ZooModule
 from nnzoo.modules.checks import check_images
 from nnzoo.modules.classifier import class_columns
-from nnzoo.modules.optimizers import Schedule, check_hyperparameters
+from nnzoo.modules.generative import samples_figure
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.likelihoods import bits_per_dim, build_likelihood
 from nnzoo.nets.rnn import Cell
@@ -43,10 +44,7 @@ class SequenceGenerator(ZooModule):
         likelihood: gaussian (a density; images are dequantised) | discretized_logistic (grey levels).
         input_noise: Standard deviation of noise on the rows that the network reads in training, so that it gets used to
             its own imperfect rows.
-        lr: Learning rate of AdamW.
-        weight_decay: Decoupled weight decay, not applied to biases.
-        lr_schedule: constant | cosine | linear.
-        lr_warmup: Share of all steps during which the learning rate rises from 0.
+        shared: What :class:`nnzoo.modules.base.ZooModule` takes.
 
     Raises:
         InputError: If a value is out of range, or the data have no classes.
@@ -64,24 +62,24 @@ class SequenceGenerator(ZooModule):
         dropout: float = 0.0,
         likelihood: Literal["gaussian", "discretized_logistic"] = "discretized_logistic",
         input_noise: float = 0.0,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        lr_schedule: Schedule = "constant",
-        lr_warmup: float = 0.0,
+        **shared: Any,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-        check_hyperparameters(self)
-        if num_classes < 1:
-            raise InputError("The generator starts from a class: use data with labels, such as a folder of folders.")
-        if levels < 3:
-            raise InputError("The generator needs grey levels: set --data.binarize none.")
-        if input_noise < 0:
-            raise InputError(f"input_noise must not be negative, got {input_noise}.")
+        super().__init__(**shared)
         self.likelihood = build_likelihood(likelihood, levels)
         self.net = self.build_net()
         measured = ["loss", "bits_per_dim"]
         self.means = StageMeans({"train": measured, "val": measured, "test": [*measured, "accuracy"]})
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        hparams = self.hparams
+        if hparams["num_classes"] < 1:
+            raise InputError("The generator starts from a class: use data with labels, such as a folder of folders.")
+        if hparams["levels"] < 3:
+            raise InputError("The generator needs grey levels: set --data.binarize none.")
+        if hparams["input_noise"] < 0:
+            raise InputError(f"input_noise must not be negative, got {hparams['input_noise']}.")
 
     def build_net(self) -> GeneratorNet:
         """A network with the methods of :class:`nnzoo.nets.sequence_generator.SequenceGenerator`."""
@@ -139,9 +137,9 @@ class SequenceGenerator(ZooModule):
         """Probabilities of the classes (B, K)."""
         return self(batch[0])
 
-    def prediction_columns(self, predictions: Sequence[Tensor], classes: Sequence[str]) -> dict[str, Any]:
+    def prediction_columns(self, predictions: Sequence[Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
         """The most probable class of each image, and the probability of each."""
-        return class_columns(torch.cat(list(predictions)), classes)
+        return class_columns(torch.cat(list(predictions)), facts.get("classes", ()))
 
     def _measured(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
@@ -187,3 +185,7 @@ class SequenceGenerator(ZooModule):
         if mean:
             return self.net.generate(vectors, self.likelihood.mean)
         return self.net.generate(vectors, lambda params: self.likelihood.sample(params, generator))
+
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """Drawn images of each class."""
+        return {"samples": samples_figure(self, self.num_conditions, facts)}

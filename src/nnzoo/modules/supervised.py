@@ -4,6 +4,7 @@ A batch is a flat tuple of tensors whose first dimension is the batch; the last 
 the network takes.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -11,50 +12,58 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from nnzoo.errors import InputError
-from nnzoo.metrics.means import STAGES, StageMeans
+from nnzoo.metrics.means import STAGES, PerStage, StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.optimizers import check_hyperparameters
 from nnzoo.nets.supervised import weight_penalty
 
 Batch = tuple[Tensor, ...]
 
 
-class SupervisedModule(ZooModule):
+class SupervisedModule(ZooModule, ABC):
     """A network trained on (inputs, target); a subclass says by which loss.
 
-    A subclass's constructor saves its hyperparameters, which include ``l1`` and ``l2``, and calls :meth:`build`.
+    The training loss is the mean over the batch plus ``l1 * sum |w| + l2 / 2 * sum w^2`` over the network's weight
+    matrices and kernels.
+
+    Args:
+        l1: Factor of the L1 penalty on the weights.
+        l2: Factor of the L2 penalty on the weights.
+        shared: What :class:`nnzoo.modules.base.ZooModule` takes.
     """
 
     net: nn.Module
 
-    def build_net(self) -> nn.Module:
-        """The network; override it to train another one."""
-        raise NotImplementedError
-
-    def build(self) -> None:
-        """Checks the hyperparameters, then builds the network and the metrics."""
-        check_hyperparameters(self)
-        if min(self.hparams["l1"], self.hparams["l2"]) < 0:
-            raise InputError("l1 and l2 must not be negative: set --model.l1 and --model.l2.")
+    def __init__(self, *, l1: float = 0.0, l2: float = 0.0, **shared: Any) -> None:
+        super().__init__(**shared)
         self.net = self.build_net()
         self.means = StageMeans({stage: ["loss"] for stage in STAGES})
-        self.metrics = nn.ModuleDict({f"{stage}_": self.build_metrics(stage) for stage in STAGES})
+        self.metrics = PerStage(self.build_metrics)
 
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        if min(self.hparams["l1"], self.hparams["l2"]) < 0:
+            raise InputError("l1 and l2 must not be negative: set --model.l1 and --model.l2.")
+
+    @abstractmethod
+    def build_net(self) -> nn.Module:
+        """The network; override it to train another one."""
+
+    @abstractmethod
     def build_metrics(self, stage: str) -> MetricCollection:
         """What a stage measures besides the loss."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Loss per sample (B,), without penalties."""
+
+    @abstractmethod
+    def measured(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """What the metrics compare."""
 
     def outputs(self, *inputs: Tensor) -> Tensor:
         """What the network makes of the inputs; override it to prepare them."""
         return self.net(*inputs)
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Loss per sample (B,), without penalties."""
-        raise NotImplementedError
-
-    def measured(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """What the metrics compare."""
-        raise NotImplementedError
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch plus the penalties, whose weight does not depend on the batch's size."""
@@ -70,9 +79,11 @@ class SupervisedModule(ZooModule):
         """Measures loss and metrics."""
         self._step("test", batch, batch_idx)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Any:
-        """What :meth:`forward` returns."""
-        return self(*batch[:-1])
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Any:
+        """What :meth:`forward` returns for a batch (inputs, target), or for inputs alone: a tensor or a tuple."""
+        if isinstance(batch, Tensor):
+            return self(batch)
+        return self(*(batch[:-1] if len(batch) > 1 else batch))
 
     def _step(self, stage: str, batch: Batch, batch_idx: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
@@ -82,7 +93,7 @@ class SupervisedModule(ZooModule):
         losses = self.loss(outputs, target)
         self.means.update(stage, {"loss": losses})
         measured = self.measured(outputs.detach(), target)
-        self.update_metrics(self.metrics[f"{stage}_"], measured, batch)  # type: ignore[arg-type]
+        self.update_metrics(self.metrics[stage], measured, batch)
         return losses, measured
 
     def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Batch) -> None:
@@ -98,4 +109,4 @@ class SupervisedModule(ZooModule):
     def log_stage(self, stage: str) -> None:
         """Logs the mean loss and the metrics."""
         super().log_stage(stage)
-        self.log_dict(self.metrics[f"{stage}_"])  # type: ignore[arg-type]
+        self.log_dict(self.metrics[stage])

@@ -1,6 +1,6 @@
 """Recurrent networks from a sequence to a sequence of the same length: a class, or several labels, at each step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,18 +10,17 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassF1Score, MultilabelJaccardIndex
 
 from nnzoo.errors import InputError
-from nnzoo.metrics.means import STAGES, Perplexity, StageMeans
+from nnzoo.metrics.means import STAGES, Perplexity, PerStage, StageMeans
 from nnzoo.modules.classifier import class_columns
-from nnzoo.modules.optimizers import Schedule
-from nnzoo.modules.recurrent import build_sequence_net, gradient_figure
-from nnzoo.modules.supervised import Batch, SupervisedModule
+from nnzoo.modules.recurrent import RecurrentModule, build_sequence_net
+from nnzoo.modules.supervised import Batch
 from nnzoo.nets.precision import at_least_float32
-from nnzoo.nets.rnn import Cell, step_losses
-from nnzoo.plots import sequences as plots_sequence
+from nnzoo.nets.rnn import step_losses
+from nnzoo.plots import sequences as plots
 from nnzoo.tokens import IGNORED
 
 
-class SequenceTagger(SupervisedModule):
+class SequenceTagger(RecurrentModule):
     """Predicts a class at each step, or with ``multilabel`` which of K labels are on, such as the keys of a chord.
 
     Batches are values (B, T, D), lengths (B,) and targets: classes (B, T) or labels (B, T, K), ``IGNORED`` after a
@@ -36,61 +35,24 @@ class SequenceTagger(SupervisedModule):
     labels ``overlap``, TP / (TP + FP + FN) over all steps and labels (the "accuracy" of arXiv:1206.6392).
 
     Args:
-        num_inputs: Values per step, D (linked from the data).
-        num_classes: Classes or labels, K (linked from the data).
-        classes: Their names (linked from the data).
-        multilabel: Whether several labels can be on at a step (linked from the data).
-        features: Names of the values of a step (linked from the data, as the next two).
-        feature_mean: Their means in the training part, by which the network standardises them; none if empty.
-        feature_std: Their standard deviations.
-        cell: ``rnn`` (tanh), ``lstm`` or ``gru``.
-        hidden_size: Units per layer and direction.
-        num_layers: Recurrent layers.
-        bidirectional: Whether to read backwards too; not for data whose target is the next input, which it would see.
-        dropout: Share of the values dropped between recurrent layers.
-        head_dropout: Share of the states' values dropped before the linear layer.
-        l1: Weight of sum |w|.
-        l2: Weight of sum w^2 / 2.
-        lr: Learning rate of AdamW.
-        weight_decay: Decoupled weight decay of the weight matrices.
-        lr_schedule: constant | cosine | linear.
-        lr_warmup: Share of all steps during which the learning rate rises.
+        num_classes: Classes or labels, K (the command line takes it from the data).
+        classes: Their names (the command line takes them from the data).
+        multilabel: Whether several labels can be on at a step (the command line takes it from the data).
+        shared: What :class:`nnzoo.modules.recurrent.RecurrentModule` takes.
     """
 
     def __init__(
-        self,
-        *,
-        num_inputs: int,
-        num_classes: int,
-        classes: Sequence[str] = (),
-        multilabel: bool = False,
-        features: Sequence[str] = (),
-        feature_mean: Sequence[float] = (),
-        feature_std: Sequence[float] = (),
-        cell: Cell = "lstm",
-        hidden_size: int = 64,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        head_dropout: float = 0.0,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        lr_schedule: Schedule = "constant",
-        lr_warmup: float = 0.0,
+        self, *, num_classes: int, classes: Sequence[str] = (), multilabel: bool = False, **shared: Any
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-        self.build()
+        super().__init__(**shared)
+        self.step_means = StageMeans({stage: ["nll", "accuracy"] for stage in STAGES})
+        self.perplexities = PerStage(lambda stage: Perplexity())
 
-    def build(self) -> None:
-        """Checks the hyperparameters, then builds the network and the metrics."""
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
         if self.hparams["num_classes"] < 2:
             raise InputError("A tagger needs two classes or more at each step: choose data with such a target.")
-        super().build()
-        self.step_means = StageMeans({stage: ["nll", "accuracy"] for stage in STAGES})
-        self.perplexities = nn.ModuleDict({f"{stage}_": Perplexity() for stage in STAGES})
 
     def build_net(self) -> nn.Module:
         """An encoder with a linear layer on the state of each step."""
@@ -123,7 +85,7 @@ class SequenceTagger(SupervisedModule):
         steps = valid.sum(dim=1)
         accuracy = (right & valid).sum(dim=1) / steps
         self.step_means.update(stage, {"nll": losses, "accuracy": accuracy}, steps)
-        self.perplexities[f"{stage}_"].update(losses.detach(), steps)  # type: ignore[operator]
+        self.perplexities[stage].update(losses.detach(), steps)
         return losses, (predicted, true)
 
     def log_stage(self, stage: str) -> None:
@@ -131,12 +93,13 @@ class SequenceTagger(SupervisedModule):
         super().log_stage(stage)
         self.step_means.log(self, stage)
         if not self.hparams["multilabel"]:
-            self.log(f"{stage}/perplexity", self.perplexities[f"{stage}_"])  # type: ignore[arg-type]
+            self.log(f"{stage}/perplexity", self.perplexities[stage])
 
     def check_batch(self, batch: Batch) -> None:
         """Raises InputError if a target is not among the classes, or inputs are not finite."""
         super().check_batch(batch)
-        inputs, lengths, target = batch
+        inputs, *given, target = batch
+        lengths = given[0] if given else torch.full((len(inputs),), inputs.shape[1])
         classes, first = self.hparams["num_classes"], int(lengths[0])
         comparable = inputs.shape == target.shape and first > 1
         if self.hparams["bidirectional"] and comparable and torch.equal(inputs[0, 1:first], target[0, : first - 1]):
@@ -160,30 +123,33 @@ class SequenceTagger(SupervisedModule):
         logits = at_least_float32(self.net(inputs, lengths))
         return logits.sigmoid() if self.hparams["multilabel"] else logits.softmax(dim=2)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[Tensor]:
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> list[Tensor]:
         """Probabilities at the valid steps of each sequence, each (T_i, K)."""
-        inputs, lengths, _ = batch
-        return [steps[:length] for steps, length in zip(self(inputs, lengths), lengths.tolist(), strict=True)]
+        steps = super().predict_step(batch, batch_idx)
+        if isinstance(batch, Tensor) or len(batch) < 3:
+            return list(steps)
+        return [valid[:length] for valid, length in zip(steps, batch[1].tolist(), strict=True)]
 
-    def prediction_columns(self, predictions: Sequence[list[Tensor]], classes: Sequence[str]) -> dict[str, Any]:
+    def prediction_columns(self, predictions: Sequence[list[Tensor]], facts: Mapping[str, Any]) -> dict[str, Any]:
         """A row for each step of each sequence: its class, or the labels that are on, and the probability of each."""
         probabilities = torch.cat([steps for batch in predictions for steps in batch])
-        columns = class_columns(probabilities, classes)
+        columns = class_columns(probabilities, facts.get("classes", ()))
         if self.hparams["multilabel"]:
-            on = [[name for name, is_on in zip(classes, row, strict=True) if is_on] for row in probabilities > 0.5]
+            names = [name.removeprefix("p(").removesuffix(")") for name in columns if name != "predicted"]
+            on = [[name for name, is_on in zip(names, row, strict=True) if is_on] for row in probabilities > 0.5]
             columns["predicted"] = [" ".join(names) for names in on]
         return columns
 
-    def figures(self, batch: Batch, classes: Sequence[str]) -> dict[str, Figure]:
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """A held-out sequence with truth and prediction, and the gradient norms over time."""
-        inputs, lengths, target = batch
-        steps = int(lengths[0])
+        inputs, *given, target = batch
+        steps = int(given[0][0]) if given else inputs.shape[1]
         truth = target[0, :steps]
         if not self.hparams["multilabel"]:
             truth = torch.nn.functional.one_hot(truth, self.hparams["num_classes"])
-        names = self.hparams["features"], classes
-        tags = plots_sequence.tags(inputs[0, :steps], truth, self(inputs[:1, :steps])[0], *names)
-        return {"tags": tags} | gradient_figure(self, batch)
+        names = self.hparams["features"], facts.get("classes", ())
+        tags = plots.tags(inputs[0, :steps], truth, self(inputs[:1, :steps])[0], *names)
+        return {"tags": tags} | super().figures(batch, facts)
 
 
 def valid_targets(target: Tensor) -> Tensor:

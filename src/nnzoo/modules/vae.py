@@ -1,18 +1,19 @@
 """The variational autoencoder, with its importance-weighted bound."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from matplotlib.figure import Figure
+from torch import Tensor
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
-from nnzoo.modules.base import ZooModule
 from nnzoo.modules.checks import check_images
-from nnzoo.modules.optimizers import Schedule, check_hyperparameters
-from nnzoo.nets.encoder_decoder import Architecture, Decoder, Encoder, Upsampling, line_between
-from nnzoo.nets.layers import Activation, checked_labels
-from nnzoo.nets.likelihoods import LikelihoodName, bits_per_dim, build_likelihood
+from nnzoo.modules.generative import ImageAutoencoder, images_and_labels, manifold, samples_figure
+from nnzoo.nets.layers import checked_labels
+from nnzoo.nets.likelihoods import Likelihood, LikelihoodName, bits_per_dim, build_likelihood
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.vae import (
     LOG_VAR_RANGE,
@@ -24,13 +25,14 @@ from nnzoo.nets.vae import (
     log_standard_normal,
     reparameterize,
 )
+from nnzoo.plots.images import image_grid
 
-Batch = tuple[Tensor, Tensor]
+Batch = Sequence[Tensor]
 MAX_DECODED_VALUES = 2**23
 """Largest number of decoded values held at once while a log-likelihood is estimated (32 MiB in float32)."""
 
 
-class VAE(ZooModule):
+class VAE(ImageAutoencoder):
     """Variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114) of images in [0, 1].
 
     Minimises ``alpha_rec * rec + beta * KL`` with rec = -E_q log p(x|z) and KL = KL(q(z|x) || N(0, I)): both in nats,
@@ -40,14 +42,8 @@ class VAE(ZooModule):
     To use other networks, override :meth:`build_encoder` or :meth:`build_decoder`.
 
     Args:
-        in_shape: (C, H, W) of the images (the command line takes it from the data).
         levels: Number of grey levels of the images (the command line takes it from the data).
         num_classes: Number of classes, needed if ``conditional`` (the command line takes it from the data).
-        latent_dim: Number of latent dimensions, L.
-        architecture: mlp | conv.
-        hidden: Layer widths (mlp) or channels of stride-2 stages (conv), from the image inwards.
-        activation: relu | leaky_relu | silu | gelu | tanh.
-        upsampling: transposed convolutions, or nearest-neighbour upsampling and a convolution (only for conv).
         likelihood: bernoulli (binary images) | gaussian (learned mean and standard deviation per pixel; images are
             dequantised) | discretized_logistic (grey levels).
         conditional: Condition encoder and decoder on the class: p(x|y).
@@ -57,26 +53,19 @@ class VAE(ZooModule):
         free_bits: Nats per latent dimension below which the KL is not reduced further, in training only.
         num_importance_samples: K of the IWAE bound; 1 trains the ELBO with the analytic KL.
         num_nll_samples: Importance samples per image for the test's negative log-likelihood.
-        lr: Learning rate of AdamW.
-        weight_decay: Decoupled weight decay, not applied to biases.
-        lr_schedule: constant | cosine | linear | multistep (/10 at half and at three quarters of all steps).
-        lr_warmup: Share of all steps during which the learning rate rises from 0.
+        shared: What :class:`nnzoo.modules.generative.ImageAutoencoder` takes.
 
     Raises:
         InputError: If a value is out of range, or the images are too small for the number of stages.
     """
 
+    params_per_code = 2
+
     def __init__(
         self,
         *,
-        in_shape: tuple[int, int, int] = (1, 28, 28),
         levels: int = 256,
         num_classes: int = 0,
-        latent_dim: int = 16,
-        architecture: Architecture = "mlp",
-        hidden: Sequence[int] = (256, 256),
-        activation: Activation = "relu",
-        upsampling: Upsampling = "transposed",
         likelihood: LikelihoodName = "discretized_logistic",
         conditional: bool = False,
         alpha_rec: float = 1.0,
@@ -85,60 +74,39 @@ class VAE(ZooModule):
         free_bits: float = 0.0,
         num_importance_samples: int = 1,
         num_nll_samples: int = 1000,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        lr_schedule: Schedule = "constant",
-        lr_warmup: float = 0.0,
+        **shared: Any,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-        check_sizes(
-            latent_dim=latent_dim, num_importance_samples=num_importance_samples, num_nll_samples=num_nll_samples
-        )
-        check_hyperparameters(self)
-        if min(alpha_rec, beta, kl_warmup_epochs, free_bits) < 0:
-            raise InputError("alpha_rec, beta, kl_warmup_epochs and free_bits must not be negative.")
-        if free_bits and num_importance_samples > 1:
-            raise InputError("free_bits is defined for the ELBO only: set --model.num_importance_samples 1.")
-        if conditional and num_classes < 1:
-            raise InputError("conditional needs classes: use data with labels, such as a folder with class folders.")
-        if levels < 2:
-            raise InputError(f"levels is the number of grey levels, 2 or more, got {levels}.")
-        if levels == 2 and likelihood != "bernoulli":
-            raise InputError("Binary images need --model.likelihood bernoulli.")
-        self.likelihood = build_likelihood(likelihood, levels)
-        self.encoder = self.build_encoder()
-        self.decoder = self.build_decoder()
+        super().__init__(**shared)
         losses = ["loss", "reconstruction", "kl"]
         evaluation = [*losses, "elbo"]
         test = [*evaluation, "nll", "bits_per_dim"]
         self.means = StageMeans({"train": losses, "val": evaluation, "test": test})
 
-    def build_encoder(self) -> nn.Module:
-        """A network from (images, labels) to the posterior's (B, 2 L) means and log-variances."""
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
         hparams = self.hparams
-        return Encoder(
-            hparams["in_shape"],
-            2 * hparams["latent_dim"],
-            hparams["architecture"],
-            hparams["hidden"],
-            hparams["activation"],
-            self.num_conditions,
-        )
+        check_sizes(**{name: hparams[name] for name in ("num_importance_samples", "num_nll_samples")})
+        if min(hparams[name] for name in ("alpha_rec", "beta", "kl_warmup_epochs", "free_bits")) < 0:
+            raise InputError("alpha_rec, beta, kl_warmup_epochs and free_bits must not be negative.")
+        if hparams["free_bits"] and hparams["num_importance_samples"] > 1:
+            raise InputError("free_bits is defined for the ELBO only: set --model.num_importance_samples 1.")
+        if hparams["conditional"] and hparams["num_classes"] < 1:
+            raise InputError("conditional needs classes: use data with labels, such as a folder with class folders.")
+        if hparams["levels"] < 2:
+            raise InputError(f"levels is the number of grey levels, 2 or more, got {hparams['levels']}.")
+        if hparams["levels"] == 2 and hparams["likelihood"] != "bernoulli":
+            raise InputError("Binary images need --model.likelihood bernoulli.")
 
-    def build_decoder(self) -> nn.Module:
-        """A network from (codes (B, L), labels) to the likelihood's parameters (B, n C, H, W)."""
-        hparams = self.hparams
-        channels, height, width = hparams["in_shape"]
-        return Decoder(
-            (channels * self.likelihood.params_per_channel, height, width),
-            hparams["latent_dim"],
-            hparams["architecture"],
-            hparams["hidden"],
-            hparams["activation"],
-            hparams["upsampling"],
-            self.num_conditions,
-        )
+    @cached_property
+    def likelihood(self) -> Likelihood:
+        """p(x|z)."""
+        return build_likelihood(self.hparams["likelihood"], self.hparams["levels"])
+
+    @property
+    def params_per_channel(self) -> int:
+        """Parameters of the likelihood for each channel of a pixel."""
+        return self.likelihood.params_per_channel
 
     @property
     def num_conditions(self) -> int:
@@ -188,8 +156,7 @@ class VAE(ZooModule):
         epochs = self.hparams["kl_warmup_epochs"]
         if not self.training or epochs == 0 or self._trainer is None:
             return 1.0
-        batches_seen = self.global_step * self.trainer.accumulate_grad_batches
-        return min(1.0, batches_seen / (epochs * self.trainer.num_training_batches))
+        return min(1.0, self.batches_seen / (epochs * self.trainer.num_training_batches))
 
     def _dequantized(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.likelihood.is_density:
@@ -211,27 +178,24 @@ class VAE(ZooModule):
         """Measures the terms, the NLL by importance sampling (nats) and bits per dimension."""
         generator = self.evaluation_generator(batch_idx)
         terms = self._checked_terms(batch, batch_idx, generator)
-        nll = -self.log_likelihood(*batch, generator=generator)
-        bits = bits_per_dim(nll, batch[0][0].numel(), self.likelihood)
+        images, labels = images_and_labels(batch)
+        nll = -self.log_likelihood(images, labels, generator=generator)
+        bits = bits_per_dim(nll, images[0].numel(), self.likelihood)
         self.means.update("test", {**terms, "nll": nll, "bits_per_dim": bits})
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Reconstructions of a batch (images, labels)."""
-        return self(*batch)
+        return self(*images_and_labels(batch))
 
     def _checked_terms(
         self, batch: Batch, batch_idx: int, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        images, labels = batch
+        images, labels = images_and_labels(batch)
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             check_images(images, self.hparams["in_shape"], binary=self.hparams["likelihood"] == "bernoulli")
             if self.num_conditions and labels is not None:
                 checked_labels(labels.cpu(), self.num_conditions)
         return self.loss_terms(images, labels, generator)
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Reconstructs images (B, C, H, W) from their posterior means."""
-        return self.reconstruct(images, labels)
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Posterior means (B, L) of images."""
@@ -240,10 +204,6 @@ class VAE(ZooModule):
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) of codes (B, L): the mean of a Bernoulli, the location of the other likelihoods."""
         return self.likelihood.mean(self.params(codes, labels))
-
-    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Decodes the posterior means of ``images``."""
-        return self.decode(self.encode(images, labels), labels)
 
     @torch.no_grad()
     def sample(
@@ -266,13 +226,6 @@ class VAE(ZooModule):
             labels = torch.arange(num_samples, device=self.device) % self.num_conditions
         params = self.params(codes, labels)
         return self.likelihood.mean(params) if mean else self.likelihood.sample(params, generator)
-
-    @torch.no_grad()
-    def interpolate(self, first: Tensor, second: Tensor, steps: int = 8, labels: Tensor | None = None) -> Tensor:
-        """Decodes ``steps`` codes on the straight lines between the codes of two batches: (B, steps, C, H, W)."""
-        codes = line_between(self.encode(first, labels), self.encode(second, labels), steps)
-        repeated = None if labels is None else labels.repeat_interleave(steps)
-        return self.decode(codes.flatten(0, 1), repeated).unflatten(0, codes.shape[:2])
 
     @torch.no_grad()
     def log_likelihood(
@@ -303,3 +256,10 @@ class VAE(ZooModule):
             log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
             log_weights.append(log_px + log_ratio)
         return importance_bound(torch.cat(log_weights))
+
+    def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """Samples too, and of two latent dimensions what decodes where."""
+        figures = {"samples": samples_figure(self, self.num_conditions, facts), **super().figures(batch, facts)}
+        if self.hparams["latent_dim"] == 2 and not self.num_conditions:
+            figures["manifold"] = image_grid(manifold(self), "decoded latent space", 20)
+        return figures

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from nnzoo.errors import InputError
 from nnzoo.nets.layers import ACTIVATIONS, Activation
 
 Norm = Literal["none", "batch", "layer"]
@@ -86,8 +87,14 @@ class TabularMLP(nn.Module):
         self.scalar = num_outputs == 0
         self.mlp = MLP(num_inputs, num_outputs or 1, hidden, activation, norm, dropout)
 
-    def forward(self, numeric: Tensor, categories: Tensor) -> Tensor:
-        """Maps numbers (B, N) and codes (B, C) to (B, K), or to (B,)."""
+    def forward(self, numeric: Tensor, categories: Tensor | None = None) -> Tensor:
+        """Maps numbers (B, N) and codes (B, C), which only a table with categories needs, to (B, K), or to (B,)."""
+        if categories is None:
+            categories = numeric.new_empty(len(numeric), 0)
+        if categories.shape[1] != len(self.embeddings):
+            raise InputError(
+                f"The network takes the codes of {len(self.embeddings)} categorical columns, got {categories.shape[1]}."
+            )
         embedded = [embedding(categories[:, column]) for column, embedding in enumerate(self.embeddings)]
         outputs = self.mlp(torch.cat([numeric.to(self.dtype), *embedded], dim=1))
         return outputs.squeeze(1) if self.scalar else outputs

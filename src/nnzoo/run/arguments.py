@@ -4,26 +4,17 @@ jsonargparse applies arguments from left to right, so a later ``--config`` would
 recipe's own YAML comes first, then the configs in the order given, then all flags: a flag always wins.
 """
 
-import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
-
-import yaml
+from typing import Any
 
 from nnzoo.errors import InputError
-from nnzoo.run.checkpoint import read_checkpoint
-from nnzoo.run.configs import find_config
-
-LINKS = (
-    *("in_shape", "levels", "num_classes", "classes", "num_numeric", "cardinalities", "target_mean", "target_std"),
-    *("vocabulary", "max_source_length", "max_target_length"),
-    *("preprocessing", "num_inputs", "multilabel", "features", "feature_mean", "feature_std"),
-    *("history", "horizon", "season", "column_mean", "column_std", "columns", "target_columns"),
-)
-"""What the data know and the model needs, where it has a parameter of that name."""
+from nnzoo.run.checkpoint import CLASS_KEY, read_checkpoint
+from nnzoo.run.configs import find_config, read_yaml, recipe_config
+from nnzoo.run.folder import BEST, CONFIG, LAST
+from nnzoo.run.progress import steps_at
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -58,51 +49,28 @@ class Arguments:
         """Whether a flag or config names the model's class, as ``--model my_package.MyVAE`` does."""
         if any(flag == "--model" or flag.startswith("--model=") for flag in self.flags):
             return True
-        models = [_contents(config).get("model") for config in self.configs]
+        models = [read_yaml(config).get("model") for config in self.configs]
         return any(isinstance(model, dict) and "class_path" in model for model in models)
 
-    def data_settings(self, datamodule_class: type) -> dict[str, Any]:
-        """The settings of the data in configs and flags, read without the parser, which needs the model first."""
-        hints = get_type_hints(datamodule_class.__init__)  # type: ignore[misc]
-        settings: dict[str, Any] = {}
-        for config in self.configs:
-            settings |= _contents(config).get("data") or {}
-        for flag, value in zip(self.flags, [*self.flags, ""][1:], strict=True):
-            name, equals, attached = flag.partition("=")
-            if name.startswith("--data."):
-                key, text = name.removeprefix("--data.").rstrip("+"), attached if equals else value
-                if key not in hints:  # said here, as the parser comes later
-                    nearest = difflib.get_close_matches(key, hints, n=1)
-                    hint = f", did you mean data.{nearest[0]}?" if nearest else ": see --help."
-                    raise InputError(f"There is no option data.{key}{hint}")
-                # A column may be called 2020, yes or %.
-                settings[key] = text if hints.get(key) in (str, str | None) else _plain(text)
-        return {key: value for key, value in settings.items() if key in hints}
+    def flags_of(self, *groups: str) -> list[str]:
+        """The flags of some groups, such as "data": ``--data X``, ``--data.Y X`` and ``--data.Y=X``."""
+        chosen: list[str] = []
+        wanted = False
+        for argument in self.flags:
+            if argument.startswith("--"):
+                wanted = argument[2:].partition("=")[0].partition(".")[0] in groups
+            chosen += [argument] * wanted  # what follows a flag is its value
+        return chosen
 
 
-def _plain(text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-def _contents(config: str) -> dict[str, Any]:
-    try:
-        contents = yaml.safe_load(config if config.startswith("{") else Path(config).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"The config {config} is not valid YAML ({' '.join(str(error).split())}).") from error
-    if not isinstance(contents, dict):
-        raise InputError(f"The config {config} must hold keys such as model:, data: and trainer:.")
-    return contents
-
-
-def parse(args: Iterable[str], recipe: str) -> Arguments:
+def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Collection[str]) -> Arguments:
     """Sorts a recipe's arguments.
 
     Args:
         args: As typed.
-        recipe: Stem of the recipe, whose YAML holds the defaults.
+        recipe: Stem or program of the recipe, whose YAML holds the defaults.
+        classes: Names of the classes that it trains.
+        facts: Names of what its models take from the data.
 
     Raises:
         InputError: If a config, run folder or checkpoint does not exist.
@@ -114,28 +82,28 @@ def parse(args: Iterable[str], recipe: str) -> Arguments:
     resume = take(args, "--resume")
     checkpoints = take(args, "--ckpt_path")
     parsed.flags = args
-    parsed.configs = [find_config(recipe)]
+    parsed.configs = [recipe_config(recipe)]
     if resume and parsed.subcommand != "fit":
         raise InputError(
-            f"--resume goes on with training; to {parsed.subcommand} a run, give --ckpt_path RUN/best.ckpt."
+            f"--resume goes on with training; to {parsed.subcommand} a run, give --ckpt_path RUN/{BEST}.ckpt."
         )
     if resume:
         parsed.run_dir = Path(resume[-1])
         parsed.ckpt_path = last_checkpoint(parsed.run_dir)
         # The run's config is complete: the recipe's own would add keys where it names another class.
-        parsed.configs = [str(parsed.run_dir / "config.yaml")]
+        parsed.configs = [str(parsed.run_dir / CONFIG)]
     elif checkpoints and checkpoints[-1] not in ("best", "last", "null"):
         parsed.ckpt_path = Path(checkpoints[-1])
-        beside = parsed.ckpt_path.parent / "config.yaml"
+        beside = parsed.ckpt_path.parent / CONFIG
         if parsed.subcommand != "fit" and beside.is_file():
             parsed.configs = [str(beside)]
         else:
-            parsed.configs.append(saved_model(parsed.ckpt_path))
+            parsed.configs.append(saved_model(parsed.ckpt_path, classes, facts))
     elif checkpoints:
         parsed.flags += ["--ckpt_path", checkpoints[-1]]
     parsed.configs += [find_config(name) for name in names]
     if parsed.subcommand != "fit" and not checkpoints and not {"-h", "--help", "--print_config"} & set(args):
-        raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/best.ckpt.")
+        raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/{BEST}.ckpt.")
     return parsed
 
 
@@ -160,22 +128,29 @@ def take(args: list[str], *options: str) -> list[str]:
 
 def last_checkpoint(run_dir: Path) -> Path:
     """The newest checkpoint of a run folder."""
-    if not (run_dir / "config.yaml").is_file():
-        raise InputError(f"{run_dir} is not a run folder (it has no config.yaml): check --resume.")
+    if not (run_dir / CONFIG).is_file():
+        raise InputError(f"{run_dir} is not a run folder (it has no {CONFIG}): check --resume.")
     checkpoints = sorted(run_dir.glob("*.ckpt"))
     if not checkpoints:
         raise InputError(f"{run_dir} has no checkpoint yet, so there is nothing to resume: start the run again.")
     # Times of change do not survive copying. Of best.ckpt and last.ckpt of one step, last.ckpt has seen both written.
-    return max(checkpoints, key=lambda path: (read_checkpoint(path)["global_step"], path.stem == "last"))
+    return max(checkpoints, key=lambda path: (steps_at(read_checkpoint(path)), path.stem == LAST))
 
 
-def saved_model(path: Path) -> str:
-    """The model's hyperparameters in a checkpoint, as a config; those that follow from the data are left out."""
-    hparams = {
+def saved_model(path: Path, classes: Collection[str], facts: Collection[str]) -> str:
+    """The model's hyperparameters in a checkpoint, as a config; those that follow from the data are left out.
+
+    Args:
+        path: The checkpoint.
+        classes: Names of the recipe's own classes; another one is named in the config.
+        facts: Names of what follows from the data.
+    """
+    checkpoint = read_checkpoint(path)
+    hparams: dict[str, Any] = {
         name: list(value) if isinstance(value, tuple) else value
-        for name, value in read_checkpoint(path).get("hyper_parameters", {}).items()
-        if name not in LINKS
+        for name, value in checkpoint.get("hyper_parameters", {}).items()
+        if name not in facts
     }
-    class_path = hparams.pop("_class_path", None)
-    hparams.pop("_instantiator", None)
-    return json.dumps({"model": {"class_path": class_path, "init_args": hparams} if class_path else hparams})
+    saved = checkpoint.get(CLASS_KEY)
+    subclass = saved is not None and saved not in classes
+    return json.dumps({"model": {"class_path": saved, "init_args": hparams} if subclass else hparams})

@@ -14,8 +14,10 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torchmetrics import Metric
 
+import nnzoo
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
+from nnzoo.run.progress import steps_done
 from nnzoo.seeds import mix_seed
 
 RESUME_KEY = "nnzoo_exact_resume"
@@ -40,6 +42,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 f"Cannot save the checkpoint {target} ({error}): free some space or choose another "
                 "--trainer.default_root_dir; earlier checkpoints are intact, go on with --resume."
             ) from error
+
+
+def public_name(cls: type) -> str:
+    """The name under which a class is imported, such as nnzoo.VAE: it stays where its file moves."""
+    name = cls.__qualname__
+    return f"nnzoo.{name}" if getattr(nnzoo, name, None) is cls else f"{cls.__module__}.{name}"
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -81,7 +89,7 @@ class ExactResume(Callback):
             states = [None] * trainer.world_size
             torch.distributed.all_gather_object(states, state)
         checkpoint[RESUME_KEY] = states
-        checkpoint[CLASS_KEY] = f"{type(pl_module).__module__}.{type(pl_module).__qualname__}"
+        checkpoint[CLASS_KEY] = public_name(type(pl_module))
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keeps the states until training starts, and tells ModelCheckpoint where a moved run folder is now."""
@@ -99,7 +107,7 @@ class ExactResume(Callback):
         if state is not None:
             set_random_states(state["random"])
         elif trainer.world_size > 1:
-            seed = mix_seed(torch.initial_seed(), trainer.global_rank, trainer.global_step)
+            seed = mix_seed(torch.initial_seed(), trainer.global_rank, steps_done(trainer))
             torch.manual_seed(seed)
             random.seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002

@@ -1,12 +1,12 @@
 """ZooCLI: the command line of every recipe, on LightningCLI."""
 
-import datetime
-import inspect
+import importlib
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,30 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from nnzoo.baselines.base import Baselines
+from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
-from nnzoo.run.arguments import LINKS, Arguments, parse, take
-from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, read_checkpoint
+from nnzoo.modules.base import ZooModule, inactive_options, same_value
+from nnzoo.parameters import parameters_of
+from nnzoo.run.arguments import Arguments, parse, take
+from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data
-from nnzoo.run.config import SaveRunConfig
-from nnzoo.run.figures import Figures, read_curves
+from nnzoo.run.configs import RECIPES, read_yaml, recipe_config
+from nnzoo.run.data import DataFirst
+from nnzoo.run.figures import Figures
+from nnzoo.run.folder import BEST, LAST, new_folder
 from nnzoo.run.folds import cross_validate
-from nnzoo.run.metrics_log import metrics_logger
+from nnzoo.run.help import tidy
+from nnzoo.run.metrics_log import metrics_logger, read_curves
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.parser import ZooParser
 from nnzoo.run.predictions import PredictionWriter
-from nnzoo.run.record import RunRecord
+from nnzoo.run.progress import steps_at
+from nnzoo.run.record import RunRecord, SaveRunConfig
 from nnzoo.run.report import diagnosis, table
+
+Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
+
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # data in memory are fetched fastest without
@@ -59,7 +70,8 @@ class ZooCLI(LightningCLI):
         model_class: The recipe's LightningModule; or one for each task of the datamodule, such as
             ``{"classification": MLPClassifier, "regression": MLPRegressor}``, chosen by the data's ``task``.
         datamodule_class: Its LightningDataModule.
-        recipe: Stem of the recipe: its defaults are ``nnzoo.recipes/RECIPE.yaml``, its runs go to ``runs/RECIPE/``.
+        recipe: Stem of a packaged recipe: its defaults are ``nnzoo.recipes/RECIPE.yaml``, its runs go to
+            ``runs/RECIPE/``. Or ``__file__`` of a program of your own, whose YAML of the same stem lies beside it.
         args: Arguments as typed; ``sys.argv[1:]`` if None.
 
     Attributes:
@@ -72,30 +84,32 @@ class ZooCLI(LightningCLI):
 
     def __init__(
         self,
-        model_class: type[L.LightningModule] | Mapping[str, type[L.LightningModule]],
+        model_class: Models,
         datamodule_class: type[L.LightningDataModule],
         recipe: str,
         args: list[str] | None = None,
     ) -> None:
-        for message in EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message)
-        logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
-        self.recipe = recipe
-        self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe)
+        with quiet():
+            self._run(model_class, datamodule_class, recipe, args)
+
+    def _run(
+        self, model_class: Models, datamodule_class: type[L.LightningDataModule], recipe: str, args: list[str] | None
+    ) -> None:
+        self.recipe = Path(recipe).stem
+        self.prog = f"python -m nnzoo.recipes.{recipe}" if self.recipe == recipe else f"python {recipe}"
+        self.facts = facts_of(datamodule_class)
         self.metrics: dict[str, float] = {}
+        classes = list(model_class.values()) if isinstance(model_class, Mapping) else [model_class]
+        names = [public_name(cls) for cls in classes]
+        self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, self.facts)
+        own = {recipe_config(recipe), *filter(_is_packaged, self.arguments.configs)}
+        self._own_models = [model for config in own if isinstance(model := read_yaml(config).get("model"), dict)]
+        self._data_first: DataFirst | None = None
         if isinstance(model_class, Mapping):
-            data: Any = datamodule_class(**self.arguments.data_settings(datamodule_class))
-            task, why = data.task, getattr(data, "why", "")
-            if task not in model_class:
-                raise InputError(
-                    f"The recipe {recipe} is for {' and '.join(model_class)}, these data are for {task}"
-                    f"{f' ({why})' if why else ''}: choose other "
-                    "data, or another recipe."
-                )
-            model_class = model_class[task]
+            self._data_first = DataFirst(datamodule_class, self.arguments, self.prog)
+            model_class = self._model_for(self._data_first.datamodule, model_class)
         if self.arguments.ckpt_path is not None and not self.arguments.model_is_subclass():
             check_checkpoint(self.arguments.ckpt_path, model_class)
-        ZooParser.known_keys = frozenset(f"model.{name}" for name in inspect.signature(model_class).parameters)
         super().__init__(
             model_class,
             datamodule_class,
@@ -104,15 +118,39 @@ class ZooCLI(LightningCLI):
             trainer_defaults={"default_root_dir": "runs", "use_distributed_sampler": False},
             seed_everything_default=0,
             parser_kwargs={
-                "prog": f"python -m nnzoo.recipes.{recipe}",
+                "prog": self.prog,
                 # As a default config rather than a first --config, so that --help shows the recipe's own values.
                 self.arguments.subcommand: {"default_config_files": [self.arguments.configs[0]]},
             },
             parser_class=ZooParser,
             subclass_mode_model=self.arguments.model_is_subclass(),
+            load_from_checkpoint_support=False,  # modules keep plain hyperparameters, from their constructors
             args=self.arguments.command_line(),
         )
         self._finish()
+
+    def _model_for(self, data: Any, models: Mapping[str, type[L.LightningModule]]) -> type[L.LightningModule]:
+        """The class for the data's task."""
+        task, why = data.task, getattr(data, "why", "")
+        if task not in models:
+            raise InputError(
+                f"The recipe {self.recipe} is for {' and '.join(models)}, these data are for {task}"
+                f"{f' ({why})' if why else ''}: choose other data, or another recipe."
+            )
+        return models[task]
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds data and model, which differ from recipe to recipe, before Lightning's Trainer."""
+        parser.add_lightning_class_args(self._datamodule_class, "data")
+        parser.add_lightning_class_args(self._model_class, "model", subclass_mode=self.subclass_mode_model)
+        parser.add_argument(
+            "--baselines",
+            type=list[Baselines] | None,
+            default=None,
+            help="Classical models beside the network in the table of metrics; null for none.",
+        )
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds checkpoints, figures, compilation, and the links from data to model."""
@@ -121,11 +159,11 @@ class ZooCLI(LightningCLI):
         parser.add_lightning_class_args(Figures, "figures")
         parser.set_defaults(
             {
-                "checkpoint.filename": "best",
+                "checkpoint.filename": BEST,
                 "checkpoint.monitor": "val/loss",
                 "checkpoint.save_on_train_epoch_end": True,
                 "checkpoint.enable_version_counter": False,
-                "last_checkpoint.filename": "last",
+                "last_checkpoint.filename": LAST,
                 "last_checkpoint.save_on_train_epoch_end": True,
                 "last_checkpoint.enable_version_counter": False,
             }
@@ -137,14 +175,35 @@ class ZooCLI(LightningCLI):
         parser.add_argument(
             "--lr_find", type=bool, default=False, help="Look for a good learning rate first (arXiv:1506.01186)."
         )
-        if "folds" in inspect.signature(self._datamodule_class).parameters:
+        if "folds" in parameters_of(self._datamodule_class):
             parser.add_argument("--folds", type=int | None, default=None, help="Cross-validate with so many folds.")
         parser.add_argument("--resume", type=str | None, default=None, help="Folder of a run to go on with.")
+        taken = parameters_of(self._model_class)
         model = "model.init_args." if self.subclass_mode_model else "model."
-        for name in LINKS:
-            if name in inspect.signature(self._model_class).parameters:
+        for name in self.facts:
+            if name in taken:
                 parser.link_arguments(f"data.{name}", model + name, apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        if isinstance(parser, ZooParser):
+            parser.known_keys = frozenset(f"model.{name}" for name in taken)
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        tidy(parser, self.prog)
+        return parser
+
+    def before_instantiate_classes(self) -> None:
+        """Drops the recipe's own values of options that the user's choices switch off; gives the data built first."""
+        model, cls = self._get(self.config, "model"), self._model_class
+        if self.subclass_mode_model:
+            model, cls = model.init_args, import_class(model.class_path)
+        if isinstance(cls, type) and issubclass(cls, ZooModule):
+            taken = parameters_of(cls)
+            for name in inactive_options(cls, {**{key: known.default for key, known in taken.items()}, **model}):
+                if any(name in own and same_value(model.get(name), own[name]) for own in self._own_models):
+                    model[name] = taken[name].default
+        if self._data_first is not None:
+            self.parser.add_instantiator(self._data_first, self._datamodule_class, subclasses=False)
 
     def _parse_ckpt_path(self) -> None:
         """Nothing to add: the checkpoint's hyperparameters are among the configs already, where flags override them."""
@@ -153,7 +212,10 @@ class ZooCLI(LightningCLI):
         """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
         config = self._get(self.config_init, "trainer")
         self.run_dir = self.arguments.run_dir or self._new_run_dir(Path(config["default_root_dir"] or "runs"))
-        callbacks = [*_as_list(config["callbacks"]), ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
+        figures = self._get(self.config_init, "figures")
+        figures.test_follows = self.arguments.test_after_fit
+        callbacks = [*_as_list(config["callbacks"]), *_as_list(self._get(self.config_init, "baselines"))]
+        callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
         for callback in [*callbacks, *(self._get(self.config_init, key) for key in ("checkpoint", "last_checkpoint"))]:
             if isinstance(callback, ModelCheckpoint):
                 callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
@@ -173,10 +235,7 @@ class ZooCLI(LightningCLI):
             os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         try:
             return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
-        except (
-            ValueError,
-            MisconfigurationException,
-        ) as error:  # an unknown strategy, an accelerator that is not there
+        except (ValueError, MisconfigurationException) as error:  # an unknown strategy, an accelerator that is absent
             raise InputError(f"The Trainer cannot be set up: {error}") from error
 
     def _search_callbacks(self) -> list[Callback]:
@@ -190,24 +249,14 @@ class ZooCLI(LightningCLI):
 
     def _first_step(self) -> int:
         resumed = self.arguments.run_dir and self.arguments.ckpt_path
-        return read_checkpoint(resumed)["global_step"] if resumed else 0
+        return steps_at(read_checkpoint(resumed)) if resumed else 0
 
     def _new_run_dir(self, root: Path) -> Path:
-        suffix = "" if self.subcommand == "fit" else f"-{self.subcommand}"
-        name = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
-        run_dir = root / self.recipe / name
         # Only process 0 writes into it; the others need not know its name.
-        if _is_global_zero() and not self._get(self.config_init, "trainer")["fast_dev_run"]:
-            number = 2
-            while True:
-                try:
-                    run_dir.mkdir(parents=True)
-                    break
-                except FileExistsError:
-                    run_dir = root / self.recipe / f"{name}-{number}"
-                    number += 1
-            if self.subcommand == "fit":
-                print(f"run folder: {run_dir} (if the run is stopped, go on with --resume {run_dir})")
+        make = _is_global_zero() and not self._get(self.config_init, "trainer")["fast_dev_run"]
+        run_dir = new_folder(root, self.recipe, "" if self.subcommand == "fit" else f"-{self.subcommand}", make)
+        if make and self.subcommand == "fit":
+            print(f"run folder: {run_dir} (if the run is stopped, go on with --resume {run_dir})")
         return run_dir
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -218,7 +267,7 @@ class ZooCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
-            check_data(self.arguments.ckpt_path, self.model.hparams)
+            check_data(self.arguments.ckpt_path, self.model.hparams, type(self.datamodule))
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
@@ -250,10 +299,7 @@ class ZooCLI(LightningCLI):
 
 
 def run_recipe(
-    model_class: type[L.LightningModule] | Mapping[str, type[L.LightningModule]],
-    datamodule_class: type[L.LightningDataModule],
-    recipe: str,
-    args: list[str] | None = None,
+    model_class: Models, datamodule_class: type[L.LightningDataModule], recipe: str, args: list[str] | None = None
 ) -> dict[str, float]:
     """Runs a recipe's command line, with ``--folds K`` as cross-validation; takes what :class:`ZooCLI` does.
 
@@ -262,13 +308,13 @@ def run_recipe(
     """
     args = list(sys.argv[1:] if args is None else args)
     folds = take(args, "--folds")
-    if folds and "folds" not in inspect.signature(datamodule_class).parameters:
-        raise InputError(f"--folds is not for {recipe}: its data bring a split that means something.")
+    if folds and "folds" not in parameters_of(datamodule_class):
+        raise InputError(f"--folds is not for {Path(recipe).stem}: its data bring a split that means something.")
 
     def run(args: list[str]) -> dict[str, float]:
         return ZooCLI(model_class, datamodule_class, recipe, args).metrics
 
-    return cross_validate(run, recipe, args, folds[-1]) if folds else run(args)
+    return cross_validate(run, Path(recipe).stem, args, folds[-1]) if folds else run(args)
 
 
 def _is_global_zero() -> bool:
@@ -277,6 +323,30 @@ def _is_global_zero() -> bool:
 
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def import_class(path: str) -> type:
+    """The class of an import path such as my_package.MyVAE."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def _is_packaged(config: str) -> bool:
+    return RECIPES in Path(config).parents
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leaves out warnings that say nothing to a user of a recipe, and Lightning's advertisements."""
+    log = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        log.addFilter(_is_no_advertisement)
+        try:
+            yield
+        finally:
+            log.removeFilter(_is_no_advertisement)
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

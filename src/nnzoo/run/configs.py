@@ -1,20 +1,54 @@
 """Packaged YAML files: recipes, their variants and overlays."""
 
 import difflib
+from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from nnzoo.errors import InputError
 
+RECIPES = Path(str(files("nnzoo.recipes")))
 
+
+@cache
 def packaged_configs() -> dict[str, Path]:
     """Every packaged YAML by its stem: recipes, their variants and overlays."""
-    folder = Path(str(files("nnzoo.recipes")))
-    return {path.stem: path for path in [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("overlays/*.yaml"))]}
+    return {path.stem: path for path in [*sorted(RECIPES.glob("*.yaml")), *sorted(RECIPES.glob("overlays/*.yaml"))]}
+
+
+@cache
+def recipe_stems() -> list[str]:
+    """The recipes: what has a program and a YAML of one stem."""
+    return [path.stem for path in sorted(RECIPES.glob("[!_]*.py")) if path.with_suffix(".yaml").is_file()]
+
+
+def recipe_of(config: str) -> str | None:
+    """The recipe that runs a packaged config: the longest stem that its name starts with; None for an overlay."""
+    stems = [stem for stem in recipe_stems() if f"{config}_".startswith(f"{stem}_")]
+    return None if packaged_configs()[config].parent != RECIPES else max(stems, key=len, default=None)
+
+
+def settings_of(config: str) -> dict[str, Any]:
+    """What a packaged config sets, on top of its recipe's own settings."""
+    recipe = recipe_of(config)
+    layers = [config] if recipe in (None, config) else [str(recipe), config]
+    merged: dict[str, Any] = {}
+    for name in layers:
+        for key, value in read_yaml(str(packaged_configs()[name])).items():
+            merged[key] = {**(merged.get(key) or {}), **value} if isinstance(value, Mapping) else value
+    return merged
 
 
 def find_config(name: str) -> str:
-    """The packaged config of that name, or the file at that path."""
+    """The packaged config of that name, or the file at that path.
+
+    Raises:
+        InputError: If there is neither.
+    """
     packaged = packaged_configs()
     if name in packaged:
         return str(packaged[name])
@@ -23,3 +57,35 @@ def find_config(name: str) -> str:
     nearest = difflib.get_close_matches(name, packaged, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     raise InputError(f"There is no config {name}.{hint} Give a file, or one of {', '.join(packaged)}.")
+
+
+def recipe_config(recipe: str) -> str:
+    """The YAML of a packaged recipe by its stem, or that beside a recipe's program of one's own.
+
+    Args:
+        recipe: A stem such as vae, or the path of a program (``__file__``).
+
+    Raises:
+        InputError: If the program has no YAML beside it.
+    """
+    path = Path(recipe)
+    if path.suffix != ".py":
+        return find_config(recipe)
+    if not path.with_suffix(".yaml").is_file():
+        raise InputError(f"The recipe {path} needs its settings beside it, in {path.with_suffix('.yaml').name}.")
+    return str(path.with_suffix(".yaml"))
+
+
+def read_yaml(config: str) -> dict[str, Any]:
+    """The contents of a YAML file, or of the text of one.
+
+    Raises:
+        InputError: If it is not valid YAML with keys.
+    """
+    try:
+        contents = yaml.safe_load(config if config.startswith("{") else Path(config).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"The config {config} is not valid YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(contents, dict):
+        raise InputError(f"The config {config} must hold keys such as model:, data: and trainer:.")
+    return contents

@@ -10,6 +10,7 @@ from pathlib import Path
 from nnzoo.errors import InputError
 from nnzoo.files import replacing, to_json
 from nnzoo.run.arguments import take
+from nnzoo.run.folder import RESULT
 from nnzoo.run.report import table
 
 Metrics = dict[str, float]
@@ -48,7 +49,7 @@ def cross_validate(run: Callable[[list[str]], Metrics], recipe: str, args: list[
     names = [name for name in runs[0] if name.startswith(("test/", "baseline/"))]
     values = {name: [metrics[name] for metrics in runs] for name in names}
     summary = {name: {"mean": statistics.fmean(v), "std": _spread(v), "values": v} for name, v in values.items()}
-    with replacing(folder / "result.json") as temporary:
+    with replacing(folder / RESULT) as temporary:
         temporary.write_text(to_json({"folds": int(folds), "metrics": summary}), encoding="utf-8")
     print(table({name: f"{s['mean']:.4f} ± {s['std']:.4f}" for name, s in summary.items()}, recipe))
     print(f"mean ± standard deviation over {folds} folds: {folder}")

@@ -1,5 +1,6 @@
 """Stops a run whose loss is no longer a number, before it overwrites a good checkpoint."""
 
+import math
 from typing import Any
 
 import lightning as L
@@ -7,24 +8,29 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from nnzoo.errors import InputError
+from nnzoo.modules.base import ZooModule
+from nnzoo.run.progress import steps_done
 
 
 class NaNGuard(Callback):
-    """Raises InputError when the training loss or a weight is NaN or infinite.
+    """Raises InputError when a training loss or a weight is NaN or infinite.
 
-    The loss is looked at every ``log_every_n_steps`` steps (each look waits for a GPU to finish); the weights before
-    every checkpoint, so a checkpoint never holds NaN.
+    The losses, all that the module's means add up and the one that a step returns, are looked at every
+    ``log_every_n_steps`` steps (each look waits for a GPU to finish); the weights before every checkpoint, so a
+    checkpoint never holds NaN.
     """
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Checks the loss."""
-        every = getattr(trainer, "log_every_n_steps", 1)
-        if batch_idx % every == 0 and isinstance(outputs, dict) and "loss" in outputs:
-            loss = outputs["loss"]
-            if not torch.isfinite(loss):
-                self._stop(trainer, f"The loss is {loss.item()}")
+        """Checks the losses."""
+        if batch_idx % getattr(trainer, "log_every_n_steps", 1):
+            return
+        losses = pl_module.means.not_finite("train") if isinstance(pl_module, ZooModule) else {}
+        if isinstance(outputs, dict) and "loss" in outputs and not math.isfinite(loss := float(outputs["loss"])):
+            losses = {"loss": loss}
+        for name, value in losses.items():
+            self._stop(trainer, f"The {name.replace('_', ' ')} is {value}")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Checks the weights."""
@@ -34,6 +40,6 @@ class NaNGuard(Callback):
 
     def _stop(self, trainer: L.Trainer, finding: str) -> None:
         raise InputError(
-            f"{finding} in epoch {trainer.current_epoch}, step {trainer.global_step}: lower --model.lr, clip gradients "
+            f"{finding} in epoch {trainer.current_epoch}, step {steps_done(trainer)}: lower --model.lr, clip gradients "
             "(--trainer.gradient_clip_val 1) or look for NaN in the data. Earlier checkpoints are intact."
         )

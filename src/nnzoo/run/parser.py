@@ -14,11 +14,10 @@ UNKNOWN_KEY = re.compile(r"unrecognized arguments: --([\w.+]+)|does not accept o
 class ZooParser(LightningArgumentParser):
     """Says in one sentence what is wrong with an argument, and names the nearest valid key."""
 
-    known_keys: frozenset[str] = frozenset()
-    """Keys that no parser lists because they belong to a class given by its import path."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.known_keys: frozenset[str] = frozenset()
+        """Keys that no parser lists because they belong to a class given by its import path."""
         self.allow_abbrev = False  # --trainer.max_epoch is a misspelling, not an abbreviation
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

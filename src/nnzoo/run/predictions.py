@@ -9,7 +9,10 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from nnzoo.data.facts import Facts, datamodule_of
 from nnzoo.files import replacing
+from nnzoo.modules.base import ZooModule
+from nnzoo.run.folder import PREDICTED_BATCHES, PREDICTIONS
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -17,7 +20,7 @@ class PredictionWriter(BasePredictionWriter):
 
     ``predictions.pt`` is a list with an entry for each batch. ``predictions.csv`` has a line for each prediction, where
     the module and the datamodule have a table for it: the columns of the datamodule's ``predicted_rows()`` say what was
-    predicted (a file, a row, a date), those of the module's ``prediction_columns(predictions, classes)`` what came out.
+    predicted (a file, a row, a date), those of the module's ``prediction_columns(predictions, facts)`` what came out.
     """
 
     def __init__(self) -> None:
@@ -28,17 +31,17 @@ class PredictionWriter(BasePredictionWriter):
     ) -> None:
         """Writes both files, whole or not at all."""
         folder = Path(trainer.default_root_dir)
-        with replacing(folder / "predictions.pt") as temporary:
+        with replacing(folder / PREDICTED_BATCHES) as temporary:
             torch.save(predictions, temporary)
-        written = "predictions.pt (batch by batch)"
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        rows = data.predicted_rows()
-        columns = pl_module.prediction_columns(predictions, getattr(data, "classes", []))  # type: ignore[operator]
+        written = f"{PREDICTED_BATCHES} (batch by batch)"
+        data = datamodule_of(trainer)
+        rows = data.predicted_rows() if hasattr(data, "predicted_rows") else None
+        columns = pl_module.prediction_columns(predictions, Facts(data)) if isinstance(pl_module, ZooModule) else {}
         if rows is not None and columns:
             # A column of the user's file may have the name of one of ours.
             columns = {f"{name} (predicted)" if name in rows else name: values for name, values in columns.items()}
             table = pd.concat([rows.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
-            with replacing(folder / "predictions.csv") as temporary:
+            with replacing(folder / PREDICTIONS) as temporary:
                 table.to_csv(temporary, index=False)
-            written = f"predictions.csv ({len(table)} rows) and {written}"
+            written = f"{PREDICTIONS} ({len(table)} rows) and {written}"
         print(f"written: {written}")

@@ -1,4 +1,4 @@
-"""The run record: result.json with metrics, seed, versions, time, memory and commit."""
+"""The run record: config.yaml, which repeats the run, and result.json with metrics, seed, versions, time and commit."""
 
 import os
 import platform
@@ -12,12 +12,28 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import SaveConfigCallback
 
+from nnzoo.data.facts import datamodule_of
 from nnzoo.files import replacing, to_json
-from nnzoo.run.figures import read_curves
+from nnzoo.run.checkpoint import public_name
+from nnzoo.run.folder import CONFIG, RESULT
+from nnzoo.run.metrics_log import read_curves
+from nnzoo.run.progress import steps_done
 from nnzoo.run.report import diagnosis
 
 PACKAGES = ("nnzoo", "torch", "lightning", "torchmetrics", "torchvision", "scikit-learn", "numpy", "pandas")
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the complete configuration to ``config.yaml`` of the run folder, whole or not at all."""
+
+    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Writes the file; the checkpoint of a resumed run is left out, so that the config can start a new run."""
+        config = self.config.clone()
+        config.ckpt_path = None
+        with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
+            temporary.write_text(self.parser.dump(config, skip_none=False), encoding="utf-8")
 
 
 class RunRecord(Callback):
@@ -66,16 +82,16 @@ class RunRecord(Callback):
         best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
         record = {
             "metrics": self._metrics,
-            "model": f"{type(pl_module).__module__}.{type(pl_module).__qualname__}",
+            "model": public_name(type(pl_module)),
             "hyperparameters": {
                 "model": _plain(pl_module.hparams),
-                "data": _plain(getattr(getattr(trainer, "datamodule", None), "hparams", {})),
+                "data": _plain(getattr(datamodule_of(trainer), "hparams", {})),
             },
             "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
             "seed": int(os.environ["PL_GLOBAL_SEED"]) if "PL_GLOBAL_SEED" in os.environ else None,
             "command": sys.argv[1:],
             "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
+            "steps": steps_done(trainer),
             "best_checkpoint": Path(getattr(best, "best_model_path", "")).name or None,
             "diagnosis": diagnosis(read_curves(trainer)) if stage == "fit" else self._diagnosis,
             "fit_seconds": round(self._seconds["fit"], 2),
@@ -87,7 +103,7 @@ class RunRecord(Callback):
             "commit": commit(),
         }
         self._diagnosis = record["diagnosis"]
-        with replacing(Path(trainer.default_root_dir) / "result.json") as temporary:
+        with replacing(Path(trainer.default_root_dir) / RESULT) as temporary:
             temporary.write_text(to_json(record), encoding="utf-8")
 
 

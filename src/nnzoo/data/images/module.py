@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from nnzoo.data.base import GlobalBatchDataModule, cache_root, data_root
+from nnzoo.data.facts import fact, held
 from nnzoo.data.images.augment import Augmentation
 from nnzoo.data.images.dataset import ImageDataset
 from nnzoo.data.images.folder import CachedImages, Color, Fit, ImageFolder
@@ -120,7 +121,7 @@ class ImageDataModule(GlobalBatchDataModule):
     def _folder(self) -> ImageFolder:
         return ImageFolder(self.root, *(self.hparams[name] for name in ("image_size", "color", "fit")))
 
-    @cached_property
+    @held("set --data.image_size, --data.color and --data.binarize to match")
     def in_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images; for a folder this reads the headers of its images."""
         if self.dataset == "folder":
@@ -136,19 +137,14 @@ class ImageDataModule(GlobalBatchDataModule):
         names = ("shift", "rotation", "crop_padding", "flip", "blur", "exposure")
         return Augmentation(**{name: self.hparams[name] for name in names}) or None
 
-    @property
+    @held("use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root")
     def classes(self) -> list[str]:
         """Names of the classes; empty if there are none."""
         if self.dataset == "folder":
             return self._folder.classes
         return DIGITS if self.dataset == "digits" else DOWNLOADS[self.dataset].classes
 
-    @property
-    def num_classes(self) -> int:  # type: ignore[override]
-        """Number of classes; 0 if there are none."""
-        return len(self.classes)
-
-    @property
+    @held("set --data.image_size, --data.color and --data.binarize to match")
     def levels(self) -> int:
         """Number of grey levels: 2 after binarisation, 17 for digits in their own size, else 256."""
         if self.binarize != "none":
@@ -253,7 +249,10 @@ class ImageDataModule(GlobalBatchDataModule):
         chosen = torch.arange(len(dataset))[:limit]
         return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
 
-    task = "classification"
+    @fact
+    def task(self) -> str:
+        """Classification, as far as there are classes."""
+        return "classification"
 
     def arrays(self, part: Literal["train", "val", "test"]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Pixels (n, C H W) and labels (n,) of a part, for scikit-learn."""

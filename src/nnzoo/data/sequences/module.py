@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule, data_root
 from nnzoo.data.csv_file import as_names
+from nnzoo.data.facts import fact, held
 from nnzoo.data.images.dataset import ImageDataset
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.data.sequences.chorales import KEYS, next_steps, read_chorales
@@ -138,22 +139,22 @@ class SequenceDataModule(GlobalBatchDataModule):
         shares = tuple(self.hparams[name] for name in ("val_fraction", "test_fraction", "split_seed", "folds", "fold"))
         return SequenceSplit(self._table, self._new, shares)
 
-    @property
+    @held("give the same columns in the same order (--data.drop leaves columns out)")
     def features(self) -> list[str]:
         """Names of the values of a step, in a file of your own."""
         return self._table.features if self.dataset == "csv" else []
 
-    @property
+    @fact
     def feature_mean(self) -> list[float]:
         """Their means in the training part."""
         return self._split.feature_mean if self.dataset == "csv" else []
 
-    @property
+    @fact
     def feature_std(self) -> list[float]:
         """Their standard deviations in the training part."""
         return self._split.feature_std if self.dataset == "csv" else []
 
-    @property
+    @fact
     def task(self) -> str:
         """Of a target per sequence classification or regression, of one per step tagging or multilabel."""
         if self.dataset == "csv":
@@ -165,7 +166,7 @@ class SequenceDataModule(GlobalBatchDataModule):
         """What says so in a file of your own, for errors."""
         return self._table.why if self.dataset == "csv" else ""
 
-    @property
+    @fact
     def num_inputs(self) -> int:
         """Values per step, D."""
         if self.dataset == "csv":
@@ -174,7 +175,7 @@ class SequenceDataModule(GlobalBatchDataModule):
             return self._images.in_shape[2] if self.hparams["scan"] == "rows" else 1
         return {"adding": 2, "copy": 10}.get(self.dataset, 88)
 
-    @property
+    @held("use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root")
     def classes(self) -> list[str]:
         """Names of the classes; for chorales the MIDI numbers of the keys; empty if there are none."""
         if self.dataset == "csv":
@@ -183,12 +184,7 @@ class SequenceDataModule(GlobalBatchDataModule):
             return self._images.classes
         return {"adding": [], "copy": ["blank", *"12345678"]}.get(self.dataset, KEYS)
 
-    @property
-    def num_classes(self) -> int:  # type: ignore[override]
-        """Number of classes, or of labels where a step has several; 0 if the target is a number."""
-        return len(self.classes)
-
-    @property
+    @fact
     def multilabel(self) -> bool:
         """Whether several classes can be on at a step."""
         return self.task == "multilabel"
@@ -201,12 +197,12 @@ class SequenceDataModule(GlobalBatchDataModule):
         targets = self._part("train").targets.double()
         return float(targets.mean()), float(targets.std(correction=0))
 
-    @property
+    @fact
     def target_mean(self) -> float:
         """Mean of the training part's targets; 0 if they are classes."""
         return self._target_statistics[0]
 
-    @property
+    @fact
     def target_std(self) -> float:
         """Standard deviation of the training part's targets; 1 if they are classes."""
         return self._target_statistics[1]

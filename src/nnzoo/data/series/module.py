@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule, data_root
 from nnzoo.data.csv_file import as_names
+from nnzoo.data.facts import fact
 from nnzoo.data.series.dataset import WindowDataset, warn_without_scale
 from nnzoo.data.series.future import Future
 from nnzoo.data.series.scale import check_columns, naive_errors
@@ -145,7 +146,7 @@ class ForecastDataModule(GlobalBatchDataModule):
         """What ``predict`` continues."""
         return self._read(self.series.columns, "predict_csv") if self.hparams["predict_csv"] else self.series
 
-    @property
+    @fact
     def columns(self) -> list[str]:
         """Names of the D columns."""
         return self.series.columns
@@ -154,7 +155,7 @@ class ForecastDataModule(GlobalBatchDataModule):
     def _target(self) -> str:
         return self.hparams["target"] or {"generated": "demand", "etth1": "OT"}.get(self.dataset, "")
 
-    @cached_property
+    @fact
     def target_columns(self) -> list[int]:
         """Numbers of the columns to forecast, C of D."""
         columns = self.columns
@@ -163,11 +164,6 @@ class ForecastDataModule(GlobalBatchDataModule):
         if self._target not in columns:
             raise InputError(f"There is no column {self._target!r}: set --data.target to one of {', '.join(columns)}.")
         return [columns.index(self._target)]
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the columns to forecast, for the figures."""
-        return [self.columns[column] for column in self.target_columns]
 
     @cached_property
     def _split(self) -> SeriesSplit:
@@ -179,17 +175,17 @@ class ForecastDataModule(GlobalBatchDataModule):
         check_columns(self.columns, np.concatenate(split.training_rows))
         return split
 
-    @property
+    @fact
     def history(self) -> int:
         """Steps the model sees."""
         return self._split.history
 
-    @property
+    @fact
     def horizon(self) -> int:
         """Steps it forecasts."""
         return self._split.horizon
 
-    @property
+    @fact
     def season(self) -> int:
         """Steps after which the series repeats; 1 if that is not known."""
         return self._split.season
@@ -198,12 +194,12 @@ class ForecastDataModule(GlobalBatchDataModule):
     def _scaler(self) -> StandardScaler:
         return StandardScaler().fit(np.concatenate(self._split.training_rows))
 
-    @property
+    @fact
     def column_mean(self) -> list[float]:
         """Mean of each of the D columns in the training part."""
         return self._scaler.mean_.tolist()
 
-    @property
+    @fact
     def column_std(self) -> list[float]:
         """Standard deviation of each of the D columns in the training part."""
         return self._scaler.scale_.tolist()

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nnzoo.data.base import GlobalBatchDataModule
+from nnzoo.data.facts import fact
 from nnzoo.data.sampler import BatchIndex
 from nnzoo.data.splits import check_fractions, split_indices
 from nnzoo.data.strings.pairs import Pair, generate, read_pairs, read_sources
@@ -158,17 +159,17 @@ class StringPairsDataModule(GlobalBatchDataModule):
                 (usual if self.max_length is None or length <= self.max_length else longer).append(pair)
         return usual, longer
 
-    @cached_property
+    @fact
     def vocabulary(self) -> list[str]:
         """The special tokens, then the characters of the training part."""
         return build_vocabulary(text for pair in self.pairs["train"] for text in pair)
 
-    @property
+    @fact
     def max_source_length(self) -> int:
         """Characters of the longest source of train, val and test."""
         return max(len(pair.source) for part in ("train", "val", "test") for pair in self.pairs[part])
 
-    @property
+    @fact
     def max_target_length(self) -> int:
         """Tokens of the longest target of all parts, its end token included."""
         return max(len(pair.target) for part in self.pairs.values() for pair in part) + 1

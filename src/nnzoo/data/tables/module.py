@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.csv_file import as_names, check_columns, read_csv
+from nnzoo.data.facts import fact, held
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
 from nnzoo.data.tables.dataset import TableDataset, built_in_table, check_numbers
@@ -158,7 +159,7 @@ class TabularDataModule(GlobalBatchDataModule):
         if self.dataset == "mnist":
             self._images.prepare_data()
 
-    @cached_property
+    @fact
     def task(self) -> Task:
         """Classification or regression."""
         if self.hparams["task"] != "auto":
@@ -171,7 +172,7 @@ class TabularDataModule(GlobalBatchDataModule):
         _, target, official = self.table
         return target if self.dataset == "mnist" else target[np.asarray(official) == "train"]
 
-    @cached_property
+    @held("use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root")
     def classes(self) -> list[str]:
         """Names of the classes in the order of their numbers; empty for regression."""
         if self.task == "regression":
@@ -182,11 +183,6 @@ class TabularDataModule(GlobalBatchDataModule):
                 f"The target {self._known_target.name} has one class only, {values[0]}: there is nothing to tell."
             )
         return [str(value) for value in values]
-
-    @property
-    def num_classes(self) -> int:  # type: ignore[override]
-        """Number of classes; 0 for regression."""
-        return len(self.classes)
 
     @cached_property
     def _prepared(self) -> tuple[Preprocessor, Tensor, dict[str, Tensor]]:
@@ -256,28 +252,28 @@ class TabularDataModule(GlobalBatchDataModule):
         known = rows.iloc[chosen] if self.dataset == "csv" else pd.DataFrame({"row": chosen + 1})
         return known.reset_index(drop=True).assign(**{str(target.name): target.iloc[chosen].to_numpy()})
 
-    @property
+    @held("keep the training's --data.csv and split, and give other rows as --data.predict_csv")
     def num_numeric(self) -> int:
         """Number of numeric inputs, with indicators of missing values."""
         return self._prepared[0].num_numeric
 
-    @property
+    @held("keep the training's --data.csv and split, and give other rows as --data.predict_csv")
     def cardinalities(self) -> list[int]:
         """Number of categories of each categorical input."""
         return self._prepared[0].cardinalities
 
-    @property
+    @held("keep the training's --data.csv and split, and give other rows as --data.predict_csv")
     def preprocessing(self) -> str:
         """Fingerprint of how columns become numbers."""
         return self._prepared[0].fingerprint
 
-    @property
+    @fact
     def target_mean(self) -> float:
         """Mean of the training targets."""
         _, targets, parts = self._prepared
         return float(targets[parts["train"]].double().mean())
 
-    @property
+    @fact
     def target_std(self) -> float:
         """Standard deviation of the training targets."""
         _, targets, parts = self._prepared

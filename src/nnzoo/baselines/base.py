@@ -1,0 +1,58 @@
+"""What all baselines share: when they run, and how their scores come into the table."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+
+from nnzoo.data.facts import datamodule_of
+
+Scores = Mapping[str, Mapping[str, float]]
+"""Metrics by the names of the baselines."""
+
+
+class Baselines(Callback, ABC):
+    """Classical models that are fitted at the end of a test and logged as ``baseline/NAME/METRIC``.
+
+    A recipe names them under ``baselines:``; ``--baselines null`` leaves them out. They run on process 0.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What the datamodule must have: names of facts and methods."""
+
+    @abstractmethod
+    def scores(self, module: Any, data: Any) -> Scores:
+        """Fits the models and measures them on the test part.
+
+        Args:
+            module: The tested module.
+            data: A datamodule that has what is needed.
+        """
+
+    def remark(self, own: Mapping[str, float]) -> str | None:
+        """What a user should be told of the scores beside the module's own metrics, which are named as logged."""
+        return None
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Fits, measures and logs the baselines."""
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+            return
+        data = datamodule_of(trainer)
+        missing = [name for name in self.needs if not hasattr(data, name)]
+        if missing:
+            rank_zero_warn(f"There are no {type(self).__name__}: the data have no {' and no '.join(missing)}.")
+            return
+        rank_zero_info("Fitting the baselines ...")
+        for name, metrics in self.scores(pl_module, data).items():
+            for metric, value in metrics.items():
+                pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Says what should be said of the scores."""
+        if trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False):
+            said = self.remark({name: float(value) for name, value in trainer.callback_metrics.items()})
+            if said:
+                rank_zero_warn(said)

@@ -1,0 +1,42 @@
+"""The datamodule that configs and flags describe, built before the model where its task decides which model that is."""
+
+from typing import Any
+
+import lightning as L
+from jsonargparse import ActionConfigFile
+
+from nnzoo.run.arguments import Arguments
+from nnzoo.run.configs import read_yaml
+from nnzoo.run.parser import ZooParser
+
+
+class DataFirst:
+    """Builds a datamodule from a command line's data settings alone, with the grammar of the whole command line.
+
+    It then serves as an instantiator of jsonargparse, which gives that very datamodule where the whole command line
+    comes to the same settings, so that files are read once.
+
+    Args:
+        datamodule_class: Its class.
+        arguments: The command line.
+        prog: The program's name, for errors.
+    """
+
+    def __init__(self, datamodule_class: type[L.LightningDataModule], arguments: Arguments, prog: str) -> None:
+        parser = ZooParser(prog=prog, default_config_files=[arguments.configs[0]])
+        parser.add_argument("--config", action=ActionConfigFile)
+        parser.add_argument("--seed_everything", type=bool | int, default=0)
+        parser.add_lightning_class_args(datamodule_class, "data")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        keys = {key.rstrip("+").partition(".")[0] for config in arguments.configs for key in read_yaml(config)}
+        for key in sorted(keys - {"config", "seed_everything", "data"}):
+            parser.add_argument(f"--{key}", type=Any)  # read, so that the whole file is valid, and left alone
+        configs = [part for config in arguments.configs[1:] for part in ("--config", config)]
+        settings = parser.parse_args([*configs, *arguments.flags_of("data", "seed_everything")])
+        self._settings = dict(settings.data)
+        self.datamodule: Any = datamodule_class(**self._settings)
+
+    def __call__(self, datamodule_class: type[L.LightningDataModule], *args: Any, **settings: Any) -> Any:
+        """The datamodule, or another one if the settings differ."""
+        same = not args and settings == self._settings and datamodule_class is type(self.datamodule)
+        return self.datamodule if same else datamodule_class(*args, **settings)

@@ -1,12 +1,14 @@
-"""The parameters of a class whose constructor hands on what it does not list itself."""
+"""The parameters of a class: those that its constructor hands on too, and those that cannot act."""
 
 import functools
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jsonargparse import ArgumentParser
+
+from nnzoo.errors import InputError
 
 
 def parameters_of(cls: Any) -> Mapping[str, inspect.Parameter]:
@@ -32,3 +34,37 @@ def _parameters_of(cls: Any) -> dict[str, inspect.Parameter]:
                 found[name] = listed[name].replace(annotation=hints.get(name, Any))
                 break
     return found
+
+
+def inactive_options(cls: type, values: Mapping[str, Any]) -> dict[str, tuple[str, Sequence[str]]]:
+    """Parameters of a class that do not act under the choices made: the choice of each, and the values it acts with.
+
+    Args:
+        cls: A class that, like its bases, may have ``acts_with``: parameter to (choice, values of the choice).
+        values: The parameters' values by name.
+    """
+    options = {name: when for base in reversed(cls.__mro__) for name, when in vars(base).get("acts_with", {}).items()}
+    return {name: (choice, when) for name, (choice, when) in options.items() if values[choice] not in when}
+
+
+def check_options(cls: type, values: Mapping[str, Any], group: str) -> None:
+    """Raises InputError if a parameter that does not act has another value than its default.
+
+    Args:
+        cls: As for :func:`inactive_options`.
+        values: The parameters' values by name.
+        group: Of the flags, model or data.
+    """
+    for name, (choice, when) in inactive_options(cls, values).items():
+        default = parameters_of(cls)[name].default if name in parameters_of(cls) else values[name]
+        if not same_value(values[name], default):
+            raise InputError(
+                f"{name} does nothing with {choice} {values[choice]}: leave it out, or set --{group}.{choice} "
+                f"{' or '.join(when)}."
+            )
+
+
+def same_value(first: Any, second: Any) -> bool:
+    """Whether two plain values are equal; a list and a tuple of the same entries are."""
+    sequences = isinstance(first, list | tuple) and isinstance(second, list | tuple)
+    return list(first) == list(second) if sequences else first == second

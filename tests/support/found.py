@@ -2,83 +2,107 @@
 
 import functools
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+from pathlib import Path
 
 import lightning as L
-import nnzoo.recipes
 import yaml
 
 import nnzoo.modules
-from nnzoo.run.arguments import LINKS
-from nnzoo.run.configs import packaged_configs
+import toys
+from nnzoo.data.facts import facts_of
+from nnzoo.parameters import parameters_of
+from nnzoo.run import configs
+from support.case import Case
 
-CONFIGS = packaged_configs()
-DOWNLOADED = {
-    "mnist": "MNIST",
-    "fashion_mnist": "FashionMNIST",
-    "cifar10": "cifar-10-batches-py",
-    "etth1": "ETTh1",
-    "jsb": "JSB",
-}
-"""Data sets that have to be downloaded, with their folders under the data root."""
-RECIPES = [name for _, name, _ in pkgutil.iter_modules(nnzoo.recipes.__path__) if name in CONFIGS]
+CONFIGS = configs.packaged_configs()
+TOYS = {path.stem: path for path in sorted(Path(toys.__path__[0]).glob("*.yaml"))}
+"""Families of the tests' own, with their YAML beside them."""
+RECIPES = [*configs.recipe_stems(), *TOYS]
+
+
+def recipe_of(config):
+    """The recipe that runs a config; None for an overlay."""
+    return config if config in TOYS else configs.recipe_of(config)
+
+
+def module_name(config):
+    """The module of the recipe that runs a config, as ``python -m`` takes it."""
+    return f"toys.{config}" if config in TOYS else f"nnzoo.recipes.{recipe_of(config)}"
 
 
 def recipe(name):
     """The module of a recipe."""
-    return importlib.import_module(f"nnzoo.recipes.{name}")
+    return importlib.import_module(module_name(name))
 
 
-def recipe_of(config):
-    """The recipe that runs a packaged config: the longest stem of a recipe that its name starts with."""
-    return max((name for name in RECIPES if f"{config}_".startswith(f"{name}_")), key=len, default=None)
+def case(config):
+    """What is particular of a config in the tests that run over all."""
+    stem = f"cases.{recipe_of(config)}"
+    found = importlib.util.find_spec(stem)
+    return getattr(importlib.import_module(stem), config, Case()) if found else Case()
 
 
-def classes_in(module, base):
-    """The subclasses of ``base`` that a recipe imports."""
-    return {v for v in vars(module).values() if inspect.isclass(v) and issubclass(v, base) and v is not base}
+def config_flags(config):
+    """The flags that choose a config."""
+    return [] if config in TOYS else ["--config", config]
+
+
+def only_class(module, base):
+    """The one trainable subclass of ``base`` that a recipe imports or defines: that from which no other derives."""
+    found = {v for v in vars(module).values() if inspect.isclass(v) and issubclass(v, base) and v is not base}
+    found = {v for v in found if not inspect.isabstract(v)}
+    (last,) = (v for v in found if not any(issubclass(other, v) for other in found - {v}))
+    return last
 
 
 def settings_of(config):
-    """A packaged config on top of its recipe's."""
-    merged = {}
-    for name in (recipe_of(config), config):
-        for key, value in yaml.safe_load(CONFIGS[name].read_text()).items():
-            merged[key] = {**(merged.get(key) or {}), **value} if isinstance(value, dict) else value
-    return merged
+    """A config on top of its recipe's."""
+    return yaml.safe_load(TOYS[config].read_text()) if config in TOYS else configs.settings_of(config)
+
+
+def datamodule_class(config):
+    """The datamodule of the recipe that runs a config."""
+    return only_class(recipe(config), L.LightningDataModule)
 
 
 def datamodule_of(config, **settings):
-    (datamodule_class,) = classes_in(recipe(recipe_of(config)), L.LightningDataModule)
-    return datamodule_class(**{**settings_of(config)["data"], **settings})
+    """A config's datamodule, without the command line."""
+    return datamodule_class(config)(**{**settings_of(config).get("data", {}), **settings})
+
+
+def downloaded(config):
+    """The folder under the data root that a config's data set is downloaded to; None if it needs no download."""
+    dataset = settings_of(config).get("data", {}).get("dataset")
+    source = getattr(datamodule_class(config), "sources", {}).get(dataset)
+    return None if source is None else source.folder
 
 
 @functools.cache
 def model_class(config):
-    """The module that a packaged config trains: where a recipe has several, the data's task decides."""
-    module = recipe(recipe_of(config))
-    if hasattr(module, "MODELS"):
-        return module.MODELS[datamodule_of(config).task]
-    (found,) = classes_in(module, L.LightningModule)
-    return found
+    """The module that a config trains: where a recipe has several, the data's task decides."""
+    module = recipe(config)
+    models = getattr(module, "MODELS", None)
+    return models[datamodule_of(config).task] if models else only_class(module, L.LightningModule)
 
 
 def build(config, model=None, data=None):
     """A config's datamodule and model, without the command line; ``model`` and ``data`` override its values."""
     datamodule = datamodule_of(config, **(data or {}))
     cls = model_class(config)
-    return cls(**{**linked(cls, datamodule), **settings_of(config)["model"], **(model or {})}), datamodule
+    return cls(**{**linked(cls, datamodule), **settings_of(config).get("model", {}), **(model or {})}), datamodule
 
 
 def linked(cls, datamodule):
     """What the command line links from the data to a module."""
-    return {key: getattr(datamodule, key) for key in LINKS if key in inspect.signature(cls).parameters}
+    return {key: getattr(datamodule, key) for key in facts_of(type(datamodule)) if key in parameters_of(cls)}
 
 
 def run(config, flags=(), subcommand=()):
-    """The command line of a packaged config; returns the test metrics."""
-    return recipe(recipe_of(config)).main([*subcommand, "--config", config, *flags])
+    """The command line of a config; returns the test metrics."""
+    return recipe(config).main([*subcommand, *config_flags(config), *flags])
 
 
 def all_modules():
@@ -91,10 +115,11 @@ def all_modules():
 
 
 def cases():
-    """Configs that need no download and together train every module: recipes first, variants for the rest."""
+    """Configs that need no download and no files of a user's, and together train every module: recipes first."""
     found = {}
-    for config in sorted((c for c in CONFIGS if recipe_of(c)), key=lambda c: (c not in RECIPES, c)):
-        if settings_of(config)["data"].get("dataset") not in DOWNLOADED:
+    named = [*(c for c in CONFIGS if recipe_of(c)), *TOYS]
+    for config in sorted(named, key=lambda c: (c not in RECIPES, c)):
+        if not downloaded(config) and settings_of(config).get("data", {}).get("dataset") != "folder":
             found.setdefault(model_class(config), config)
     return sorted(found.values())
 

@@ -13,10 +13,10 @@ from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedu
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from nnzoo.errors import InputError, check_choices
+from nnzoo.errors import check_choices
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.optimizers import Optimizer, Schedule, build_optimizer, check_optimizer
-from nnzoo.parameters import parameters_of
+from nnzoo.parameters import check_options, parameters_of
 from nnzoo.seeds import mix_seed
 
 FEW_STEPS, ENOUGH_STEPS = 200, 1000
@@ -65,7 +65,7 @@ class ZooModule(L.LightningModule):
         """Raises InputError if a hyperparameter cannot be used; it is called before any network is built."""
         check_choices(type(self), self.hparams)
         check_optimizer(self.hparams)
-        check_options(type(self), self.hparams)
+        check_options(type(self), self.hparams, "model")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves out hyperparameters that a subclass fixes, which its constructor does not take."""
@@ -154,26 +154,3 @@ class ZooModule(L.LightningModule):
         """
         rank = self.global_rank if self._trainer else 0
         return torch.Generator(self.device).manual_seed(mix_seed(rank, batch_idx))
-
-
-def inactive_options(cls: type, hparams: Mapping[str, Any]) -> dict[str, tuple[str, Sequence[str]]]:
-    """Hyperparameters that do not act under the choices made: the choice of each, and the values it acts with."""
-    options = {name: when for base in reversed(cls.__mro__) for name, when in vars(base).get("acts_with", {}).items()}
-    return {name: (choice, values) for name, (choice, values) in options.items() if hparams[choice] not in values}
-
-
-def check_options(cls: type, hparams: Mapping[str, Any]) -> None:
-    """Raises InputError if a hyperparameter that does not act has another value than its default."""
-    for name, (choice, values) in inactive_options(cls, hparams).items():
-        default = parameters_of(cls)[name].default if name in parameters_of(cls) else hparams[name]
-        if not same_value(hparams[name], default):
-            raise InputError(
-                f"{name} does nothing with {choice} {hparams[choice]}: leave it out, or set --model.{choice} "
-                f"{' or '.join(values)}."
-            )
-
-
-def same_value(first: Any, second: Any) -> bool:
-    """Whether two plain values are equal; a list and a tuple of the same entries are."""
-    sequences = isinstance(first, list | tuple) and isinstance(second, list | tuple)
-    return list(first) == list(second) if sequences else first == second

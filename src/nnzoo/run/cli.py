@@ -28,8 +28,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
-from nnzoo.modules.base import ZooModule, inactive_options, same_value
-from nnzoo.parameters import parameters_of
+from nnzoo.modules.base import ZooModule
+from nnzoo.parameters import inactive_options, parameters_of, same_value
 from nnzoo.run.arguments import Arguments, parse, take
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data

@@ -1,0 +1,35 @@
+"""What is particular of a family in the tests that run over all of them."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
+"""Flags of images whose augmentation is the same on any number of devices."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One config in those tests; ``tests/cases/STEM.py`` holds one under the config's name, where it needs any.
+
+    Attributes:
+        noiseless: Flags that make the loss deterministic, as processes draw different noise on purpose.
+        shorter: Settings of the data for runs of seconds.
+        other_values: Other valid values of hyperparameters whose type and default do not say what is valid.
+        small: Hyperparameters that make a trial quick.
+        online: Hyperparameters that need a download, and are tested by themselves.
+        flags: Further flags of runs of several processes.
+        files: Writes files of a user's, for the documented commands, into the working directory.
+        trained_on: Flags of the run that documented commands call runs/NAME/RUN; it trains on those files.
+        inputs: Which tensors of a batch a loader of the user's gives, where some may be left out.
+    """
+
+    noiseless: Sequence[str] = ()
+    shorter: Mapping[str, Any] = field(default_factory=dict)
+    other_values: Mapping[str, list[Any]] = field(default_factory=dict)
+    small: Mapping[str, Any] = field(default_factory=dict)
+    online: Collection[str] = ()
+    flags: Sequence[str] = ()
+    files: Callable[[], None] = lambda: None
+    trained_on: Sequence[str] = ()
+    inputs: Sequence[int] | None = None

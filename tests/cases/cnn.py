@@ -11,6 +11,6 @@ cnn = Case(
         "torchvision_name": ["mobilenet_v3_small"],
         "channels": [[4, 8]],
         "kernel_size": [5],
-    },  # fmt: skip
+    },
     online={"pretrained"},
 )

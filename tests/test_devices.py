@@ -1,67 +1,87 @@
 """Two processes see the global batches of one, and end with its weights up to rounding."""
 
-import os
-import subprocess
-import sys
+import csv
 from pathlib import Path
 
 import pytest
 import torch
 
-from support.found import CASES, recipe_of, run
+from nnzoo.tokens import IGNORED, PAD
+from support.forked import run_ranks
+from support.found import CASES, case, config_flags, datamodule_of, module_name, run
 
 FLAGS = [
     *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-    *("--trainer.limit_train_batches", "4", "--model.lr_schedule", "constant"),
-    "--trainer.callbacks=null",
+    *("--trainer.limit_train_batches", "4", "--model.lr_schedule", "constant", "--baselines", "null"),
     "--trainer.callbacks+=support.helpers.RecordBatches",
 ]
-AUGMENTED = ["--data.shift", "0.1", "--data.rotation", "10"]
-# What makes the loss deterministic: processes draw different noise on purpose.
-NOISELESS = {
-    "autoencoder": ["--model.noise", "none", *AUGMENTED],
-    "mlp": ["--model.dropout", "0"],
-    "mlp_diabetes": ["--model.dropout", "0"],
-    "forecaster": ["--model.dropout", "0"],
-    "sequence_generator": ["--model.dropout", "0", *AUGMENTED],
-    "seq2seq": [],
-    "rnn": ["--model.head_dropout", "0"],
-    "rnn_adding": [],
-    "tagger": [],
-    "cnn": ["--model.norm", "none", "--model.dropout", "0", *AUGMENTED],  # batch norm sees its own device's samples
-    "vae": ["--model", "support.helpers.NoiselessVAE", *AUGMENTED],
-}
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_two_processes_train_as_one(name, in_tmp):
-    flags = [*FLAGS, *NOISELESS[name]]
-    one = run(name, [*flags, "--trainer.callbacks.folder", "one", "--trainer.default_root_dir", "one"], ["fit"])
+def flags_of(name, folder):
+    particular = [*case(name).shorter_flags, *case(name).noiseless]
+    return [*FLAGS, f"--trainer.callbacks.folder={folder}", f"--trainer.default_root_dir={folder}", *particular]
 
-    flags += ["--trainer.callbacks.folder", "two", "--trainer.default_root_dir", "two"]
-    flags += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-m", f"nnzoo.recipes.{recipe_of(name)}", "fit", "--config", name, *flags]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert process.returncode == 0, process.stderr
 
-    steps = torch.load("one/rank0.pt")
-    ranks = [torch.load(f"two/rank{rank}.pt") for rank in range(2)]
-    assert len(steps) == len(ranks[0]) == len(ranks[1]) == 8
-    for images, *parts in zip(steps, *ranks, strict=True):
-        assembled = torch.zeros_like(images)
-        for rank, part in enumerate(parts):  # strings are padded, by 0, to the longest of a device's own
-            assembled[rank::2, : part.shape[1]] = part
-        assert torch.equal(assembled, images)
+@pytest.fixture(scope="module", params=CASES)
+def trained(request, tmp_path_factory):
+    """A config, trained by one process and by two, with the folder of both and the metrics of the one."""
+    name, folder = request.param, tmp_path_factory.mktemp("devices")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        one = run(name, flags_of(name, "one"), ["fit"])
+        devices = ["--trainer.devices", "2", "--trainer.strategy", "ddp", *case(name).flags]
+        for result in run_ranks([module_name(name), "fit", *config_flags(name), *flags_of(name, "two"), *devices]):
+            assert result.returncode == 0, result.stderr
+    return name, folder, one
 
-    (first,), (second,) = (list(Path(at).rglob("last.ckpt")) for at in ("one", "two"))
+
+def test_two_processes_share_the_batches_of_one(trained):
+    name, folder, _ = trained
+    data = datamodule_of(name, **case(name).shorter)
+    data.setup()
+    steps = torch.load(folder / "one" / "rank0.pt", weights_only=False)
+    ranks = [torch.load(folder / "two" / f"rank{rank}.pt", weights_only=False) for rank in range(2)]
+    assert len(steps) == len(ranks[0]) == len(ranks[1]) == 2 * min(4, len(data.train_dataloader()))
+    for batch, *parts in zip(steps, *ranks, strict=True):
+        for rank, part in enumerate(parts):
+            share = data.select(batch, slice(rank, None, 2))
+            if share is None:
+                pytest.skip(f"{type(data).__name__} takes no samples out of a batch")
+            assert data.size_of(part) == data.size_of(share) > 0
+            assert_equal_up_to_padding(part, share)
+
+
+def assert_equal_up_to_padding(part, share):
+    """Equal trees of tensors, but that a device pads its own samples only, to the longest among them."""
+    assert type(part) is type(share)
+    if isinstance(share, torch.Tensor):
+        own = share[tuple(map(slice, part.shape))]
+        torch.testing.assert_close(part, own, rtol=0, atol=0)
+        padding = torch.ones_like(share, dtype=torch.bool)
+        padding[tuple(map(slice, part.shape))] = False
+        assert set(share[padding].tolist()) <= {PAD, IGNORED}
+    elif isinstance(share, dict):
+        assert part.keys() == share.keys()
+        for key in share:
+            assert_equal_up_to_padding(part[key], share[key])
+    elif isinstance(share, list | tuple):
+        for item, other in zip(part, share, strict=True):
+            assert_equal_up_to_padding(item, other)
+    else:
+        assert part == share
+
+
+def test_two_processes_end_with_the_weights_and_the_loss_of_one(trained):
+    _, folder, one = trained
+    (first,), (second,) = (list((folder / at).rglob("last.ckpt")) for at in ("one", "two"))
     weights = [torch.load(path, weights_only=True)["state_dict"] for path in (first, second)]
     torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
-    (metrics,) = Path("two").rglob("metrics.csv")
-    assert f"{one['val/loss']:.3f}" in {f"{float(cell):.3f}" for cell in cells(metrics)}
+    assert f"{one['val/loss']:.3f}" in {f"{loss:.3f}" for loss in validation_losses(folder / "two")}
 
 
-def cells(path: Path) -> list[str]:
-    header, *lines = path.read_text().splitlines()
-    column = header.split(",").index("val/loss")
-    return [line.split(",")[column] for line in lines if line.split(",")[column]]
+def validation_losses(folder: Path) -> list[float]:
+    (metrics,) = folder.rglob("metrics.csv")
+    with metrics.open(newline="") as file:
+        return [float(row["val/loss"]) for row in csv.DictReader(file) if row["val/loss"]]

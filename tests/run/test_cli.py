@@ -88,9 +88,9 @@ def test_two_latent_dimensions_draw_the_decoded_manifold(in_tmp):
 
 
 def test_a_subclass_by_import_path_keeps_the_recipes_settings(in_tmp, capsys):
-    args = ["--model", "support.helpers.NoiselessVAE", "--model.latent_dim", "3"]
+    args = ["--model", "cases.vae.NoiselessVAE", "--model.latent_dim", "3"]
     model = printed_config(args, capsys)["model"]
-    assert model["class_path"] == "support.helpers.NoiselessVAE"
+    assert model["class_path"] == "cases.vae.NoiselessVAE"
     assert model["init_args"]["latent_dim"] == 3
     assert model["init_args"]["activation"] == "silu", "the recipe's own setting"
     trained = vae.main([*QUICK, *args])

@@ -33,3 +33,8 @@ class Case:
     files: Callable[[], None] = lambda: None
     trained_on: Sequence[str] = ()
     inputs: Sequence[int] | None = None
+
+    @property
+    def shorter_flags(self) -> list[str]:
+        """``shorter`` on the command line."""
+        return [f"--data.{name}={value}" for name, value in self.shorter.items()]

@@ -1,39 +1,38 @@
-"""Callbacks and a model that tests hand to a recipe by import path, so that they reach subprocesses too."""
+"""Callbacks that tests hand to a recipe by import path, so that they reach other processes too."""
 
 import os
 import signal
 from pathlib import Path
-from unittest import mock
 
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from nnzoo import VAE
+from nnzoo.run.progress import steps_done
 
 
 class KillAtStep(Callback):
-    """Kills its own process, as a power cut would."""
+    """Kills its own process before a step of the fit, as a power cut would."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if trainer.global_step == self.step:
+        if steps_done(trainer) == self.step:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 class RecordBatches(Callback):
-    """Saves the images of every training step of its process."""
+    """Saves the batch of every training step of its process."""
 
     def __init__(self, folder: str) -> None:
-        self.folder, self.images = Path(folder), []
+        self.folder, self.batches = Path(folder), []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.images.append(batch[0])
+        self.batches.append(batch)
 
     def on_train_end(self, trainer, pl_module):
         self.folder.mkdir(parents=True, exist_ok=True)
-        torch.save(self.images, self.folder / f"rank{trainer.global_rank}.pt")
+        torch.save(self.batches, self.folder / f"rank{trainer.global_rank}.pt")
 
 
 class RecordWeights(Callback):
@@ -48,11 +47,3 @@ class RecordWeights(Callback):
     def on_fit_end(self, trainer, pl_module):
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.save(self.steps, self.folder / "steps.pt")
-
-
-class NoiselessVAE(VAE):
-    """A VAE whose loss is deterministic: the code is the posterior's mean."""
-
-    def loss_terms(self, *args, **kwargs):
-        with mock.patch("nnzoo.modules.vae.reparameterize", lambda mean, *_: mean[None]):
-            return super().loss_terms(*args, **kwargs)

@@ -20,3 +20,10 @@ def in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Leaves out the pictures of runs in this process: they take as long as a short fit and have tests of their own."""
+    for step in ("_draw", "_save"):
+        monkeypatch.setattr(f"nnzoo.run.figures.Figures.{step}", lambda *_: None)

@@ -2,4 +2,4 @@
 
 from support.case import Case
 
-forecaster = Case(noiseless=["--model.dropout", "0"], other_values={"patch_length": [12]})
+forecaster = Case(noiseless=["--model.dropout", "0"], shorter={"batch_size": 640}, other_values={"patch_length": [12]})

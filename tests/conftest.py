@@ -20,3 +20,13 @@ def in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    def make(**settings):
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        settings = {"enable_checkpointing": False, **quiet, **settings}
+        return L.Trainer(accelerator="cpu", devices=1, default_root_dir=tmp_path, **settings)
+
+    return make

@@ -12,7 +12,6 @@ from torchmetrics.text import Perplexity
 from nnzoo import InputError, SequenceClassifier, SequenceDataModule, SequenceRegressor, SequenceTagger
 from nnzoo.modules.recurrent import fresh_net, norms_of
 from nnzoo.nets.rnn import CELLS, valid_steps
-from nnzoo.run.arguments import parse
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
          "enable_model_summary": False, "use_distributed_sampler": False}  # fmt: skip
@@ -186,7 +185,7 @@ def test_the_gradient_picture_leaves_the_global_generator_and_the_weights_alone(
     weights = {name: value.clone() for name, value in module.state_dict().items()}
     state = torch.get_rng_state()
     with torch.inference_mode():
-        figures = module.figures(batch, [])
+        figures = module.figures(batch, {})
     assert "gradient_norms" in figures
     (axis,) = figures["gradient_norms"].axes
     assert {line.get_label() for line in axis.lines} == {*(f"{cell}, untrained" for cell in CELLS), "lstm, this run"}
@@ -272,11 +271,3 @@ def test_gated_cells_learn_to_add_over_a_hundred_and_fifty_steps_and_a_plain_rnn
         assert metrics["test/mse"] > 0.1
     else:
         assert metrics["test/mse"] < 0.01
-
-
-def test_the_recipes_task_is_found_without_any_flag():
-    assert "dataset" in parse([], "rnn").data_settings(SequenceDataModule)
-    assert (
-        parse(["--data.csv", "a.csv", "--data.group=b"], "rnn").data_settings(SequenceDataModule).items()
-        >= {"csv": "a.csv", "group": "b"}.items()
-    )

@@ -28,8 +28,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
-from nnzoo.modules.base import ZooModule
-from nnzoo.parameters import inactive_options, parameters_of, same_value
+from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run.arguments import Arguments, parse, take
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data
@@ -103,7 +102,7 @@ class ZooCLI(LightningCLI):
         names = [public_name(cls) for cls in classes]
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, self.facts)
         own = {recipe_config(recipe), *filter(_is_packaged, self.arguments.configs)}
-        self._own_models = [model for config in own if isinstance(model := read_yaml(config).get("model"), dict)]
+        self._own_settings = [read_yaml(config) for config in own]
         self._data_first: DataFirst | None = None
         if isinstance(model_class, Mapping):
             self._data_first = DataFirst(datamodule_class, self.arguments, self.prog)
@@ -138,6 +137,10 @@ class ZooCLI(LightningCLI):
                 f"{f' ({why})' if why else ''}: choose other data, or another recipe."
             )
         return models[task]
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The one that was asked for, as building a parser for each takes time; the rest is told by the usage line."""
+        return {self.arguments.subcommand: LightningCLI.subcommands()[self.arguments.subcommand]}
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds data and model, which differ from recipe to recipe, before Lightning's Trainer."""
@@ -194,14 +197,14 @@ class ZooCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Drops the recipe's own values of options that the user's choices switch off; gives the data built first."""
-        model, cls = self._get(self.config, "model"), self._model_class
+        model, model_class = self._get(self.config, "model"), self._model_class
         if self.subclass_mode_model:
-            model, cls = model.init_args, import_class(model.class_path)
-        if isinstance(cls, type) and issubclass(cls, ZooModule):
-            taken = parameters_of(cls)
-            for name in inactive_options(cls, {**{key: known.default for key, known in taken.items()}, **model}):
-                if any(name in own and same_value(model.get(name), own[name]) for own in self._own_models):
-                    model[name] = taken[name].default
+            model, model_class = model.init_args, import_class(model.class_path)
+        data = self._get(self.config, "data")
+        for group, cls, values in (("model", model_class, model), ("data", self._datamodule_class, data)):
+            own = [settings[group] for settings in self._own_settings if isinstance(settings.get(group), dict)]
+            for name, default in switched_off(cls, dict(values), own).items():
+                values[name] = default
         if self._data_first is not None:
             self.parser.add_instantiator(self._data_first, self._datamodule_class, subclasses=False)
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import InputError
 from nnzoo.data.facts import facts_of
-from nnzoo.parameters import parameters_of
+from nnzoo.parameters import parameters_of, switched_off
 from support import found
 from support.found import CASES, CONFIGS, RECIPES, all_modules, build, case, datamodule_class, model_class
 from support.quiet import QUIET
@@ -122,8 +122,9 @@ def tried(name):
 @functools.cache
 def fingerprint(name, settings):
     """Test metrics and a checksum of the weights after a moment's training; None if the settings are invalid."""
+    model, own = {key: list(v) if isinstance(v, tuple) else v for key, v in settings}, found.settings_of(name)["model"]
     try:
-        module, metrics = train(name, {key: list(v) if isinstance(v, tuple) else v for key, v in settings})
+        module, metrics = train(name, model | switched_off(model_class(name), own | model, [own, case(name).small]))
     except InputError:
         return None
     return tuple(metrics.values()), sum(float(p.detach().double().abs().sum()) for p in module.parameters())

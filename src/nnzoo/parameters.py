@@ -44,7 +44,11 @@ def inactive_options(cls: Any, values: Mapping[str, Any]) -> dict[str, tuple[str
         values: The parameters' values by name.
     """
     options = {name: when for base in reversed(cls.__mro__) for name, when in vars(base).get("acts_with", {}).items()}
-    return {name: (choice, when) for name, (choice, when) in options.items() if values[choice] not in when}
+    return {
+        name: (choice, when)
+        for name, (choice, when) in options.items()
+        if choice in values and values[choice] not in when
+    }
 
 
 def check_options(cls: Any, values: Mapping[str, Any], group: str) -> None:

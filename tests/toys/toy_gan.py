@@ -15,7 +15,7 @@ from nnzoo.errors import run_main
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.base import ZooModule
 from nnzoo.nets.layers import mlp
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 from nnzoo.seeds import mix_seed
 
 

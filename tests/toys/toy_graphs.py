@@ -13,7 +13,7 @@ from nnzoo.data.facts import fact, held
 from nnzoo.errors import run_main
 from nnzoo.modules.classifier import Classifier
 from nnzoo.nets.layers import mlp
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 from nnzoo.seeds import mix_seed
 
 Batch = dict[str, Tensor]

@@ -1,12 +1,9 @@
 """ZooCLI: the command line of every recipe, on LightningCLI."""
 
 import importlib
-import logging
 import os
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,37 +26,24 @@ from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of, switched_off
-from nnzoo.run.arguments import Arguments, parse, take
+from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data
 from nnzoo.run.configs import RECIPES, read_yaml, recipe_config
 from nnzoo.run.data import DataFirst
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, LAST, new_folder
-from nnzoo.run.folds import cross_validate
 from nnzoo.run.help import tidy
 from nnzoo.run.metrics_log import metrics_logger, read_curves
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.parser import ZooParser
 from nnzoo.run.predictions import PredictionWriter
 from nnzoo.run.progress import steps_at
+from nnzoo.run.quiet import quiet
 from nnzoo.run.record import RunRecord, SaveRunConfig
 from nnzoo.run.report import diagnosis, table
 
 Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
-
-
-EXPECTED_WARNINGS = (
-    ".*does not have many workers.*",  # data in memory are fetched fastest without
-    ".*args parameter is intended to run from within Python.*",  # the arguments have been put in order
-    ".*exists and is not empty.*",  # config.yaml is in the run folder before the first checkpoint
-    ".*configure_optimizers. will be overridden.*",  # that is what --optimizer asks for
-    ".*smaller than the logging interval.*",  # means are logged once per epoch
-    ".*dataloader is not resumable.*",  # ours starts at the step where the run stopped
-    ".*LeafSpec.*is deprecated.*",
-    ".*dirpath has changed from.*",  # a test writes into a folder of its own
-    ".*custom batch sampler `GlobalBatchSampler` for prediction.*",  # ours returns every sample
-)
 
 
 class ZooCLI(LightningCLI):
@@ -270,6 +254,7 @@ class ZooCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
+            check_checkpoint(self.arguments.ckpt_path, type(self.model))
             check_data(self.arguments.ckpt_path, self.model.hparams, type(self.datamodule))
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
@@ -301,25 +286,6 @@ class ZooCLI(LightningCLI):
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
 
 
-def run_recipe(
-    model_class: Models, datamodule_class: type[L.LightningDataModule], recipe: str, args: list[str] | None = None
-) -> dict[str, float]:
-    """Runs a recipe's command line, with ``--folds K`` as cross-validation; takes what :class:`ZooCLI` does.
-
-    Returns:
-        The test metrics; their means over the folds in a cross-validation.
-    """
-    args = list(sys.argv[1:] if args is None else args)
-    folds = take(args, "--folds")
-    if folds and "folds" not in parameters_of(datamodule_class):
-        raise InputError(f"--folds is not for {Path(recipe).stem}: its data bring a split that means something.")
-
-    def run(args: list[str]) -> dict[str, float]:
-        return ZooCLI(model_class, datamodule_class, recipe, args).metrics
-
-    return cross_validate(run, Path(recipe).stem, args, folds[-1]) if folds else run(args)
-
-
 def _is_global_zero() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
@@ -336,21 +302,3 @@ def import_class(path: str) -> type:
 
 def _is_packaged(config: str) -> bool:
     return RECIPES in Path(config).parents
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Leaves out warnings that say nothing to a user of a recipe, and Lightning's advertisements."""
-    log = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    with warnings.catch_warnings():
-        for message in EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message)
-        log.addFilter(_is_no_advertisement)
-        try:
-            yield
-        finally:
-            log.removeFilter(_is_no_advertisement)
-
-
-def _is_no_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip: For seamless" not in record.getMessage()

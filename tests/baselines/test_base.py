@@ -67,7 +67,7 @@ def test_overlays_keep_a_recipes_baselines_and_null_drops_them(overlay, in_tmp):
 
 
 def test_a_baseline_of_ones_own_is_added_by_name(in_tmp):
-    metrics = recipe("toy_graphs").main([*QUICK, "--baselines+=baselines.test_base.Coin"])
+    metrics = recipe("toy_graphs").main([*QUICK, f"--baselines+={__name__}.Coin"])
     assert metrics["baseline/coin/accuracy"] == pytest.approx(26 / 40)
     (result,) = in_tmp.rglob("result.json")
     assert json.loads(result.read_text())["metrics"]["baseline/coin/accuracy"] == pytest.approx(26 / 40)

@@ -21,7 +21,8 @@ class ScannedImages(SequenceSource):
     @cached_property
     def images(self) -> ImageDataModule:
         """The images."""
-        return ImageDataModule(**{name: self.settings[name] for name in ("dataset", "root", *SPLIT)})
+        shared = {name: self.settings[name] for name in ("root", *SPLIT) if name in self.uses}
+        return ImageDataModule(**{"dataset": self.name, **shared})
 
     @property
     def num_inputs(self) -> int:

@@ -12,14 +12,8 @@ from nnzoo.nets.rnn import CELLS, valid_steps
 from support.sequences import LENGTHS, measure, step_batches
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "3", "--trainer.accelerator", "cpu"]
-QUICK += [
-    "--trainer.enable_progress_bar",
-    "false",
-    "--trainer.enable_model_summary",
-    "false",
-    "--data.num_samples",
-    "500",
-]
+QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+FEW = ["--data.num_samples", "500"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
@@ -88,7 +82,7 @@ def test_fresh_networks_have_the_modules_size():
 
 
 def test_comparing_cells_prints_them_side_by_side_and_draws_their_gradients(in_tmp, capsys):
-    flags = ["--config", "rnn_adding", "--data.length", "12", "--compare_cells", *QUICK]
+    flags = ["--config", "rnn_adding", "--data.length", "12", "--compare_cells", *QUICK, *FEW]
     metrics = rnn.main(flags)
     assert {f"{cell}/mse" for cell in CELLS} < set(metrics)
     header = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("metric")][-1]
@@ -103,7 +97,7 @@ def test_comparing_cells_refuses_what_contradicts_it(flags):
 
 
 def test_the_baseline_of_the_adding_problem_is_a_sixth(in_tmp):
-    metrics = rnn.main(["--config", "rnn_adding", "--data.length", "12", *QUICK])
+    metrics = rnn.main(["--config", "rnn_adding", "--data.length", "12", *QUICK, *FEW])
     test = SequenceDataModule(dataset="adding", length=12, num_samples=500)
     test.setup()
     errors = (test.parts["test"].targets.double() - 1).square()

@@ -13,6 +13,7 @@ import yaml
 import nnzoo.modules
 import toys
 from nnzoo.data.facts import facts_of
+from nnzoo.data.sources import chosen_dataset
 from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run import configs
 from support.case import Case
@@ -77,7 +78,8 @@ def active(cls, config, group, changed):
     """A config's settings of a group with some changed, without its own that the changes switch off."""
     own = settings_of(config).get(group) or {}
     settings = {**own, **changed}
-    return settings | switched_off(cls, settings, [own])
+    chosen = {"dataset": chosen_dataset(settings)} if "dataset" in settings else {}
+    return settings | switched_off(cls, settings | chosen, [own])
 
 
 def downloaded(config):

@@ -25,12 +25,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
-from nnzoo.parameters import parameters_of, switched_off
+from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data
-from nnzoo.run.configs import RECIPES, read_yaml, recipe_config
-from nnzoo.run.data import DataFirst
+from nnzoo.run.data import DataFirst, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, LAST, new_folder
 from nnzoo.run.help import tidy
@@ -85,8 +84,6 @@ class ZooCLI(LightningCLI):
         classes = list(model_class.values()) if isinstance(model_class, Mapping) else [model_class]
         names = [public_name(cls) for cls in classes]
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, self.facts)
-        own = {recipe_config(recipe), *filter(_is_packaged, self.arguments.configs)}
-        self._own_settings = [read_yaml(config) for config in own]
         self._data_first: DataFirst | None = None
         if isinstance(model_class, Mapping):
             self._data_first = DataFirst(datamodule_class, self.arguments, self.prog)
@@ -184,11 +181,9 @@ class ZooCLI(LightningCLI):
         model, model_class = self._get(self.config, "model"), self._model_class
         if self.subclass_mode_model:
             model, model_class = model.init_args, import_class(model.class_path)
-        data = self._get(self.config, "data")
-        for group, cls, values in (("model", model_class, model), ("data", self._datamodule_class, data)):
-            own = [settings[group] for settings in self._own_settings if isinstance(settings.get(group), dict)]
-            for name, default in switched_off(cls, dict(values), own).items():
-                values[name] = default
+        own = self.arguments.own_settings
+        drop_idle(model_class, model, [settings.get("model") for settings in own])
+        drop_idle(self._datamodule_class, self._get(self.config, "data"), [settings.get("data") for settings in own])
         if self._data_first is not None:
             self.parser.add_instantiator(self._data_first, self._datamodule_class, subclasses=False)
 
@@ -298,7 +293,3 @@ def import_class(path: str) -> type:
     """The class of an import path such as my_package.MyVAE."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
-
-
-def _is_packaged(config: str) -> bool:
-    return RECIPES in Path(config).parents

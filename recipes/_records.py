@@ -9,11 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nnzoo.files import replacing, to_json
+from nnzoo.run.configs import RECIPES as FOLDER
+from nnzoo.run.configs import packaged_configs, recipe_of, settings_of
 
-FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- recorded numbers: begin -->", "<!-- recorded numbers: end -->"
 
 
@@ -29,9 +28,8 @@ class Entry:
 
     @property
     def recipe(self) -> str:
-        """The recipe that runs it: the longest stem of a recipe that the name starts with."""
-        stems = [path.stem for path in FOLDER.glob("[!_]*.py") if (FOLDER / f"{path.stem}.yaml").is_file()]
-        return max((stem for stem in stems if f"{self.name}_".startswith(f"{stem}_")), key=len)
+        """The recipe that runs it."""
+        return recipe_of(self.name) or self.name
 
     @property
     def command(self) -> str:
@@ -46,8 +44,8 @@ class Entry:
 
     @property
     def data(self) -> str:
-        """Name of its data set."""
-        return yaml.safe_load((FOLDER / f"{self.name}.yaml").read_text(encoding="utf-8"))["data"]["dataset"]
+        """Name of its data set, which may be its recipe's."""
+        return settings_of(self.name).get("data", {}).get("dataset", "")
 
     @cached_property
     def result(self) -> dict[str, Any] | None:
@@ -83,7 +81,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """All recipes and variants, as found on disk."""
-    return [Entry(path.stem) for path in sorted(FOLDER.glob("*.yaml"))]
+    return [Entry(name) for name in packaged_configs() if recipe_of(name)]
 
 
 def rows() -> list[list[str]]:

@@ -13,7 +13,7 @@ deviation 0.031), where the noisy image has 12.96 dB and a PCA of the same size 
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.autoencoder import Autoencoder
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

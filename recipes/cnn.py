@@ -15,7 +15,7 @@ and the hardware.
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.cnn import CNNClassifier
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

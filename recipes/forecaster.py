@@ -20,7 +20,7 @@ ETTh1 (seasonal naive 0.5122, ridge 0.3738); means of three seeds. The README ha
 from nnzoo.data.series.module import ForecastDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.forecaster import Forecaster
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

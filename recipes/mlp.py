@@ -16,7 +16,7 @@ regression reach 0.9852, 0.9667 and 0.9519 on the same split. Diabetes: RMSE 56.
 from nnzoo.data.tables.module import TabularDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.mlp import MLPClassifier, MLPRegressor
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 
 MODELS = {"classification": MLPClassifier, "regression": MLPRegressor}
 

@@ -30,7 +30,8 @@ from nnzoo.modules.rnn import SequenceClassifier, SequenceRegressor
 from nnzoo.nets.rnn import CELLS
 from nnzoo.plots.sequences import gradient_norms
 from nnzoo.run.arguments import SUBCOMMANDS
-from nnzoo.run.cli import ZooCLI, run_recipe
+from nnzoo.run.cli import ZooCLI
+from nnzoo.run.recipe import run_recipe
 from nnzoo.run.report import table
 
 MODELS = {"classification": SequenceClassifier, "regression": SequenceRegressor}

@@ -17,7 +17,7 @@ training 0.3153 and 0.9993. The README has the times and the hardware.
 from nnzoo.data.strings.module import StringPairsDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.seq2seq import Seq2Seq
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

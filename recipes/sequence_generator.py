@@ -12,7 +12,7 @@ et al. 2016, arXiv:1606.04934, for every value. Training reads the true rows, sa
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.sequence_generator import SequenceGenerator
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 
 
 def main(args: list[str] | None = None) -> dict[str, float]:

@@ -18,7 +18,7 @@ has the times and the hardware.
 from nnzoo.data.sequences.module import SequenceDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.tagger import SequenceTagger
-from nnzoo.run.cli import run_recipe
+from nnzoo.run.recipe import run_recipe
 
 MODELS = {"tagging": SequenceTagger, "multilabel": SequenceTagger}
 

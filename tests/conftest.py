@@ -23,7 +23,10 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def without_pictures(monkeypatch):
-    """Leaves out the pictures of runs in this process: they take as long as a short fit and have tests of their own."""
-    for step in ("_draw", "_save"):
-        monkeypatch.setattr(f"nnzoo.run.figures.Figures.{step}", lambda *_: None)
+def make_trainer(tmp_path):
+    def make(**settings):
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        settings = {"enable_checkpointing": False, **quiet, **settings}
+        return L.Trainer(accelerator="cpu", devices=1, default_root_dir=tmp_path, **settings)
+
+    return make

@@ -7,18 +7,19 @@ import typing
 import lightning as L
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import InputError
-from support.found import CASES, CONFIGS, LINKS, all_modules, build, model_class, recipe, recipe_of, run
+from nnzoo.data.facts import facts_of
+from nnzoo.parameters import parameters_of, switched_off
+from support import found
+from support.found import CASES, CONFIGS, RECIPES, all_modules, build, case, datamodule_class, model_class
+from support.quiet import QUIET
 
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-    "use_distributed_sampler": False,
-}
+QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--baselines", "null", "--figures.draw", "false"]
+QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+OVERLAYS = [name for name in CONFIGS if found.recipe_of(name) is None]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
@@ -33,25 +34,52 @@ def train(name, model=None, batches=3, **trainer_flags):
     return module, metrics
 
 
+@functools.cache
+def trained(name):
+    """The fit that several tests look at; none of them changes the module."""
+    return train(name)
+
+
 def batch_of(name, part="train"):
+    """A module, its data and a batch of a part."""
     module, data = build(name)
     data.setup()
-    return module, next(iter(getattr(data, f"{part}_dataloader")()))
+    return module, data, next(iter(getattr(data, f"{part}_dataloader")()))
+
+
+def predicted(module, batch):
+    """What a module predicts for a batch, always with the same noise."""
+    L.seed_everything(0, verbose=False)
+    with torch.no_grad():
+        return module.predict_step(batch, 0)
+
+
+def assert_same(first, second, **tolerance):
+    """Equal trees of tensors and texts."""
+    for one, other in zip(tree_leaves(first), tree_leaves(second), strict=True):
+        if isinstance(one, torch.Tensor):
+            torch.testing.assert_close(one, other, **tolerance)
+        else:
+            assert one == other
+
+
+def samples(data, batch, rows):
+    """Some samples of a batch; skips where a batch cannot be divided."""
+    chosen = data.select(batch, rows)
+    if chosen is None:
+        pytest.skip("a batch of these data is one whole")
+    return chosen
 
 
 def test_every_module_has_a_recipe():
-    assert all_modules() == {model_class(name) for name in CASES}
-
-
-def predict(module, batch):
-    """What ``forward`` makes of a batch's inputs: all its tensors but the last, the target."""
-    return module(*batch[:-1])
+    packaged = [name for name in CASES if name in CONFIGS]
+    assert all_modules() == {model_class(name) for name in packaged}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_parameter_gets_a_gradient(name):
-    module, batch = batch_of(name)
-    module.training_step(batch, 0).backward()
+    module, _, batch = batch_of(name)
+    module.contract_loss(batch).backward()
     for key, parameter in module.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.abs().sum() > 0, key
@@ -59,23 +87,23 @@ def test_every_parameter_gets_a_gradient(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_loss_is_the_mean_of_per_sample_losses(name, monkeypatch):
-    module, batch = batch_of(name)
+    module, data, batch = batch_of(name)
     # The same noise for every sample, so that it does not depend on how the batch is cut.
     monkeypatch.setattr(torch.Tensor, "normal_", lambda self, generator=None: self.fill_(0.5))
     monkeypatch.setattr(torch.Tensor, "uniform_", lambda self, *_, generator=None: self.fill_(0.25))
     module.eval()
-    whole = module.training_step(batch, 0)
-    singles = [module.training_step(tuple(t[i : i + 1] for t in batch), 0) for i in range(len(batch[-1]))]
+    whole = module.contract_loss(batch)
+    singles = [module.contract_loss(samples(data, batch, slice(i, i + 1))) for i in range(data.size_of(batch))]
     torch.testing.assert_close(whole, torch.stack(singles).mean())
 
 
-def alternatives(parameter, hint):
+def alternatives(parameter, other_values):
     """Other valid values of a hyperparameter, from its type and default."""
-    default = parameter.default
+    default, hint = parameter.default, parameter.annotation
     if typing.get_origin(hint) is typing.Literal:
         return [choice for choice in typing.get_args(hint) if choice != default]
-    if parameter.name in OTHER_VALUES:
-        return OTHER_VALUES[parameter.name]
+    if parameter.name in other_values:
+        return other_values[parameter.name]
     if isinstance(default, bool):
         return [not default]
     if isinstance(default, int):
@@ -85,117 +113,160 @@ def alternatives(parameter, hint):
     return [[32, 16]]  # a list of sizes
 
 
-SMALL = {"architecture": "mlp", "hidden": (16, 8), "channels": (8,), "convs_per_stage": 1}
-"""Makes the trials quick, where there is such a choice."""
-
-OTHER_VALUES = {"depth": [8, 10], "torchvision_name": ["mobilenet_v3_small"], "channels": [[4, 8]], "kernel_size": [5],
-                "patch_length": [12]}  # fmt: skip
-"""Where type and default do not say what is valid."""
-
-ONLINE = {"pretrained"}
-"""Hyperparameters that need a download: tested by themselves."""
-
-
-def small_settings(parameters, hints):
-    return {
-        key: value
-        for key, value in SMALL.items()
-        if key in parameters
-        and (typing.get_origin(hints[key]) is not typing.Literal or value in typing.get_args(hints[key]))
-    }
-
-
-def hyperparameters():
-    for name in CASES:
-        for key in inspect.signature(model_class(name)).parameters:
-            if key not in (*LINKS, *ONLINE):  # the links follow from the data
-                yield name, key
+def tried(name):
+    """The hyperparameters of a module whose effect is tried: the facts follow from the data."""
+    facts = facts_of(datamodule_class(name))
+    return {key: p for key, p in parameters_of(model_class(name)).items() if key not in (*facts, *case(name).online)}
 
 
 @functools.cache
 def fingerprint(name, settings):
     """Test metrics and a checksum of the weights after a moment's training; None if the settings are invalid."""
+    model, own = {key: list(v) if isinstance(v, tuple) else v for key, v in settings}, found.settings_of(name)["model"]
     try:
-        module, metrics = train(name, {key: list(v) if isinstance(v, tuple) else v for key, v in settings})
+        module, metrics = train(name, model | switched_off(model_class(name), own | model, [own, case(name).small]))
     except InputError:
         return None
     return tuple(metrics.values()), sum(float(p.detach().double().abs().sum()) for p in module.parameters())
 
 
-@pytest.mark.parametrize(("name", "key"), list(hyperparameters()))
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name in CASES for key in tried(name)])
 def test_every_hyperparameter_matters(name, key):
     """In some setting of the others, another value leads to other weights or metrics."""
-    hints = typing.get_type_hints(model_class(name).__init__)
-    parameters = inspect.signature(model_class(name)).parameters
-    small = small_settings(parameters, hints)
-    frozen = {k: [tuple(v) if isinstance(v, list) else v for v in alternatives(parameters[k], hints[k])]
-              for k in parameters if k not in LINKS}  # fmt: skip
-    settings = [{}, *({other: value} for other in frozen if other != key for value in frozen[other])]
+    other_values, small = case(name).other_values, case(name).small
+    values = {k: [tuple(v) if isinstance(v, list) else v for v in alternatives(p, other_values)]
+              for k, p in tried(name).items()}  # fmt: skip
+    settings = [{}, *({other: value} for other in values if other != key for value in values[other])]
     for setting in settings:
-        base = small | setting
+        base = {**small, **setting}
         before = fingerprint(name, tuple(sorted(base.items())))
-        for value in frozen[key]:
-            after = fingerprint(name, tuple(sorted((base | {key: value}).items())))
+        for value in values[key]:
+            after = fingerprint(name, tuple(sorted({**base, key: value}.items())))
             if before is not None and after is not None and before != after:
                 return
     pytest.fail(f"{key} changes nothing in any setting")
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_a_hyperparameter_that_does_not_act_is_refused(name):
+    cls, parameters = model_class(name), tried(name)
+    for base in cls.__mro__:
+        for key, (choice, values) in vars(base).get("acts_with", {}).items():
+            others = [v for v in typing.get_args(parameters[choice].annotation) if v not in values]
+            if key not in parameters or not others:
+                continue
+            changed = alternatives(parameters[key], case(name).other_values)[0]
+            with pytest.raises(InputError, match=f"{key} does nothing with {choice}"):
+                build(name, {choice: others[0], key: changed})
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_the_same_seed_gives_the_same_bits(name):
-    first, second = train(name), train(name)
+    first, second = trained(name), train(name)
     assert first[1] == second[1]
     torch.testing.assert_close(first[0].state_dict(), second[0].state_dict(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_checkpoint_loads_with_defaults_and_gives_the_same_outputs(name, tmp_path):
-    module, _ = train(name, batches=1)
+    module, _ = trained(name)
     module.trainer.save_checkpoint(tmp_path / "x.ckpt")
-    loaded = type(module).load_from_checkpoint(tmp_path / "x.ckpt").eval()
-    _, batch = batch_of(name, "test")
-    with torch.no_grad():
-        outputs = (predict(model, batch) for model in (loaded, module.eval()))
-        torch.testing.assert_close(*outputs, rtol=0, atol=0)
+    loaded = type(module).load_from_checkpoint(tmp_path / "x.ckpt", map_location="cpu").eval()
+    assert set(loaded.hparams) == set(parameters_of(type(module)))
+    _, _, batch = batch_of(name, "test")
+    assert_same(predicted(loaded, batch), predicted(module.eval(), batch), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_outputs_do_not_depend_on_the_rest_of_the_batch(name):
-    module, batch = batch_of(name, "test")
+    module, data, batch = batch_of(name, "test")
     module.eval()
-    with torch.no_grad():
-        torch.testing.assert_close(predict(module, batch)[:3], predict(module, tuple(t[:3] for t in batch)))
+    whole, few = (predicted(module, some) for some in (batch, samples(data, batch, slice(0, 3))))
+    if isinstance(whole, torch.Tensor | list):
+        assert_same(whole[:3], few)
+    else:
+        assert_same({key: value[:3] for key, value in whole.items()}, few)
+
+
+def plain_loader(name, data):
+    """A loader of tensors as any user has one, from a family's samples; of batches as they are where these are none."""
+    batch = next(iter(data.train_dataloader()))
+    if not isinstance(batch, tuple):
+        return DataLoader([batch], batch_size=None)
+    return DataLoader(TensorDataset(*batch), batch_size=max(1, len(batch[-1]) // 2), shuffle=True)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_module_trains_on_any_loader_without_our_datamodules(name, tmp_path):
+    module, data = build(name)
+    data.setup()
+    loader = plain_loader(name, data)
+    trainer = L.Trainer(**{**QUIET, "use_distributed_sampler": True}, max_epochs=1)
+    trainer.fit(module, loader, loader)
+    (metrics,) = trainer.test(module, loader, verbose=False)
+    assert torch.isfinite(torch.tensor(metrics["test/loss"]))
+    assert len(trainer.predict(module, loader)) == len(loader)
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    loaded = type(module).load_from_checkpoint(tmp_path / "x.ckpt", map_location="cpu")
+    assert_same(dict(loaded.state_dict()), dict(module.state_dict()), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_compiling_in_place_keeps_the_names_in_the_checkpoint(name):
-    module, batch = batch_of(name)
+    module, _, batch = batch_of(name)
     names = list(module.state_dict())
     module.eval()
-    with torch.no_grad():
-        before = predict(module, batch)
-        for network in module.children():
-            network.compile(backend="eager")
-        torch.testing.assert_close(predict(module, batch), before)
+    before = predicted(module, batch)
+    for network in module.children():
+        network.compile(backend="eager")
+    assert_same(predicted(module, batch), before)
     assert list(module.state_dict()) == names
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_bf16_runs_and_stays_near_float32(name):
-    metrics, low = train(name)[1], train(name, precision="bf16-mixed")[1]
+    metrics, low = trained(name)[1], train(name, precision="bf16-mixed")[1]
     assert low["test/loss"] == pytest.approx(metrics["test/loss"], rel=0.02)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_fast_dev_run_leaves_nothing_behind(name, in_tmp):
-    run(name, ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu", "--trainer.callbacks", "null"])
+    flags = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+    found.run(name, flags)
     assert not list(in_tmp.rglob("*.ckpt"))
     assert not list(in_tmp.rglob("result.json"))
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", [name for name in CONFIGS if found.recipe_of(name)])
 def test_every_config_parses(config, capsys):
     with pytest.raises(SystemExit) as end:
-        recipe(recipe_of(config) or "vae").main(["--config", config, "--print_config"])
+        found.run(config, ["--print_config"])
     assert end.value.code == 0
     assert "trainer:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_overlay_runs_on_every_recipe(name, overlay, in_tmp, monkeypatch):
+    """Runs from start to test, or says in one sentence what this machine or this family lacks."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    shorter = [f"--data.{key}={value}" for key, value in case(name).shorter.items()]
+    flags = [*QUICK, "--config", overlay, *shorter]
+    text = CONFIGS[overlay].read_text()
+    unsuited = ("accelerator: gpu" in text and not torch.cuda.is_available()) or (
+        "Finetuning" in text and not hasattr(model_class(name), "backbone")
+    )
+    if "accelerator: gpu" in text:
+        del flags[2:4]  # the accelerator is the overlay's
+    if unsuited:
+        with pytest.raises(InputError, match=r"Trainer cannot be set up|no backbone"):
+            found.run(name, flags)
+    else:
+        assert "test/loss" in found.run(name, flags)
+
+
+def test_constructors_take_plain_keywords_only():
+    for name in CASES:
+        for parameter in inspect.signature(model_class(name).__init__).parameters.values():
+            assert parameter.name == "self" or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)

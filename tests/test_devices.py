@@ -30,7 +30,7 @@ def trained(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        one = run(name, flags_of(name, "one"), ["fit"])
+        one = run(name, [*flags_of(name, "one"), "--figures.draw", "false"], ["fit"])
         devices = ["--trainer.devices", "2", "--trainer.strategy", "ddp", *case(name).flags]
         for result in run_ranks([module_name(name), "fit", *config_flags(name), *flags_of(name, "two"), *devices]):
             assert result.returncode == 0, result.stderr

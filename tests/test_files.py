@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from nnzoo.files import replacing, to_json
 from nnzoo.run.record import RunRecord
 from support.found import build
-from test_contracts import QUIET
+from support.quiet import QUIET
 
 
 def test_the_file_is_written_with_its_missing_folders_and_nothing_else(tmp_path):

@@ -10,7 +10,7 @@ from nnzoo.run.progress import steps_at
 from support.found import CASES, case, datamodule_of, recipe, run
 from support.runs import assert_same_bits, flags_of, rows, run_folder, run_until_killed
 
-pytestmark = [pytest.mark.filterwarnings("ignore:.*"), pytest.mark.usefixtures("without_pictures")]
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
 @pytest.mark.parametrize("name", CASES)

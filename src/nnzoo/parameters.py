@@ -3,7 +3,7 @@
 import functools
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -36,7 +36,7 @@ def _parameters_of(cls: Any) -> dict[str, inspect.Parameter]:
     return found
 
 
-def inactive_options(cls: type, values: Mapping[str, Any]) -> dict[str, tuple[str, Sequence[str]]]:
+def inactive_options(cls: Any, values: Mapping[str, Any]) -> dict[str, tuple[str, Sequence[str]]]:
     """Parameters of a class that do not act under the choices made: the choice of each, and the values it acts with.
 
     Args:
@@ -44,10 +44,14 @@ def inactive_options(cls: type, values: Mapping[str, Any]) -> dict[str, tuple[st
         values: The parameters' values by name.
     """
     options = {name: when for base in reversed(cls.__mro__) for name, when in vars(base).get("acts_with", {}).items()}
-    return {name: (choice, when) for name, (choice, when) in options.items() if values[choice] not in when}
+    return {
+        name: (choice, when)
+        for name, (choice, when) in options.items()
+        if choice in values and values[choice] not in when
+    }
 
 
-def check_options(cls: type, values: Mapping[str, Any], group: str) -> None:
+def check_options(cls: Any, values: Mapping[str, Any], group: str) -> None:
     """Raises InputError if a parameter that does not act has another value than its default.
 
     Args:
@@ -62,6 +66,22 @@ def check_options(cls: type, values: Mapping[str, Any], group: str) -> None:
                 f"{name} does nothing with {choice} {values[choice]}: leave it out, or set --{group}.{choice} "
                 f"{' or '.join(when)}."
             )
+
+
+def switched_off(cls: Any, values: Mapping[str, Any], own: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Defaults of the parameters that do not act and have but a recipe's own value, which a user's choice switches off.
+
+    Args:
+        cls: As for :func:`inactive_options`.
+        values: The parameters' values by name; others have their defaults.
+        own: The values that a recipe sets itself.
+    """
+    taken = parameters_of(cls)
+    complete = {**{name: parameter.default for name, parameter in taken.items()}, **values}
+    inactive = [name for name in inactive_options(cls, complete) if name in taken]
+    settings = list(own)
+    kept = [name for name in inactive if any(name in s and same_value(complete[name], s[name]) for s in settings)]
+    return {name: taken[name].default for name in kept}
 
 
 def same_value(first: Any, second: Any) -> bool:

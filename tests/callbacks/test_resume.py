@@ -11,7 +11,7 @@ AVERAGED = ("--trainer.callbacks+=nnzoo.callbacks.averaging.EMA", "--trainer.cal
 FINETUNED = ("--trainer.callbacks+=nnzoo.callbacks.finetuning.Finetuning", "--trainer.callbacks.unfreeze_at_epoch=2")
 SMALL = ["--model.channels", "[8]"]
 STATES = ["state_dict", "optimizer_states", "lr_schedulers"]
-pytestmark = [pytest.mark.filterwarnings("ignore:.*"), pytest.mark.usefixtures("without_pictures")]
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ def test_evaluation_averages_over_samples_not_over_batches(make_trainer):
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_the_weight_penalty_is_the_sum_by_hand_whatever_the_batch_size(batch_size):
     torch.manual_seed(0)
-    penalised = Autoencoder(**SMALL, weight_l1=0.01, weight_l2=0.02)
+    penalised = Autoencoder(**SMALL, l1=0.01, l2=0.02)
     torch.manual_seed(0)
     plain = Autoencoder(**SMALL)
     batch = batch_of(torch.rand(batch_size, 2, 4, 5))
@@ -167,7 +167,7 @@ def test_the_weight_penalty_is_the_sum_by_hand_whatever_the_batch_size(batch_siz
 
 
 def test_the_measured_losses_leave_the_weight_penalty_out():
-    penalised = Autoencoder(**SMALL, weight_l1=1.0, weight_l2=1.0)
+    penalised = Autoencoder(**SMALL, l1=1.0, l2=1.0)
     images = torch.rand(3, 2, 4, 5)
     expected = (penalised(images) - images).square().sum() / 3
     for step, stage in zip(STEPS, ["train", "val", "test"], strict=True):
@@ -220,8 +220,8 @@ def test_images_that_cannot_be_used_are_refused_with_the_way_out(step, images, m
         {"noise_level": -0.1},
         {"noise": "masking", "noise_level": 1.1},
         {"noise": "salt_and_pepper", "noise_level": 1.1},
-        {"weight_l1": -1.0},
-        {"weight_l2": -1.0},
+        {"l1": -1.0},
+        {"l2": -1.0},
         {"lr": 0.0},
         {"weight_decay": -1.0},
         {"lr_warmup": 1.0},

@@ -47,14 +47,17 @@ def test_images_are_standardised_with_the_training_parts_pixels(make_trainer):
     torch.testing.assert_close(module(images), expected)
 
 
-def test_standardisation_can_be_left_out_and_needs_the_datas_statistics(make_trainer):
+def test_standardisation_can_be_left_out_and_takes_a_pass_over_any_loader(make_trainer):
     loader = DataLoader(TensorDataset(*batch()), batch_size=3)
     module = CNNClassifier(**TINY, standardize=False)
     make_trainer(**QUICK).fit(module, loader, loader)
     assert module.pixel_mean.item() == 0
     assert module.pixel_std.item() == 1
-    with pytest.raises(InputError, match=r"channel_statistics.*standardize false"):
-        make_trainer(**QUICK).fit(CNNClassifier(**TINY), loader, loader)
+    module = CNNClassifier(**TINY)
+    make_trainer(**QUICK).fit(module, loader, loader)
+    pixels = torch.cat([images for images, _ in loader])
+    assert module.pixel_mean.item() == pytest.approx(pixels.mean().item(), rel=1e-5)
+    assert module.pixel_std.item() == pytest.approx(pixels.std(correction=0).item(), rel=1e-5)
 
 
 def test_a_channel_that_never_varies_is_only_centred(make_trainer, monkeypatch):
@@ -100,17 +103,23 @@ def test_views_are_reported_apart_and_change_nothing_else(make_trainer):
     assert accuracy == pytest.approx((predicted == labels).float().mean().item())
 
 
+RESNET = {"architecture": "resnet", "channels": (32, 64), "convs_per_stage": 2}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"dropout": 1.0}, "dropout"),
         ({"mix_alpha": 0.0}, "mix_alpha"),
-        ({"momentum": 1.0}, "momentum"),
+        ({"optimizer": "sgd", "momentum": 1.0}, "momentum"),
         ({"pretrained": True}, "architecture torchvision"),
         ({"architecture": "vgg"}, "There is no architecture 'vgg'"),
-        ({"architecture": "resnet", "depth": 21}, "6n"),
+        ({**RESNET, "depth": 21}, "6n"),
+        ({"depth": 20}, "depth does nothing with architecture plain.*--model.architecture resnet or densenet"),
+        ({**RESNET, "growth": 24}, "growth does nothing with architecture resnet"),
+        ({"momentum": 0.5}, "momentum does nothing with optimizer adamw: leave it out, or set --model.optimizer sgd"),
         ({"num_classes": 1}, "two classes"),
-        ({"architecture": "torchvision", "torchvision_name": "resnet17"}, "resnet18"),
+        ({**RESNET, "architecture": "torchvision", "torchvision_name": "resnet17"}, "resnet18"),
         ({"channels": [4, 4, 4, 4, 4]}, "too small"),
     ],
 )

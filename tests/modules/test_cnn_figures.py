@@ -25,7 +25,7 @@ def test_a_network_of_ones_own_is_trained_without_heat_maps():
 
     module = Own(**TINY)
     module.training_step(batch(), 0).backward()
-    assert "grad_cam" not in module.figures(batch(), [])
+    assert "grad_cam" not in module.figures(batch(), {})
     with pytest.raises(InputError, match="cam_layer"):
         module.grad_cam(batch()[0])
 
@@ -34,7 +34,7 @@ def test_a_network_of_ones_own_is_trained_without_heat_maps():
 def test_figures_show_the_worst_mistakes_first_and_need_no_class_names():
     module = CNNClassifier(**TINY).eval()
     images, labels = batch(40)
-    figures = module.figures((images, labels), [])
+    figures = module.figures((images, labels), {})
     assert set(figures) == {"worst_mistakes", "first_layer", "grad_cam"}
     probabilities = module(images)
     wrong = probabilities.argmax(1) != labels
@@ -44,5 +44,5 @@ def test_figures_show_the_worst_mistakes_first_and_need_no_class_names():
         f"{labels[worst]} {100 * probabilities[worst, labels[worst]]:.0f} %\n"
         f"→ {probabilities[worst].argmax()} {100 * probabilities[worst].max():.0f} %"
     )
-    right = module.figures((images, probabilities.argmax(1)), [])
+    right = module.figures((images, probabilities.argmax(1)), {})
     assert "worst_mistakes" not in right

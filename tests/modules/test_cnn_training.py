@@ -39,7 +39,7 @@ def test_the_loss_of_mixup_is_the_mixture_of_both_labels_losses():
     torch.testing.assert_close(loss, expected)
     larger = labels if share > 0.5 else labels.roll(1, 0)
     accuracy = (outputs.argmax(1) == larger).float().mean()
-    torch.testing.assert_close(module.metrics["train_"].compute()["train/accuracy"], accuracy)
+    torch.testing.assert_close(module.metrics["train"].compute()["train/accuracy"], accuracy)
 
 
 @pytest.mark.parametrize(("name", "weight", "side"), [("googlenet", 0.3, 64), ("inception_v3", 0.4, 299)])

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_s
 from nnzoo import ForecastDataModule, Forecaster, InputError
 from nnzoo.baselines.series import ForecastBaselines, RidgeForecast
 from support.found import build, linked
-from test_contracts import QUIET
+from support.quiet import QUIET
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 H, HORIZON = 24, 6
@@ -36,7 +36,8 @@ def trained(tmp_path):
         table.to_csv(path, index=False)
         defaults = {"time": "date", "targets": "all", "history": H, "horizon": HORIZON, "batch_size": 32}
         data = ForecastDataModule(csv=str(path), **{**defaults, **settings})
-        module = Forecaster(**linked(Forecaster, data), **{"hidden_size": 8, "instance_norm": "last", **(model or {})})
+        small = {} if (model or {}).get("net") == "linear" else {"hidden_size": 8}
+        module = Forecaster(**linked(Forecaster, data), **{**small, "instance_norm": "last", **(model or {})})
         trainer = L.Trainer(**QUIET, max_epochs=2, callbacks=[ForecastBaselines()])
         trainer.fit(module, data)
         (metrics,) = trainer.test(module, data, verbose=False)

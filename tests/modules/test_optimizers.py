@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader
 from nnzoo.errors import InputError
 from nnzoo.modules.autoencoder import Autoencoder
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.optimizers import check_optimizer, configure_optimizer, schedule_factor
+from nnzoo.modules.optimizers import schedule_factor
 
-SETTINGS = {"lr": 0.1, "weight_decay": 0.2, "lr_schedule": "constant", "lr_warmup": 0.0}
+SETTINGS = {"lr": 0.1, "weight_decay": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,16 @@ def test_the_rate_never_rises_after_the_warmup_and_never_falls_within(schedule):
     assert (np.diff(factors[20:]) <= 0).all()
 
 
-def module_with(precision="32-true", steps=8, **settings):
-    module = ZooModule()
+def module_with(precision="32-true", steps=8, clip=None, **settings):
+    module = ZooModule(**{**SETTINGS, **settings})
     module.net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
-    module.save_hyperparameters({**SETTINGS, **settings})
-    module._trainer = SimpleNamespace(precision=precision, estimated_stepping_batches=steps)
+    module._trainer = SimpleNamespace(precision=precision, estimated_stepping_batches=steps, gradient_clip_val=clip)
     return module
 
 
 def test_weight_decay_falls_on_matrices_and_kernels_but_not_on_biases_and_norms():
     module = module_with()
-    groups = configure_optimizer(module)["optimizer"].param_groups
+    groups = module.configure_optimizers()["optimizer"].param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     expected = {name: 0.2 if name in ("net.0.weight", "net.3.weight") else 0.0 for name, _ in module.named_parameters()}
     assert {name: decay[id(p)] for name, p in module.named_parameters()} == expected
@@ -69,7 +68,7 @@ def test_weight_decay_falls_on_matrices_and_kernels_but_not_on_biases_and_norms(
 def test_frozen_parameters_are_not_given_to_the_optimiser():
     module = module_with()
     module.net[0].requires_grad_(False)
-    given = [p for group in configure_optimizer(module)["optimizer"].param_groups for p in group["params"]]
+    given = [p for group in module.configure_optimizers()["optimizer"].param_groups for p in group["params"]]
     assert {id(p) for p in given} == {id(p) for p in module.parameters() if p.requires_grad}
 
 
@@ -79,7 +78,7 @@ def test_weight_decay_is_decoupled_from_the_gradient():
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    configure_optimizer(module)["optimizer"].step()
+    module.configure_optimizers()["optimizer"].step()
     for name, parameter in module.named_parameters():
         factor = 1 - 0.1 * 0.2 if name in ("net.0.weight", "net.3.weight") else 1.0
         torch.testing.assert_close(parameter.detach(), factor * before[name])
@@ -93,7 +92,7 @@ def test_one_step_equals_torchs_reference_adamw():
     reference = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": 0.2}, {"params": plain, "weight_decay": 0.0}], lr=0.1, foreach=False
     )
-    optimizer = configure_optimizer(module)["optimizer"]
+    optimizer = module.configure_optimizers()["optimizer"]
     for _ in range(3):
         for parameter, copy in zip(module.parameters(), copies, strict=True):
             parameter.grad = torch.randn_like(parameter)
@@ -104,20 +103,26 @@ def test_one_step_equals_torchs_reference_adamw():
         torch.testing.assert_close(parameter, copy)
 
 
-@pytest.mark.parametrize(("precision", "fused"), [("32-true", True), ("bf16-mixed", True), ("16-mixed", False)])
-def test_the_fused_kernel_is_left_out_only_where_float16_gradients_are_scaled(precision, fused):
-    groups = configure_optimizer(module_with(precision))["optimizer"].param_groups
+@pytest.mark.parametrize(
+    ("precision", "clip", "fused"),
+    [("32-true", None, True), ("32-true", 1.0, True), ("bf16-mixed", None, True), ("bf16-mixed", 1.0, False),
+     ("16-mixed", None, False)],
+)  # fmt: skip
+def test_the_fused_kernel_is_left_out_where_lightning_scales_gradients_or_clips_them_at_low_precision(
+    precision, clip, fused
+):
+    groups = module_with(precision, clip=clip).configure_optimizers()["optimizer"].param_groups
     assert all(bool(group["fused"]) is fused for group in groups)
 
 
 def test_a_constant_rate_without_warmup_has_no_scheduler_and_needs_no_end():
-    assert set(configure_optimizer(module_with(steps=math.inf))) == {"optimizer"}
+    assert set(module_with(steps=math.inf).configure_optimizers()) == {"optimizer"}
 
 
 @pytest.mark.parametrize("settings", [{"lr_schedule": "cosine"}, {"lr_schedule": "linear"}, {"lr_warmup": 0.1}])
 def test_a_schedule_without_an_end_is_refused(settings):
     with pytest.raises(InputError, match=r"--trainer.max_epochs or --trainer.max_steps"):
-        configure_optimizer(module_with(steps=math.inf, **settings))
+        module_with(steps=math.inf, **settings).configure_optimizers()
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -153,6 +158,6 @@ def test_a_fit_uses_the_scheduled_rate_at_every_optimiser_step_and_ends_at_zero(
     ],
 )
 def test_optimiser_settings_out_of_range_are_refused(settings, message):
-    check_optimizer(SETTINGS)
+    ZooModule(**SETTINGS)
     with pytest.raises(InputError, match=message):
-        check_optimizer({**SETTINGS, **settings})
+        ZooModule(**{**SETTINGS, **settings})

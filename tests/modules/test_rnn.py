@@ -1,52 +1,20 @@
 import math
 
-import lightning as L
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from nnzoo.recipes import rnn, tagger
-from sklearn.metrics import f1_score, jaccard_score, log_loss
-from torchmetrics.text import Perplexity
 
 from nnzoo import InputError, SequenceClassifier, SequenceDataModule, SequenceRegressor, SequenceTagger
 from nnzoo.modules.recurrent import fresh_net, norms_of
 from nnzoo.nets.rnn import CELLS, valid_steps
-from nnzoo.run.arguments import parse
+from support.sequences import LENGTHS, measure, step_batches
 
-QUIET = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
-         "enable_model_summary": False, "use_distributed_sampler": False}  # fmt: skip
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "3", "--trainer.accelerator", "cpu"]
-QUICK += [
-    "--trainer.enable_progress_bar",
-    "false",
-    "--trainer.enable_model_summary",
-    "false",
-    "--data.num_samples",
-    "500",
-]
+QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+FEW = ["--data.num_samples", "500"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
-LENGTHS = torch.tensor([5, 2, 4])
-
-
-def measure(module, batches):
-    """Test metrics of a module on batches."""
-    loader = torch.utils.data.DataLoader(batches, batch_size=None)
-    (metrics,) = L.Trainer(**QUIET).test(module, loader, verbose=False)
-    return metrics
-
-
-def step_batches(labels=False):
-    """Two batches whose sequences and lengths differ, so that means of means would show."""
-    batches = []
-    for lengths in (LENGTHS, torch.tensor([1, 7])):
-        steps = int(lengths.max())
-        target = (
-            torch.randint(2, (len(lengths), steps, 4)).float() if labels else torch.randint(4, (len(lengths), steps))
-        )
-        target[~valid_steps(lengths, steps)] = -100
-        batches.append((torch.randn(len(lengths), steps, 3), lengths, target))
-    return batches
 
 
 def test_the_classifier_reads_the_last_valid_state():
@@ -85,95 +53,6 @@ def test_the_regressor_answers_in_the_targets_units():
     assert metrics["test/loss"] == pytest.approx(mse / 25, rel=1e-5)
 
 
-@pytest.mark.parametrize("labels", [False, True])
-def test_the_taggers_training_loss_is_the_mean_over_sequences_of_the_mean_over_their_steps(labels):
-    module = SequenceTagger(num_inputs=3, num_classes=4, multilabel=labels).eval()
-    (batch, _) = step_batches(labels)
-    inputs, lengths, target = batch
-    probabilities = module(inputs, lengths).detach().double()
-    losses = []
-    for row, length in enumerate(lengths):
-        for_steps = [nll_of_step(probabilities[row, step], target[row, step], labels) for step in range(length)]
-        losses.append(np.mean(for_steps))
-    assert float(module.training_step(batch, 0)) == pytest.approx(np.mean(losses), rel=1e-5)
-
-
-def nll_of_step(probabilities, target, labels):
-    if not labels:
-        return -math.log(probabilities[target])
-    return sum(
-        log_loss([int(t)], [[1 - float(p), float(p)]], labels=[0, 1])
-        for p, t in zip(probabilities, target, strict=True)
-    )
-
-
-def test_the_taggers_metrics_count_every_valid_step_once():
-    module = SequenceTagger(num_inputs=3, num_classes=4).eval()
-    batches = step_batches()
-    metrics = measure(module, batches)
-    perplexity, losses, predicted, true = Perplexity(ignore_index=-100), [], [], []
-    for inputs, lengths, target in batches:
-        probabilities = module(inputs, lengths).detach()
-        perplexity.update(probabilities.log(), target)
-        valid = target != -100
-        losses += [nll_of_step(p, t, False) for p, t in zip(probabilities[valid], target[valid], strict=True)]
-        predicted += probabilities[valid].argmax(dim=1).tolist()
-        true += target[valid].tolist()
-    assert len(true) == 19
-    assert metrics["test/nll"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert metrics["test/perplexity"] == pytest.approx(float(perplexity.compute()), rel=1e-5)
-    assert metrics["test/accuracy"] == pytest.approx(np.mean(np.equal(predicted, true)))
-    assert metrics["test/f1"] == pytest.approx(f1_score(true, predicted, average="macro"), rel=1e-5)
-    assert metrics["test/nll"] != pytest.approx(metrics["test/loss"], rel=1e-3)
-
-
-def test_the_multilabel_metrics_count_every_valid_step_once():
-    module = SequenceTagger(num_inputs=3, num_classes=4, multilabel=True).eval()
-    batches = step_batches(labels=True)
-    metrics = measure(module, batches)
-    probabilities, true = [], []
-    for inputs, lengths, target in batches:
-        valid = target[..., 0] != -100
-        probabilities.append(module(inputs, lengths).detach()[valid])
-        true.append(target[valid])
-    probabilities, true = torch.cat(probabilities), torch.cat(true).int()
-    losses = [nll_of_step(p, t, True) for p, t in zip(probabilities.double(), true, strict=True)]
-    predicted = (probabilities > 0.5).int()
-    assert metrics["test/nll"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert metrics["test/overlap"] == pytest.approx(jaccard_score(true, predicted, average="micro"), rel=1e-5)
-    assert metrics["test/accuracy"] == pytest.approx(float((predicted == true).all(dim=1).float().mean()))
-    assert "test/perplexity" not in metrics
-
-
-@pytest.mark.parametrize(
-    ("settings", "target", "says"),
-    [
-        ({}, torch.tensor([[4, 0, 1, 2, 3]] * 3), "must lie in 0 .. 3, got 0 .. 4"),
-        ({"multilabel": True}, torch.full((3, 5, 4), 2.0), "must lie in 0 .. 1, got 2 .. 2"),
-        ({"multilabel": True}, torch.zeros(3, 5, dtype=torch.long), "do not fit"),
-        ({}, torch.zeros(3, 5, 4), "do not fit"),
-    ],
-)
-def test_targets_that_do_not_fit_the_tagger_are_refused(settings, target, says):
-    module = SequenceTagger(num_inputs=3, num_classes=4, **settings)
-    with pytest.raises(InputError, match=says):
-        module.training_step((torch.randn(3, 5, 3), LENGTHS, target), 0)
-
-
-def test_a_bidirectional_tagger_may_not_see_its_targets_among_its_inputs():
-    roll = torch.randint(2, (3, 6, 4)).float()
-    batch = (roll[:, :-1], torch.tensor([5, 5, 5]), roll[:, 1:])
-    settings = {"num_inputs": 4, "num_classes": 4, "multilabel": True}
-    SequenceTagger(**settings).training_step(batch, 0)
-    with pytest.raises(InputError, match="next input, which a bidirectional network sees"):
-        SequenceTagger(bidirectional=True, **settings).training_step(batch, 0)
-
-
-def test_a_tagger_needs_classes():
-    with pytest.raises(InputError, match="two classes or more"):
-        SequenceTagger(num_inputs=3, num_classes=0)
-
-
 def test_inputs_that_are_not_finite_are_refused():
     module = SequenceClassifier(num_inputs=3, num_classes=4)
     with pytest.raises(InputError, match="NaN or infinite"):
@@ -186,7 +65,7 @@ def test_the_gradient_picture_leaves_the_global_generator_and_the_weights_alone(
     weights = {name: value.clone() for name, value in module.state_dict().items()}
     state = torch.get_rng_state()
     with torch.inference_mode():
-        figures = module.figures(batch, [])
+        figures = module.figures(batch, {})
     assert "gradient_norms" in figures
     (axis,) = figures["gradient_norms"].axes
     assert {line.get_label() for line in axis.lines} == {*(f"{cell}, untrained" for cell in CELLS), "lstm, this run"}
@@ -203,7 +82,7 @@ def test_fresh_networks_have_the_modules_size():
 
 
 def test_comparing_cells_prints_them_side_by_side_and_draws_their_gradients(in_tmp, capsys):
-    flags = ["--config", "rnn_adding", "--data.length", "12", "--compare_cells", *QUICK]
+    flags = ["--config", "rnn_adding", "--data.length", "12", "--compare_cells", *QUICK, *FEW]
     metrics = rnn.main(flags)
     assert {f"{cell}/mse" for cell in CELLS} < set(metrics)
     header = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("metric")][-1]
@@ -218,7 +97,7 @@ def test_comparing_cells_refuses_what_contradicts_it(flags):
 
 
 def test_the_baseline_of_the_adding_problem_is_a_sixth(in_tmp):
-    metrics = rnn.main(["--config", "rnn_adding", "--data.length", "12", *QUICK])
+    metrics = rnn.main(["--config", "rnn_adding", "--data.length", "12", *QUICK, *FEW])
     test = SequenceDataModule(dataset="adding", length=12, num_samples=500)
     test.setup()
     errors = (test.parts["test"].targets.double() - 1).square()
@@ -272,11 +151,3 @@ def test_gated_cells_learn_to_add_over_a_hundred_and_fifty_steps_and_a_plain_rnn
         assert metrics["test/mse"] > 0.1
     else:
         assert metrics["test/mse"] < 0.01
-
-
-def test_the_recipes_task_is_found_without_any_flag():
-    assert "dataset" in parse([], "rnn").data_settings(SequenceDataModule)
-    assert (
-        parse(["--data.csv", "a.csv", "--data.group=b"], "rnn").data_settings(SequenceDataModule).items()
-        >= {"csv": "a.csv", "group": "b"}.items()
-    )

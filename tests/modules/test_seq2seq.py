@@ -108,7 +108,7 @@ def test_the_training_perplexity_is_that_of_the_true_tokens_under_label_smoothin
     model.train().training_step(batch, 0)
     losses, tokens = token_loss(model.net(*batch), batch[-1])
     expected = (losses.sum() / tokens.sum()).exp()
-    torch.testing.assert_close(model.perplexities["train_"].compute(), expected.detach())
+    torch.testing.assert_close(model.perplexities["train"].compute(), expected.detach())
 
 
 def test_evaluation_leaves_the_coins_of_the_training_alone():
@@ -168,13 +168,13 @@ def test_a_checkpoint_of_other_characters_is_refused(make_trainer, tmp_path):
 def test_its_pictures():
     model = small().eval()
     batch = batch_of([("ab", "ba"), ("abcab", "b$_"), ("c", "c")])
-    assert set(model.figures(batch, [])) == {"attention", "examples"}
-    texts = [text.get_text() for text in model.figures(batch, [])["examples"].texts]
+    assert set(model.figures(batch, {})) == {"attention", "examples"}
+    texts = [text.get_text() for text in model.figures(batch, {})["examples"].texts]
     assert texts[:6] == ["source", "target", "output", "ab", "ba", model.translate(["ab"])[0]]
-    axes = model.figures(batch, [])["attention"].axes
+    axes = model.figures(batch, {})["attention"].axes
     assert [label.get_text() for label in axes[1].get_xticklabels()] == list("abcab")
     torch.testing.assert_close(torch.as_tensor(axes[1].images[0].get_array()).sum(dim=1)[0].item(), 1.0)
-    assert set(small(attention="none").eval().figures(batch, [])) == {"examples"}
+    assert set(small(attention="none").eval().figures(batch, {})) == {"examples"}
 
 
 @pytest.mark.parametrize(

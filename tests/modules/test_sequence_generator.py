@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from torch.utils.data import DataLoader
 
-from nnzoo.baselines.histograms import histogram_bits
+from nnzoo.baselines.images import histogram_bits
 from nnzoo.errors import InputError
 from nnzoo.modules.sequence_generator import SequenceGenerator
 

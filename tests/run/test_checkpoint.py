@@ -8,7 +8,7 @@ import torch
 from support.found import recipe
 from support.runs import FLAGS, rows, run_folder
 
-pytestmark = [pytest.mark.filterwarnings("ignore:.*"), pytest.mark.usefixtures("without_pictures")]
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
 def test_a_moved_run_keeps_its_best_checkpoint(in_tmp):

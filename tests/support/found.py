@@ -13,7 +13,8 @@ import yaml
 import nnzoo.modules
 import toys
 from nnzoo.data.facts import facts_of
-from nnzoo.parameters import parameters_of
+from nnzoo.data.sources import chosen_dataset
+from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run import configs
 from support.case import Case
 
@@ -70,7 +71,15 @@ def datamodule_class(config):
 
 def datamodule_of(config, **settings):
     """A config's datamodule, without the command line."""
-    return datamodule_class(config)(**{**settings_of(config).get("data", {}), **settings})
+    return datamodule_class(config)(**active(datamodule_class(config), config, "data", settings))
+
+
+def active(cls, config, group, changed):
+    """A config's settings of a group with some changed, without its own that the changes switch off."""
+    own = settings_of(config).get(group) or {}
+    settings = {**own, **changed}
+    chosen = {"dataset": chosen_dataset(settings)} if "dataset" in settings else {}
+    return settings | switched_off(cls, settings | chosen, [own])
 
 
 def downloaded(config):
@@ -92,7 +101,7 @@ def build(config, model=None, data=None):
     """A config's datamodule and model, without the command line; ``model`` and ``data`` override its values."""
     datamodule = datamodule_of(config, **(data or {}))
     cls = model_class(config)
-    return cls(**{**linked(cls, datamodule), **settings_of(config).get("model", {}), **(model or {})}), datamodule
+    return cls(**linked(cls, datamodule) | active(cls, config, "model", model or {})), datamodule
 
 
 def linked(cls, datamodule):

@@ -10,9 +10,10 @@ import torch
 from torchvision import datasets
 
 from nnzoo.data.images.module import ImageDataModule
-from nnzoo.data.images.sources import DOWNLOADS
+from nnzoo.data.images.sources import SOURCES
 
 PARTS = ("train", "val", "test")
+DOWNLOADS = {name: source for name, source in SOURCES.items() if source.folder}
 
 
 def images(loaded):

@@ -12,7 +12,7 @@ from support.found import case, config_flags, module_name
 
 FLAGS = [
     *("--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-    *("--trainer.limit_test_batches", "2", "--baselines", "null"),
+    *("--trainer.limit_test_batches", "2", "--baselines", "null", "--figures.draw", "false"),
     "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint",
     "--trainer.callbacks.every_n_train_steps=3",
     "--trainer.callbacks.filename=step",

@@ -38,6 +38,7 @@ class Baselines(Callback, ABC):
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Fits, measures and logs the baselines."""
+        self._scored = False
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         data = datamodule_of(trainer)
@@ -46,13 +47,13 @@ class Baselines(Callback, ABC):
             rank_zero_warn(f"There are no {type(self).__name__}: the data have no {' and no '.join(missing)}.")
             return
         rank_zero_info("Fitting the baselines ...")
+        self._scored = True
         for name, metrics in self.scores(pl_module, data).items():
             for metric, value in metrics.items():
                 pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Says what should be said of the scores."""
-        if trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False):
-            said = self.remark({name: float(value) for name, value in trainer.callback_metrics.items()})
-            if said:
-                rank_zero_warn(said)
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if self._scored and (said := self.remark(logged)):
+            rank_zero_warn(said)

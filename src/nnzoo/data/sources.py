@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from nnzoo.data.base import data_root
+from nnzoo.errors import InputError
 
 
 class Source(ABC):
@@ -56,3 +57,15 @@ def options_of(sources: Mapping[str, type[Source]]) -> dict[str, tuple[str, list
     return {
         option: ("dataset", [name for name, source in sources.items() if option in source.uses]) for option in names
     }
+
+
+def chosen_dataset(settings: Mapping[str, Any]) -> str:
+    """The data set that settings choose: ``csv``, a file of the user's own, takes the place of any other.
+
+    Raises:
+        InputError: If it is csv and no file is given.
+    """
+    name, path = settings["dataset"], settings.get("csv")
+    if name == "csv" and path is None:
+        raise InputError("--data.dataset csv needs --data.csv, the path of your file.")
+    return name if path is None else "csv"

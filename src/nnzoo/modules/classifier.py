@@ -124,7 +124,7 @@ class Classifier(SupervisedModule):
     def check_batch(self, batch: Batch) -> None:
         """Raises InputError if a label is not a class, or inputs are not finite."""
         super().check_batch(batch)
-        labels, classes = batch[-1], self.hparams["num_classes"]
+        labels, classes = self.split(batch)[1], self.hparams["num_classes"]
         if labels.dim() == 1 and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             raise InputError(
                 f"Labels must lie in 0 .. {classes - 1}, got {int(labels.min())} .. {int(labels.max())}: number the "

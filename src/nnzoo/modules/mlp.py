@@ -37,7 +37,7 @@ class TableModule(SupervisedModule):
     def __init__(
         self,
         *,
-        num_numeric: int,
+        num_numeric: int = 64,
         cardinalities: Sequence[int] = (),
         preprocessing: str = "",
         hidden: Sequence[int] = (128, 128),

@@ -76,4 +76,5 @@ class Regressor(SupervisedModule):
 
     def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Predictions beside the truth."""
-        return {"predictions": plot_predictions(self(*batch[:-1]), batch[-1])}
+        inputs, target = self.split(batch)
+        return {"predictions": plot_predictions(self(*inputs), target)}

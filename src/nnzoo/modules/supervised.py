@@ -1,10 +1,11 @@
 """What supervised modules share: steps, penalties, metrics, predictions.
 
 A batch is a flat tuple of tensors whose first dimension is the batch; the last one is the target, the others are what
-the network takes.
+the network takes. A family with other batches overrides :meth:`SupervisedModule.split`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -79,16 +80,23 @@ class SupervisedModule(ZooModule, ABC):
         """Measures loss and metrics."""
         self._step("test", batch, batch_idx)
 
-    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Any:
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
         """What :meth:`forward` returns for a batch (inputs, target), or for inputs alone: a tensor or a tuple."""
         if isinstance(batch, Tensor):
             return self(batch)
-        return self(*(batch[:-1] if len(batch) > 1 else batch))
+        if isinstance(batch, tuple | list) and len(batch) == 1:
+            return self(*batch)
+        return self(*self.split(batch)[0])
 
-    def _step(self, stage: str, batch: Batch, batch_idx: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def split(self, batch: Any) -> tuple[Sequence[Any], Tensor]:
+        """What the network takes of a batch, and the target; override it for batches that are not tuples."""
+        *inputs, target = batch
+        return inputs, target
+
+    def _step(self, stage: str, batch: Any, batch_idx: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             self.check_batch(batch)
-        *inputs, target = batch
+        inputs, target = self.split(batch)
         outputs = self.outputs(*inputs)
         losses = self.loss(outputs, target)
         self.means.update(stage, {"loss": losses})
@@ -100,10 +108,11 @@ class SupervisedModule(ZooModule, ABC):
         """Adds what was measured to a stage's metrics; override it where these need more of the batch."""
         metrics.update(*measured)
 
-    def check_batch(self, batch: Batch) -> None:
+    def check_batch(self, batch: Any) -> None:
         """Raises InputError if the inputs hold values that are not finite."""
-        for tensor in batch:
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        inputs, target = self.split(batch)
+        for tensor in (*inputs, target):
+            if isinstance(tensor, Tensor) and tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 raise InputError("The data hold NaN or infinite values: repair or remove them.")
 
     def log_stage(self, stage: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nnzoo.errors import InputError
 from nnzoo.run.checkpoint import CLASS_KEY, read_checkpoint
-from nnzoo.run.configs import find_config, read_yaml, recipe_config
+from nnzoo.run.configs import RECIPES, find_config, read_yaml, recipe_config
 from nnzoo.run.folder import BEST, CONFIG, LAST
 from nnzoo.run.progress import steps_at
 
@@ -28,6 +28,7 @@ class Arguments:
         test_after_fit: Whether to test the best checkpoint once fitted (no subcommand was given).
         configs: Config files, or YAML text, in the order in which they apply.
         flags: All other arguments.
+        own_settings: What the recipe's own and other packaged configs set: no choices of the user's.
         run_dir: Folder of the run to resume.
         ckpt_path: Checkpoint to load.
     """
@@ -36,6 +37,7 @@ class Arguments:
     test_after_fit: bool
     configs: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
+    own_settings: list[dict[str, Any]] = field(default_factory=list)
     run_dir: Path | None = None
     ckpt_path: Path | None = None
 
@@ -102,6 +104,8 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
     elif checkpoints:
         parsed.flags += ["--ckpt_path", checkpoints[-1]]
     parsed.configs += [find_config(name) for name in names]
+    packaged = [config for config in parsed.configs if RECIPES in Path(config).parents]
+    parsed.own_settings = [read_yaml(config) for config in dict.fromkeys([recipe_config(recipe), *packaged])]
     if parsed.subcommand != "fit" and not checkpoints and not {"-h", "--help", "--print_config"} & set(args):
         raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/{BEST}.ckpt.")
     return parsed

@@ -1,12 +1,9 @@
 """ZooCLI: the command line of every recipe, on LightningCLI."""
 
 import importlib
-import logging
 import os
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,39 +25,24 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
-from nnzoo.modules.base import ZooModule
-from nnzoo.parameters import inactive_options, parameters_of, same_value
-from nnzoo.run.arguments import Arguments, parse, take
+from nnzoo.parameters import parameters_of
+from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data
-from nnzoo.run.configs import RECIPES, read_yaml, recipe_config
-from nnzoo.run.data import DataFirst
+from nnzoo.run.data import DataFirst, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, LAST, new_folder
-from nnzoo.run.folds import cross_validate
 from nnzoo.run.help import tidy
 from nnzoo.run.metrics_log import metrics_logger, read_curves
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.parser import ZooParser
 from nnzoo.run.predictions import PredictionWriter
 from nnzoo.run.progress import steps_at
+from nnzoo.run.quiet import quiet
 from nnzoo.run.record import RunRecord, SaveRunConfig
 from nnzoo.run.report import diagnosis, table
 
 Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
-
-
-EXPECTED_WARNINGS = (
-    ".*does not have many workers.*",  # data in memory are fetched fastest without
-    ".*args parameter is intended to run from within Python.*",  # the arguments have been put in order
-    ".*exists and is not empty.*",  # config.yaml is in the run folder before the first checkpoint
-    ".*configure_optimizers. will be overridden.*",  # that is what --optimizer asks for
-    ".*smaller than the logging interval.*",  # means are logged once per epoch
-    ".*dataloader is not resumable.*",  # ours starts at the step where the run stopped
-    ".*LeafSpec.*is deprecated.*",
-    ".*dirpath has changed from.*",  # a test writes into a folder of its own
-    ".*custom batch sampler `GlobalBatchSampler` for prediction.*",  # ours returns every sample
-)
 
 
 class ZooCLI(LightningCLI):
@@ -102,8 +84,6 @@ class ZooCLI(LightningCLI):
         classes = list(model_class.values()) if isinstance(model_class, Mapping) else [model_class]
         names = [public_name(cls) for cls in classes]
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, self.facts)
-        own = {recipe_config(recipe), *filter(_is_packaged, self.arguments.configs)}
-        self._own_models = [model for config in own if isinstance(model := read_yaml(config).get("model"), dict)]
         self._data_first: DataFirst | None = None
         if isinstance(model_class, Mapping):
             self._data_first = DataFirst(datamodule_class, self.arguments, self.prog)
@@ -138,6 +118,10 @@ class ZooCLI(LightningCLI):
                 f"{f' ({why})' if why else ''}: choose other data, or another recipe."
             )
         return models[task]
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The one that was asked for, as building a parser for each takes time; the rest is told by the usage line."""
+        return {self.arguments.subcommand: LightningCLI.subcommands()[self.arguments.subcommand]}
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds data and model, which differ from recipe to recipe, before Lightning's Trainer."""
@@ -198,14 +182,12 @@ class ZooCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Drops the recipe's own values of options that the user's choices switch off; gives the data built first."""
-        model, cls = self._get(self.config, "model"), self._model_class
+        model, model_class = self._get(self.config, "model"), self._model_class
         if self.subclass_mode_model:
-            model, cls = model.init_args, import_class(model.class_path)
-        if isinstance(cls, type) and issubclass(cls, ZooModule):
-            taken = parameters_of(cls)
-            for name in inactive_options(cls, {**{key: known.default for key, known in taken.items()}, **model}):
-                if any(name in own and same_value(model.get(name), own[name]) for own in self._own_models):
-                    model[name] = taken[name].default
+            model, model_class = model.init_args, import_class(model.class_path)
+        own = self.arguments.own_settings
+        drop_idle(model_class, model, [settings.get("model") for settings in own])
+        drop_idle(self._datamodule_class, self._get(self.config, "data"), [settings.get("data") for settings in own])
         if self._data_first is not None:
             self.parser.add_instantiator(self._data_first, self._datamodule_class, subclasses=False)
 
@@ -271,6 +253,7 @@ class ZooCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
+            check_checkpoint(self.arguments.ckpt_path, type(self.model))
             check_data(self.arguments.ckpt_path, self.model.hparams, type(self.datamodule))
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
@@ -302,25 +285,6 @@ class ZooCLI(LightningCLI):
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
 
 
-def run_recipe(
-    model_class: Models, datamodule_class: type[L.LightningDataModule], recipe: str, args: list[str] | None = None
-) -> dict[str, float]:
-    """Runs a recipe's command line, with ``--folds K`` as cross-validation; takes what :class:`ZooCLI` does.
-
-    Returns:
-        The test metrics; their means over the folds in a cross-validation.
-    """
-    args = list(sys.argv[1:] if args is None else args)
-    folds = take(args, "--folds")
-    if folds and "folds" not in parameters_of(datamodule_class):
-        raise InputError(f"--folds is not for {Path(recipe).stem}: its data bring a split that means something.")
-
-    def run(args: list[str]) -> dict[str, float]:
-        return ZooCLI(model_class, datamodule_class, recipe, args).metrics
-
-    return cross_validate(run, Path(recipe).stem, args, folds[-1]) if folds else run(args)
-
-
 def _is_global_zero() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
@@ -333,25 +297,3 @@ def import_class(path: str) -> type:
     """The class of an import path such as my_package.MyVAE."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
-
-
-def _is_packaged(config: str) -> bool:
-    return RECIPES in Path(config).parents
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Leaves out warnings that say nothing to a user of a recipe, and Lightning's advertisements."""
-    log = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    with warnings.catch_warnings():
-        for message in EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message)
-        log.addFilter(_is_no_advertisement)
-        try:
-            yield
-        finally:
-            log.removeFilter(_is_no_advertisement)
-
-
-def _is_no_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip: For seamless" not in record.getMessage()

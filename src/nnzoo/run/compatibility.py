@@ -21,16 +21,23 @@ def check_checkpoint(path: Path, model_class: type) -> None:
 
 
 def check_data(path: Path, hparams: Mapping[str, Any], datamodule_class: type) -> None:
-    """Raises InputError if the data give a model another fact than the checkpoint is held to."""
+    """Raises InputError if the data give a model other facts than the checkpoint is held to; names all of them."""
     saved = read_checkpoint(path).get("hyper_parameters", {})
-    for name, known in facts_of(datamodule_class).items():
-        ours, theirs = _shown(hparams.get(name)), _shown(saved.get(name))
-        if known.remedy and ours and theirs and ours != theirs:
-            ours, theirs = (text if len(text) <= 80 else f"{text[:77]}..." for text in (ours, theirs))
-            raise InputError(f"{path} was trained on data with {name} {theirs}, these have {ours}: {known.remedy}.")
+    held = {name: known.remedy for name, known in facts_of(datamodule_class).items() if known.remedy}
+    both = {name: (_text(saved.get(name)), _text(hparams.get(name))) for name in held}
+    differing = {name: texts for name, texts in both.items() if all(texts) and texts[0] != texts[1]}
+    if differing:
+        theirs, ours = (" and ".join(f"{n} {_short(texts[i])}" for n, texts in differing.items()) for i in (0, 1))
+        remedies = "; ".join(dict.fromkeys(str(held[name]) for name in differing))
+        raise InputError(f"{path} was trained on data with {theirs}, these have {ours}: {remedies}.")
 
 
-def _shown(value: Any) -> str:
-    if value is None:
+def _text(fact: Any) -> str:
+    """A fact as a text; empty where it is not known."""
+    if fact is None:
         return ""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return ", ".join(map(str, fact)) if isinstance(fact, list | tuple) else str(fact)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

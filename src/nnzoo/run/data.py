@@ -1,10 +1,13 @@
 """The datamodule that configs and flags describe, built before the model where its task decides which model that is."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import lightning as L
 from jsonargparse import ActionConfigFile
 
+from nnzoo.data.sources import chosen_dataset
+from nnzoo.parameters import switched_off
 from nnzoo.run.arguments import Arguments
 from nnzoo.run.configs import read_yaml
 from nnzoo.run.parser import ZooParser
@@ -32,11 +35,27 @@ class DataFirst:
         for key in sorted(keys - {"config", "seed_everything", "data"}):
             parser.add_argument(f"--{key}", type=Any)  # read, so that the whole file is valid, and left alone
         configs = [part for config in arguments.configs[1:] for part in ("--config", config)]
-        settings = parser.parse_args([*configs, *arguments.flags_of("data", "seed_everything")])
-        self._settings = dict(settings.data)
+        settings = parser.parse_args([*configs, *arguments.flags_of("data", "seed_everything")]).data
+        drop_idle(datamodule_class, settings, [own.get("data") for own in arguments.own_settings])
+        self._settings = dict(settings)
         self.datamodule: Any = datamodule_class(**self._settings)
 
     def __call__(self, datamodule_class: type[L.LightningDataModule], *args: Any, **settings: Any) -> Any:
         """The datamodule, or another one if the settings differ."""
         same = not args and settings == self._settings and datamodule_class is type(self.datamodule)
         return self.datamodule if same else datamodule_class(*args, **settings)
+
+
+def drop_idle(cls: Any, settings: Any, own: Iterable[Any]) -> None:
+    """Gives options that a user's choices switch off their defaults, where a recipe has set them.
+
+    Args:
+        cls: The class of the model or of the data.
+        settings: Its settings, a Namespace that is changed.
+        own: What packaged configs set themselves.
+    """
+    values = dict(settings)
+    if "dataset" in values:
+        values["dataset"] = chosen_dataset(values)
+    for name, default in switched_off(cls, values, [known for known in own if isinstance(known, dict)]).items():
+        settings[name] = default

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from matplotlib.figure import Figure
+from torch.utils._pytree import tree_leaves
 
 from nnzoo.data.facts import Facts, datamodule_of
 from nnzoo.files import replacing
@@ -30,10 +31,11 @@ class Figures(Callback):
 
     Args:
         every_n_epochs: Draw during training too, at the end of every so many epochs; 0 for never.
+        draw: Draw at all; pictures take a few seconds of a run.
     """
 
-    def __init__(self, every_n_epochs: int = 0) -> None:
-        self.every_n_epochs = every_n_epochs
+    def __init__(self, every_n_epochs: int = 0, draw: bool = True) -> None:
+        self.every_n_epochs, self.draw = every_n_epochs, draw
         self.test_follows = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -44,7 +46,7 @@ class Figures(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draws the learning curves, and the rest from the last weights unless a test follows."""
-        curves = read_curves(trainer) if trainer.is_global_zero else {}
+        curves = read_curves(trainer) if trainer.is_global_zero and self.draw else {}
         if curves:
             self._save(trainer, "learning_curves", learning_curves(curves))
         if not self.test_follows:
@@ -56,7 +58,8 @@ class Figures(Callback):
 
     @torch.no_grad()
     def _draw(self, trainer: L.Trainer, module: Any, part: str) -> None:
-        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False) or not hasattr(module, "figures"):
+        wanted = self.draw and trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False)
+        if not wanted or not hasattr(module, "figures"):
             return
         was_training = module.training
         module.eval()
@@ -93,7 +96,4 @@ def held_out(trainer: L.Trainer, part: str) -> Any:
 
 def num_values(batch: Any) -> int:
     """Number of values in all tensors of a batch."""
-    sizes: list[int] = []
-    move_data_to_device(batch, "cpu")
-    torch.utils._pytree.tree_map_only(torch.Tensor, lambda tensor: sizes.append(tensor.numel()), batch)
-    return max(1, sum(sizes))
+    return max(1, sum(tensor.numel() for tensor in tree_leaves(batch) if isinstance(tensor, torch.Tensor)))

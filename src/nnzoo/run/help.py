@@ -26,8 +26,10 @@ def tidy(parser: Any, prog: str) -> None:
     parser.description = "Without a subcommand: fits, then tests the best checkpoint. A flag wins over every config."
     for action in parser._actions:
         group = action.dest.partition(".")[0]
-        if group in HIDDEN:
+        if group in HIDDEN or (group == "trainer" and action.dest.endswith(".help")):
             action.help = argparse.SUPPRESS
+        elif group == "seed_everything":
+            action.help = "Seed of everything that is drawn; true takes a new one."
         elif action.help and group in LIGHTNING:
             action.help = first_sentence(plain(action.help))
         elif action.help and action.help != argparse.SUPPRESS:
@@ -37,6 +39,12 @@ def tidy(parser: Any, prog: str) -> None:
         group.description = None
         if name in HIDDEN:
             group.title = None
+
+
+def shortened(text: str) -> str:
+    """A formatted help without lists of all classes that could be given, and without what is linked to what."""
+    text = re.sub(r",\s+known\s+subclasses:[^)]*\)", ")", text)
+    return re.sub(r"\nLinked arguments:\n(?:  .*\n)+", "\n", text)
 
 
 def plain(text: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from nnzoo.run.help import shortened
+
 # How jsonargparse words an unknown key on the command line, in a YAML file, and inside a class given by its path.
 UNKNOWN_KEY = re.compile(r"unrecognized arguments: --([\w.+]+)|does not accept option '([\w.]+)'|Option '(\w+)' is not")
 
@@ -19,6 +21,10 @@ class ZooParser(LightningArgumentParser):
         self.known_keys: frozenset[str] = frozenset()
         """Keys that no parser lists because they belong to a class given by its import path."""
         self.allow_abbrev = False  # --trainer.max_epoch is a misspelling, not an abbreviation
+
+    def format_help(self, *args: Any, **kwargs: Any) -> str:
+        """The help, without the longest of what jsonargparse adds."""
+        return shortened(super().format_help(*args, **kwargs))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints the sentence and exits with code 2."""

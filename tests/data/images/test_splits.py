@@ -6,9 +6,8 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.utils.class_weight import compute_class_weight
 
-from nnzoo.data.images.sources import DOWNLOADS
 from nnzoo.errors import InputError
-from support.image_data import PARTS, batches, make_mnist, make_official, prepared, rows, same
+from support.image_data import DOWNLOADS, PARTS, batches, make_mnist, make_official, prepared, rows, same
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

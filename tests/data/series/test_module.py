@@ -198,7 +198,8 @@ def test_inputs_and_targets_can_be_chosen(data_of):
         assert len(data.column_mean) == len(data.column_std) == shapes[0]
         assert len(naive_error) == len(data.target_columns) == shapes[1]
         assert torch.equal(target[:, 0], data.parts["train"].values[H : H + HORIZON, data.target_columns[0]])
-    assert data_of(sales(), target="price").classes == ["price"]
+    price = data_of(sales(), target="price")
+    assert [price.columns[number] for number in price.target_columns] == ["price"]
 
 
 def test_only_one_copy_of_the_series_is_kept(data_of):
@@ -242,7 +243,7 @@ def test_the_generated_series_needs_no_file_and_no_root():
     history, _, target = next(iter(data.train_dataloader()))
     assert history.shape == (64, 168, 2)
     assert target.shape == (64, 24, 1)
-    assert (data.classes, data.season) == (["demand"], 24)
+    assert ([data.columns[number] for number in data.target_columns], data.season) == (["demand"], 24)
     alone = ForecastDataModule(inputs="target")
     alone.setup()
     assert torch.equal(next(iter(alone.train_dataloader()))[0], history[:, :, 1:])

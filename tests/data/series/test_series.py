@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from nnzoo import InputError
-from nnzoo.data.series import series
-from nnzoo.data.series.series import download_etth1, generated_series, read_series, season_of
+from nnzoo.data.series import sources
+from nnzoo.data.series.series import read_series, season_of
+from nnzoo.data.series.sources import ETTh1, generated_series
 
 
 @pytest.fixture
@@ -198,15 +199,15 @@ def test_etth1_is_downloaded_once_and_only_if_it_is_the_right_file(tmp_path, mon
         return io.BytesIO(contents)
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    path = tmp_path / "ETTh1" / "ETTh1.csv"
+    etth1, path = ETTh1({"root": str(tmp_path)}), tmp_path / "ETTh1" / "ETTh1.csv"
     with pytest.raises(InputError, match="gave another file"):
-        download_etth1(path)
+        etth1.fetch()
     assert not list(tmp_path.rglob("*.*")), "nothing of it is left"
-    monkeypatch.setattr(series, "ETTH1_MD5", hashlib.md5(contents).hexdigest())
-    download_etth1(path)
-    download_etth1(path)
+    monkeypatch.setattr(sources, "ETTH1_MD5", hashlib.md5(contents).hexdigest())
+    etth1.fetch()
+    etth1.fetch()
     assert path.read_bytes() == contents
-    assert calls == [series.ETTH1_URL] * 2
+    assert calls == [sources.ETTH1_URL] * 2
 
 
 def test_without_a_network_the_message_says_where_to_get_etth1(tmp_path, monkeypatch):
@@ -215,6 +216,6 @@ def test_without_a_network_the_message_says_where_to_get_etth1(tmp_path, monkeyp
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     with pytest.raises(InputError) as error:
-        download_etth1(tmp_path / "ETTh1.csv")
-    for part in ("no route to host", series.ETTH1_URL, str(tmp_path / "ETTh1.csv"), "--data.root"):
+        ETTh1({"root": str(tmp_path)}).fetch()
+    for part in ("no route to host", sources.ETTH1_URL, str(tmp_path / "ETTh1" / "ETTh1.csv"), "--data.root"):
         assert part in str(error.value)

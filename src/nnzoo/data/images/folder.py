@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from nnzoo.data.base import cache_root
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
 
@@ -141,6 +142,10 @@ class ImageFolder:
         for index, image in enumerate(self.decode_all()):
             images[index] = image
         return torch.from_numpy(images)
+
+    def read(self, cache: str) -> Tensor | Path:
+        """All images in memory, or with ``h5`` the path of their cache."""
+        return self.cache(cache_root() / "folders") if cache == "h5" else self.load()
 
     def cache(self, folder: Path) -> Path:
         """Decodes all images once into an HDF5 file (float16, [0, 1]) and returns its path.

@@ -2,31 +2,37 @@
 
 import math
 import typing
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from nnzoo.data.base import GlobalBatchDataModule, cache_root, data_root
+from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.facts import fact, held
 from nnzoo.data.images.augment import Augmentation
 from nnzoo.data.images.dataset import ImageDataset
 from nnzoo.data.images.folder import CachedImages, Color, Fit, ImageFolder
-from nnzoo.data.images.sources import DIGITS, DOWNLOADS, fetch, load
+from nnzoo.data.images.source import ImageSource
+from nnzoo.data.images.sources import SOURCES
+from nnzoo.data.sources import options_of
 from nnzoo.data.splits import PARTS, check_fractions, split_parts
 from nnzoo.errors import InputError, check_choices
+from nnzoo.parameters import check_options
 from nnzoo.seeds import mix_seed
 
-DatasetName = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
+if TYPE_CHECKING:
+    DatasetName = str
+else:
+    DatasetName = Literal[tuple(SOURCES)]
 Binarize = Literal["none", "dynamic", "static"]
 
 
@@ -71,6 +77,11 @@ class ImageDataModule(GlobalBatchDataModule):
         InputError: If a value is out of range, or the data cannot be found, downloaded or read.
     """
 
+    sources: ClassVar[Mapping[str, type[ImageSource]]] = SOURCES
+    """The data sets by their names."""
+    acts_with = options_of(SOURCES)
+    """Options that act with some data sets only."""
+
     def __init__(
         self,
         *,
@@ -104,29 +115,24 @@ class ImageDataModule(GlobalBatchDataModule):
         if image_size is not None and image_size < 1:
             raise InputError(f"image_size must be positive, got {image_size}: set --data.image_size.")
         check_fractions(val_fraction, test_fraction)
-        if dataset == "digits" and root is not None:
-            raise InputError("The digits need no --data.root: for images of your own add --data.dataset folder.")
-        if dataset == "folder" and root is None:
-            raise InputError("--data.dataset folder needs --data.root, the folder that holds your images.")
-        if cache == "h5" and (dataset != "folder" or binarize != "none"):
-            raise InputError("--data.cache h5 is for --data.dataset folder with --data.binarize none.")
         self.dataset, self.binarize, self.cache = dataset, binarize, cache
-        self.root = data_root(root)
+        self.source = self.sources[dataset](self.hparams)
+        self.root = self.source.root
+        if root is not None and "root" not in self.source.uses:
+            raise InputError(f"The {dataset} need no --data.root: for images of your own add --data.dataset folder.")
+        if cache == "h5" and ("cache" not in self.source.uses or binarize != "none"):
+            raise InputError("--data.cache h5 is for --data.dataset folder with --data.binarize none.")
         if not (0 <= shift < 1 and min(rotation, blur, exposure) >= 0 and math.isfinite(rotation + blur + exposure)):
             raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
         if crop_padding < 0:
             raise InputError(f"crop_padding must not be negative, got {crop_padding}: set --data.crop_padding.")
-
-    @cached_property
-    def _folder(self) -> ImageFolder:
-        return ImageFolder(self.root, *(self.hparams[name] for name in ("image_size", "color", "fit")))
+        # Images to predict are brought to the size of the others, whatever those come from.
+        check_options(type(self), self.hparams if predict_root is None else {**self.hparams, "fit": "crop"}, "data")
 
     @held("set --data.image_size, --data.color and --data.binarize to match")
     def in_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images; for a folder this reads the headers of its images."""
-        if self.dataset == "folder":
-            return self._folder.shape
-        channels, height, width = (1, 8, 8) if self.dataset == "digits" else DOWNLOADS[self.dataset].shape
+        channels, height, width = self.source.shape
         channels = {"auto": channels, "grey": 1, "rgb": 3}[self.hparams["color"]]
         size = self.hparams["image_size"]
         return (channels, size, size) if size else (channels, height, width)
@@ -140,41 +146,37 @@ class ImageDataModule(GlobalBatchDataModule):
     @held("use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root")
     def classes(self) -> list[str]:
         """Names of the classes; empty if there are none."""
-        if self.dataset == "folder":
-            return self._folder.classes
-        return DIGITS if self.dataset == "digits" else DOWNLOADS[self.dataset].classes
+        return self.source.classes
 
     @held("set --data.image_size, --data.color and --data.binarize to match")
     def levels(self) -> int:
         """Number of grey levels: 2 after binarisation, 17 for digits in their own size, else 256."""
-        if self.binarize != "none":
-            return 2
-        return 17 if self._has_digits_levels else 256
+        return 2 if self.binarize != "none" else self._grey_levels
 
     @property
-    def _has_digits_levels(self) -> bool:
-        return self.dataset == "digits" and self.in_shape[1:] == (8, 8)
+    def _grey_levels(self) -> int:
+        """Levels before binarisation: the data set's own, which resizing would mix."""
+        return self.source.levels if self.in_shape[1:] == self.source.shape[1:] else 256
 
     def prepare_data(self) -> None:
         """Downloads the data set if it is missing, or fills the cache of a folder."""
-        if self.dataset == "folder" and self.cache == "h5":
-            self._folder.cache(cache_root() / "folders")
-        if self.dataset in DOWNLOADS:
-            fetch(self.dataset, self.root)
+        self.source.fetch()
 
     def setup(self, stage: str | None = None) -> None:
         """Loads and splits the data; a second call changes nothing."""
         if self.parts:
             return
-        images, labels, official = self._load()
+        images, labels, official = self.source.load()
+        if isinstance(images, Tensor):
+            images = self._converted(images)
         names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
         rows = split_parts(labels, official, *(self.hparams[name] for name in names))
         for part, chosen in rows.items():
-            self.parts[part] = self._dataset(part, images, labels, chosen, 17 if self._has_digits_levels else 256)
+            self.parts[part] = self._dataset(part, images, labels, chosen, self._grey_levels)
         self._test_rows = rows["test"]
         if self._new is not None:
             every = torch.arange(len(self._new.paths))
-            self.parts["predict"] = self._dataset("predict", self._read(self._new), self._new.labels, every)
+            self.parts["predict"] = self._dataset("predict", self._new.read(self.cache), self._new.labels, every)
         counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
         rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")
 
@@ -183,30 +185,22 @@ class ImageDataModule(GlobalBatchDataModule):
     ) -> ImageDataset:
         chosen = CachedImages(images, rows) if isinstance(images, Path) else images[rows]
         dynamic = self.binarize == "dynamic" and part == "train"
-        if self.binarize != "none" and not dynamic:
+        if isinstance(chosen, Tensor) and self.binarize != "none" and not dynamic:
             number = [*PARTS, "predict"].index(part)
             generator = torch.Generator().manual_seed(mix_seed(self.hparams["split_seed"], number))
-            chosen = torch.rand(chosen.shape, generator=generator) < chosen / (levels - 1)  # type: ignore[union-attr, operator]
+            chosen = torch.rand(chosen.shape, generator=generator) < chosen / (levels - 1)
             levels = 2
         augment = self.augment if part == "train" else None
         return ImageDataset(chosen, labels[rows], levels, augment, binarize=dynamic)
 
-    def _load(self) -> tuple[Tensor | Path, Tensor, list[str]]:
-        """All images (uint8 levels, or the path of their cache), labels, and the official part of each."""
-        if self.dataset == "folder":
-            folder = self._folder
-            return self._read(folder), folder.labels, [part or "train" for part in folder.parts]
-        if self.dataset == "digits":
-            digits = load_digits()
-            pixels = torch.from_numpy(digits.images).unsqueeze(1)
-            if not self._has_digits_levels:
-                pixels = (pixels * 255 / 16).round()
-            return (self._resized(pixels.byte()), torch.from_numpy(digits.target).long(), ["train"] * len(pixels))
-        images, labels, official = load(self.dataset, self.root)
-        return self._resized(images), labels, official
-
-    def _read(self, folder: ImageFolder) -> Tensor | Path:
-        return folder.cache(cache_root() / "folders") if self.cache == "h5" else folder.load()
+    def _converted(self, images: Tensor) -> Tensor:
+        """Images of the data set in the colour, size and grey levels that are asked for."""
+        channels, *size = self.in_shape
+        if self.source.levels != self._grey_levels:
+            images = (images.double() * 255 / (self.source.levels - 1)).round().byte()
+        if channels != images.shape[1]:
+            images = v2.functional.rgb_to_grayscale(images) if channels == 1 else images.expand(-1, 3, -1, -1)
+        return images if list(images.shape[2:]) == size else v2.functional.resize(images, size, antialias=True)
 
     @cached_property
     def _new(self) -> ImageFolder | None:
@@ -230,22 +224,17 @@ class ImageDataModule(GlobalBatchDataModule):
         """The file of each image, where there is one, and its class, where it is known."""
         if self._new is not None:
             return pd.DataFrame({"file": list(map(str, self._new.paths))})
-        rows = self._test_rows.tolist()
-        names = [str(self._folder.paths[row]) for row in rows] if self.dataset == "folder" else rows
-        labels = self.parts["test"].labels.tolist()  # type: ignore[attr-defined]
+        labels = self._part("test").labels.tolist()
         known = {"class": [self.classes[label] for label in labels]} if self.classes else {}
-        return pd.DataFrame({"file" if self.dataset == "folder" else "image": names, **known})
+        return pd.DataFrame({**self.source.names(self._test_rows.tolist()), **known})
 
-    def _resized(self, images: Tensor) -> Tensor:
-        channels, *size = self.in_shape
-        if channels != images.shape[1]:
-            images = v2.functional.rgb_to_grayscale(images) if channels == 1 else images.expand(-1, 3, -1, -1)
-        return images if list(images.shape[2:]) == size else v2.functional.resize(images, size, antialias=True)
+    def _part(self, name: str) -> ImageDataset:
+        return typing.cast(ImageDataset, self.parts[name])
 
-    def tensors(self, part: Literal["train", "val", "test"], limit: int | None = None) -> tuple[Tensor, Tensor]:
+    def tensors(self, part: str, limit: int | None = None) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) in [0, 1], not augmented, and labels (N,) of the first ``limit`` samples of a part."""
         self.setup()
-        dataset = typing.cast(ImageDataset, self.parts[part])
+        dataset = self._part(part)
         chosen = torch.arange(len(dataset))[:limit]
         return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
 
@@ -254,7 +243,7 @@ class ImageDataModule(GlobalBatchDataModule):
         """Classification, as far as there are classes."""
         return "classification"
 
-    def arrays(self, part: Literal["train", "val", "test"]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def arrays(self, part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Pixels (n, C H W) and labels (n,) of a part, for scikit-learn."""
         images, labels = self.tensors(part)
         return images.flatten(1).numpy(), labels.numpy()
@@ -263,7 +252,7 @@ class ImageDataModule(GlobalBatchDataModule):
     def channel_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the pixels of the training part, not augmented, per channel: (C,), (C,)."""
         self.setup()
-        dataset = typing.cast(ImageDataset, self.parts["train"])
+        dataset = self._part("train")
         counts = torch.zeros(self.in_shape[0], dataset.levels, dtype=torch.int64)
         for rows in torch.arange(len(dataset)).split(1000):  # counted, which is exact and needs no floats of them all
             for count, pixels in zip(counts, dataset.images[rows].byte().unbind(dim=1), strict=True):

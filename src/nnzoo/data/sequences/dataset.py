@@ -1,4 +1,4 @@
-"""Sequences in memory, padded batch by batch; and the generated problems of the memory literature."""
+"""Sequences in memory, padded batch by batch."""
 
 import torch
 from torch import Tensor
@@ -27,6 +27,12 @@ class SequenceDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.values, self.lengths, self.targets = values, lengths, targets
         self.per_step, self.scale = per_step, scale
         self.starts = lengths.cumsum(0) - lengths
+
+    @classmethod
+    def equally_long(cls, sequences: Tensor, targets: Tensor, scale: float = 1.0) -> "SequenceDataset":
+        """Sequences (N, T, D) with targets (N,) or (N * T,)."""
+        lengths = torch.full((len(sequences),), sequences.shape[1])
+        return cls(sequences.flatten(0, 1), lengths, targets, len(targets) != len(lengths), scale)
 
     def __len__(self) -> int:
         return len(self.lengths)

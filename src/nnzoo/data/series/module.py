@@ -1,9 +1,9 @@
 """Forecasting: windows of a generated series, ETTh1 or the user's CSV file."""
 
-from collections.abc import Sequence
+import typing
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,24 +13,24 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nnzoo.data.base import GlobalBatchDataModule, data_root
+from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.csv_file import as_names
-from nnzoo.data.facts import fact
+from nnzoo.data.facts import fact, held
 from nnzoo.data.series.dataset import WindowDataset, warn_without_scale
 from nnzoo.data.series.future import Future
 from nnzoo.data.series.scale import check_columns, naive_errors
-from nnzoo.data.series.series import (
-    ETTH1_CUTS,
-    Series,
-    download_etth1,
-    generated_series,
-    read_etth1,
-    read_series,
-    season_of,
-)
+from nnzoo.data.series.series import Series, season_of
+from nnzoo.data.series.sources import SOURCES, SeriesSource
 from nnzoo.data.series.split import SeriesSplit
+from nnzoo.data.sources import chosen_dataset, options_of
 from nnzoo.data.splits import PARTS, check_fractions
 from nnzoo.errors import InputError, check_choices, check_sizes
+from nnzoo.parameters import check_options, inactive_options
+
+if TYPE_CHECKING:
+    DatasetName = str
+else:
+    DatasetName = Literal[tuple(SOURCES)]
 
 
 class ForecastDataModule(GlobalBatchDataModule):
@@ -72,10 +72,13 @@ class ForecastDataModule(GlobalBatchDataModule):
             too far from 0 in the training part, or the series is too short for a window in every part.
     """
 
+    sources: ClassVar[Mapping[str, type[SeriesSource]]] = SOURCES
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = options_of(SOURCES)
+
     def __init__(
         self,
         *,
-        dataset: Literal["generated", "etth1", "csv"] = "generated",
+        dataset: DatasetName = "generated",
         csv: str | None = None,
         time: str | None = None,
         target: str | None = None,
@@ -100,60 +103,33 @@ class ForecastDataModule(GlobalBatchDataModule):
         sizes = {"history": history, "horizon": horizon, "season": season}
         check_sizes(**{name: size for name, size in sizes.items() if size is not None})
         check_fractions(val_fraction, test_fraction)
-        self.dataset = "csv" if csv is not None else dataset
+        self.dataset = chosen_dataset(self.hparams)
         self.hparams["dataset"], self.hparams["drop"] = self.dataset, as_names(drop)
-        if self.dataset == "csv" and csv is None:
-            raise InputError("--data.dataset csv needs --data.csv, the path of your file.")
-        if self.dataset == "csv" and target is None and targets == "one":
-            raise InputError("Name the column to forecast with --data.target, or forecast all with --data.targets all.")
-        if self.dataset != "csv" and (time or group or predict_csv):
+        self.source = self.sources[self.dataset](self.hparams)
+        idle = inactive_options(type(self), self.hparams)
+        if any(self.hparams[name] and name in idle for name in ("time", "group", "predict_csv")):
             raise InputError("--data.time, group and predict_csv are for a file of your own: give it with --data.csv.")
         if season is not None and history is not None and season > history:
             raise InputError(
                 f"The seasonal-naive forecast repeats the last season, so a season of {season} steps needs at least as "
                 f"much history, got {history}: set --data.history {season} or more."
             )
-        self.root = data_root(root)
+        check_options(type(self), self.hparams, "data")
+        self.root = self.source.root
 
     def prepare_data(self) -> None:
-        """Downloads ETTh1 if it is missing."""
-        if self.dataset == "etth1":
-            download_etth1(self._etth1)
-
-    @property
-    def _etth1(self) -> Path:
-        return self.root / "ETTh1" / "ETTh1.csv"
+        """Downloads the data set if it is missing and can be downloaded."""
+        self.source.fetch()
 
     @cached_property
     def series(self) -> Series:
         """All rows; reads the file, and downloads it first where that is still to be done."""
-        only_target = self.hparams["inputs"] == "target" and self.hparams["targets"] == "one"
-        columns = [self._target] if only_target else None
-        if self.dataset == "csv":
-            return self._read(columns)
-        if self.dataset == "etth1":
-            self.prepare_data()  # the scaler is one of the model's hyperparameters, so it is needed before the fit
-            return read_etth1(self._etth1, columns)
-        series = generated_series()
-        return series if columns is None or self._target not in series.columns else series.only(columns)
-
-    def _read(self, columns: list[str] | None, option: str = "csv") -> Series:
-        path, time, group, drop = (self.hparams[name] for name in (option, "time", "group", "drop"))
-        return read_series(Path(path), time, group, columns, drop, option)
-
-    @cached_property
-    def _continued(self) -> Series:
-        """What ``predict`` continues."""
-        return self._read(self.series.columns, "predict_csv") if self.hparams["predict_csv"] else self.series
+        return self.source.load()
 
     @fact
     def columns(self) -> list[str]:
         """Names of the D columns."""
         return self.series.columns
-
-    @property
-    def _target(self) -> str:
-        return self.hparams["target"] or {"generated": "demand", "etth1": "OT"}.get(self.dataset, "")
 
     @fact
     def target_columns(self) -> list[int]:
@@ -161,31 +137,30 @@ class ForecastDataModule(GlobalBatchDataModule):
         columns = self.columns
         if self.hparams["targets"] == "all":
             return list(range(len(columns)))
-        if self._target not in columns:
-            raise InputError(f"There is no column {self._target!r}: set --data.target to one of {', '.join(columns)}.")
-        return [columns.index(self._target)]
+        target = self.source.target
+        if target not in columns:
+            raise InputError(f"There is no column {target!r}: set --data.target to one of {', '.join(columns)}.")
+        return [columns.index(target)]
 
     @cached_property
     def _split(self) -> SeriesSplit:
-        total = int(self.series.times.max()) + 1
-        val, test = (round(self.hparams[f"{part}_fraction"] * total) for part in ("val", "test"))
-        cuts = ETTH1_CUTS if self.dataset == "etth1" else (total - val - test, total - test, total)
+        cuts = self.source.cuts(int(self.series.times.max()) + 1)
         season = self.hparams["season"] or season_of(self.series.step)
         split = SeriesSplit(self.series, cuts, season, self.hparams["history"], self.hparams["horizon"])
         check_columns(self.columns, np.concatenate(split.training_rows))
         return split
 
-    @fact
+    @held("set --data.history to match")
     def history(self) -> int:
         """Steps the model sees."""
         return self._split.history
 
-    @fact
+    @held("set --data.horizon to match")
     def horizon(self) -> int:
         """Steps it forecasts."""
         return self._split.horizon
 
-    @fact
+    @held("set --data.season to match")
     def season(self) -> int:
         """Steps after which the series repeats; 1 if that is not known."""
         return self._split.season
@@ -229,7 +204,7 @@ class ForecastDataModule(GlobalBatchDataModule):
 
     @cached_property
     def _future(self) -> Future:
-        return Future(self._continued, self.history, self.horizon)
+        return Future(self.source.continued(self.series), self.history, self.horizon)
 
     def last_history(self) -> Tensor:
         """The last steps of each series (S, H, D): a trained model forecasts what comes after the data from these."""
@@ -260,6 +235,6 @@ class ForecastDataModule(GlobalBatchDataModule):
             targets: Columns of what follows; ``target_columns`` by default.
         """
         self.setup()
-        dataset: WindowDataset = self.parts[part]  # type: ignore[assignment]
+        dataset = typing.cast(WindowDataset, self.parts[part])
         chosen = torch.linspace(0, len(dataset) - 1, min(limit, len(dataset))).round().long()
         return dataset.columns(chosen, inputs or range(len(self.columns)), targets or self.target_columns)

@@ -1,26 +1,17 @@
-"""Time series: generated, ETTh1, or columns of the user's CSV file."""
+"""Time series, and how they are read from the columns of a CSV file."""
 
-import hashlib
-import shutil
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
 from nnzoo.data.csv_file import check_columns, read_csv
 from nnzoo.data.times import frequency, read_times
 from nnzoo.errors import InputError
-from nnzoo.files import replacing
-
-ETTH1_URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
-ETTH1_MD5 = "8381763947c85f4be6ac456c508460d6"
-ETTH1_COLUMNS = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
-ETTH1_CUTS = (8640, 11_520, 14_400)  # 12, 4 and 4 months of 30 days; the file's last rows stay unused
 
 
 class Series(NamedTuple):
@@ -72,64 +63,6 @@ def season_of(step: pd.Timedelta | None) -> int:
         if low <= days <= high:
             return season
     return 1
-
-
-def generated_series(rows: int = 14_400) -> Series:
-    """A made-up town's hourly temperature (degrees Celsius) and electricity demand (MW) over 20 months.
-
-    Generated, not measured. Temperature: a year's and a day's wave around 11 degrees, plus weather that lasts for days
-    (an AR(1) process). Demand: a daily profile, lower at weekends; a slow rise; heating below 15 and cooling above 20
-    degrees of the last day's mean temperature, so that it is not linear in what came before; and AR(1) noise.
-    """
-    rng = np.random.default_rng(0)
-    hour = np.arange(rows)
-    clock, day = hour % 24, hour // 24
-    weather = _autoregressive(rng.normal(0, 0.45, rows), 0.99)
-    temperature = 11 - 11 * np.cos(2 * np.pi * hour / 8766) - 4 * np.cos(2 * np.pi * (clock - 3) / 24) + weather
-    felt = pd.Series(temperature).rolling(24, min_periods=1).mean().to_numpy()
-    evening, morning = np.exp(-0.5 * ((clock - 19) / 2.5) ** 2), np.exp(-0.5 * ((clock - 9) / 3) ** 2)
-    profile = np.where(day % 7 < 5, 14 * morning + 18 * evening, 6 * morning + 15 * evening)
-    heating, cooling = np.maximum(0, 15 - felt), np.maximum(0, felt - 20)
-    noise = _autoregressive(rng.normal(0, 0.8, rows), 0.8)
-    demand = 60 + 4 * hour / 8766 + profile + 1.8 * heating + 3.0 * cooling + noise
-    values = np.stack([temperature, demand], axis=1)
-    return Series(values, ["temperature", "demand"], [rows], hour, pd.Timedelta(hours=1))
-
-
-def _autoregressive(shocks: NDArray[np.float64], memory: float) -> NDArray[np.float64]:
-    """x_t = memory * x_(t-1) + shock_t, with x_0 = shock_0."""
-    states = shocks.copy()
-    for index in range(1, len(states)):
-        states[index] += memory * states[index - 1]
-    return states
-
-
-def download_etth1(path: Path) -> None:
-    """Downloads ETTh1.csv to ``path``, unless it is there.
-
-    Raises:
-        InputError: If it cannot be downloaded, or is not the file that the published numbers are for.
-    """
-    if path.is_file():
-        return
-    way_out = f"connect to the network, or copy ETTh1.csv from {ETTH1_URL} to {path} (--data.root sets the folder)."
-    rank_zero_info(f"Downloading {ETTH1_URL} ...")
-    try:
-        with replacing(path) as temporary:
-            with urllib.request.urlopen(ETTH1_URL, timeout=30) as answer, temporary.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-            if hashlib.md5(temporary.read_bytes(), usedforsecurity=False).hexdigest() != ETTH1_MD5:
-                raise InputError(f"{ETTH1_URL} gave another file than ETTh1.csv: {way_out}")
-    except OSError as error:
-        raise InputError(f"ETTh1 is not at {path} and could not be downloaded ({error}): {way_out}") from error
-
-
-def read_etth1(path: Path, columns: list[str] | None) -> Series:
-    """Reads ETTh1.csv, all seven columns by default; raises InputError if rows are missing."""
-    series = read_series(path, "date", None, columns or ETTH1_COLUMNS)
-    if len(series.values) < ETTH1_CUTS[-1]:
-        raise InputError(f"{path} has {len(series.values)} rows, not 17,420: delete it to download it again.")
-    return series
 
 
 def read_series(

@@ -1,51 +1,32 @@
 """Pairs of strings: reversed numbers, dates in many formats, or a file of the user's own."""
 
+import typing
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.facts import fact
-from nnzoo.data.sampler import BatchIndex
-from nnzoo.data.splits import check_fractions, split_indices
-from nnzoo.data.strings.pairs import Pair, generate, read_pairs, read_sources
+from nnzoo.data.sources import chosen_dataset, options_of
+from nnzoo.data.splits import PARTS, check_fractions, split_indices
+from nnzoo.data.strings.dataset import StringPairs
+from nnzoo.data.strings.pairs import Pair, read_sources
+from nnzoo.data.strings.sources import SOURCES, PairSource
 from nnzoo.errors import InputError, check_choices
+from nnzoo.parameters import check_options
 from nnzoo.seeds import mix_seed
-from nnzoo.tokens import PAD, Characters, build_vocabulary
+from nnzoo.tokens import Characters, build_vocabulary
 
-Task = Literal["reversal", "dates"]
-LENGTHS = {"reversal": (12, 18), "dates": (20, 30)}
-"""Longest source of training and of the part ``longer``, where the user names none."""
-
-
-class StringPairs(Dataset[tuple[Tensor, ...]]):
-    """Pairs as tokens, fetched by whole batches.
-
-    Args:
-        pairs: The strings.
-        characters: Their encoding.
-    """
-
-    def __init__(self, pairs: list[Pair], characters: Characters) -> None:
-        self.pairs = pairs
-        self.source, self.lengths = characters.sources([pair.source for pair in pairs])
-        self.target = characters.targets([pair.target for pair in pairs])
-        self._target_lengths = (self.target != PAD).sum(dim=1)
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitems__(self, batch: BatchIndex) -> tuple[Tensor, ...]:
-        rows = batch.samples
-        lengths, longest = self.lengths[rows], int(self._target_lengths[rows].max())
-        source, target = (tensor.index_select(0, rows) for tensor in (self.source, self.target))
-        return source[:, : int(lengths.max())], lengths, target[:, :longest]
+if TYPE_CHECKING:
+    DatasetName = str
+else:
+    DatasetName = Literal[tuple(SOURCES)]
 
 
 class StringPairsDataModule(GlobalBatchDataModule):
@@ -58,8 +39,8 @@ class StringPairsDataModule(GlobalBatchDataModule):
 
     Args:
         dataset: reversal (12345 to 54321) | dates (3 March 1998, Mar 3, 98 and other formats to 1998-03-03; of the
-            years 1969 to 2068, so that two digits name one): both generated.
-        csv: A file of your own with a header, read in place of ``dataset``: CSV, or TSV if so named.
+            years 1969 to 2068, so that two digits name one) | csv. Numbers and dates are generated.
+        csv: A file of your own with a header, CSV or TSV; it implies ``dataset`` csv.
         predict_csv: A file with the column of sources, with or without targets, that ``predict`` translates in place of
             the test sources.
         source: Its column of sources.
@@ -82,10 +63,13 @@ class StringPairsDataModule(GlobalBatchDataModule):
         InputError: If a value is out of range, a file or column is missing, or a string is empty or too long.
     """
 
+    sources: ClassVar[Mapping[str, type[PairSource]]] = SOURCES
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = options_of(SOURCES)
+
     def __init__(
         self,
         *,
-        dataset: Task = "reversal",
+        dataset: DatasetName = "reversal",
         csv: str | None = None,
         predict_csv: str | None = None,
         source: str = "source",
@@ -106,58 +90,28 @@ class StringPairsDataModule(GlobalBatchDataModule):
         self.save_hyperparameters(logger=False)
         check_choices(type(self), self.hparams)
         check_fractions(val_fraction, test_fraction)
-        self.hparams["dataset"] = "csv" if csv else dataset
-        if num_samples < 3 or num_longer < 0:
-            raise InputError("num_samples must be 3 or more and num_longer not negative: set --data.num_samples.")
+        self.dataset = self.hparams["dataset"] = chosen_dataset(self.hparams)
         for option, path in (("csv", csv), ("predict_csv", predict_csv)):
             if path is not None and not Path(path).is_file():
                 raise InputError(f"There is no file {path}: check --data.{option}.")
-        usual, longest = (None, None) if csv else LENGTHS[dataset]
-        self.max_length = max_length if max_length is not None else usual
-        self.longer_length = longer_length if longer_length is not None else longest
-        if longer_length is None and None not in (self.max_length, self.longer_length):
-            self.longer_length = max(self.longer_length, self.max_length)  # type: ignore[type-var]
-        shortest, upper = min_length, self.max_length if self.max_length is not None else self.longer_length
-        if shortest < 1 or (upper is not None and upper < shortest):
-            raise InputError(f"Sources need 1 <= min_length <= max_length, got {min_length} and {upper}.")
-        if None not in (self.max_length, self.longer_length) and self.longer_length < self.max_length:  # type: ignore[operator]
-            raise InputError(f"longer_length must not be below max_length, got {self.longer_length}.")
+        self.source = self.sources[self.dataset](self.hparams)
+        check_options(type(self), self.hparams, "data")
+        self.max_length, self.longer_length = self.source.max_length, self.source.longer_length
 
     @cached_property
     def pairs(self) -> dict[str, list[Pair]]:
         """The strings of train, val, test and longer."""
-        hparams = self.hparams
-        if hparams["csv"] is not None:
-            found = read_pairs(hparams["csv"], hparams["source"], hparams["target"])
-            usual, longer = self._by_length(found)
-        else:
-            lengths = range(hparams["min_length"], self.max_length + 1)  # type: ignore[operator]
-            beyond = range(self.max_length + 1, self.longer_length + 1)  # type: ignore[operator]
-            counts = (hparams["num_samples"], hparams["num_longer"] if len(beyond) else 0)
-            usual, longer = generate(hparams["dataset"], [lengths, beyond], counts, hparams["split_seed"])
+        usual, longer = self.source.load()
         if len(usual) < 3:
             raise InputError(
                 f"There are {len(usual)} pairs with sources of the lengths asked for: at least 3 are needed, for "
                 "training, validation and test."
             )
         sizes = torch.tensor([len(pair.source) for pair in usual])
-        fractions = [max(hparams[f"{part}_fraction"], 1 / len(usual)) for part in ("val", "test")]
-        parts = split_indices(sizes, fractions, mix_seed(hparams["split_seed"]))
-        split = {name: [usual[i] for i in part] for name, part in zip(("train", "val", "test"), parts, strict=True)}
+        fractions = [max(self.hparams[f"{part}_fraction"], 1 / len(usual)) for part in ("val", "test")]
+        parts = split_indices(sizes, fractions, mix_seed(self.hparams["split_seed"]))
+        split = {name: [usual[i] for i in part] for name, part in zip(PARTS, parts, strict=True)}
         return {**split, "longer": longer}
-
-    def _by_length(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-        usual, longer = list[Pair](), list[Pair]()
-        for number, pair in enumerate(pairs, start=1):
-            length = len(pair.source)
-            if self.longer_length is not None and length > self.longer_length:
-                raise InputError(
-                    f"Pair {number} of {self.hparams['csv']} has a source of {length} characters, more than "
-                    f"longer_length {self.longer_length}: raise --data.longer_length or shorten it."
-                )
-            if length >= self.hparams["min_length"]:
-                (usual if self.max_length is None or length <= self.max_length else longer).append(pair)
-        return usual, longer
 
     @fact
     def vocabulary(self) -> list[str]:
@@ -167,7 +121,7 @@ class StringPairsDataModule(GlobalBatchDataModule):
     @fact
     def max_source_length(self) -> int:
         """Characters of the longest source of train, val and test."""
-        return max(len(pair.source) for part in ("train", "val", "test") for pair in self.pairs[part])
+        return max(len(pair.source) for part in PARTS for pair in self.pairs[part])
 
     @fact
     def max_target_length(self) -> int:
@@ -180,10 +134,10 @@ class StringPairsDataModule(GlobalBatchDataModule):
             return
         characters = Characters(self.vocabulary)
         parts = {**self.pairs, "test": self.pairs["test"] + self.pairs["longer"]}
-        self.parts = {part: StringPairs(parts[part], characters) for part in ("train", "val", "test")}
+        self.parts = {part: StringPairs(parts[part], characters) for part in PARTS}
         if self._new_sources is not None:
             self.parts["predict"] = StringPairs([Pair(source, "") for source in self._new_sources], characters)
-        typical = int(self.parts["train"].lengths.median())  # type: ignore[attr-defined]
+        typical = int(typing.cast(StringPairs, self.parts["train"]).lengths.median())
         if self.max_source_length > 10 * typical:
             rank_zero_warn(
                 f"The longest source has {self.max_source_length} characters, a typical one {typical}: attention needs "

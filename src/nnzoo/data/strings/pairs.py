@@ -42,26 +42,31 @@ FIRST_DATE, NUM_DATES = datetime.date(1969, 1, 1), 36525
 """All dates of 1969 to 2068: the years that POSIX reads two digits as."""
 
 
-def number(length: int, rng: random.Random) -> Pair:
+Draw = Callable[[range, random.Random], Pair]
+"""Draws a pair whose source should have one of the given lengths."""
+
+
+def number(lengths: range, rng: random.Random) -> Pair:
     """A string of digits and its reversal."""
-    digits = "".join(rng.choices("0123456789", k=length))
+    digits = "".join(rng.choices("0123456789", k=rng.choice(lengths)))
     return Pair(digits, digits[::-1])
 
 
-def date(rng: random.Random) -> Pair:
-    """A date in a random format and in that of ISO 8601."""
+def date(lengths: range, rng: random.Random) -> Pair:
+    """A date in a random format, whatever its length, and in that of ISO 8601."""
     day = FIRST_DATE + datetime.timedelta(days=rng.randrange(NUM_DATES))
     return Pair(rng.choice(list(DATE_FORMATS.values()))(day), day.isoformat())
 
 
-def generate(dataset: str, lengths: Sequence[range], counts: Sequence[int], seed: int) -> list[list[Pair]]:
+def generate(name: str, draw: Draw, lengths: Sequence[range], counts: Sequence[int], seed: int) -> list[list[Pair]]:
     """Lists of pairs whose sources have the given lengths; no target comes twice, in one list or in two.
 
     So a number or a date of the test is in no training pair, in whatever format. Numbers have any length with equal
     chance, as far as there are enough short ones.
 
     Args:
-        dataset: reversal | dates.
+        name: What is drawn, for errors.
+        draw: Draws a pair; those of other lengths are drawn again.
         lengths: Lengths of the sources of each list.
         counts: Pairs in each list.
         seed: Seed of the draws.
@@ -76,14 +81,14 @@ def generate(dataset: str, lengths: Sequence[range], counts: Sequence[int], seed
         pairs: list[Pair] = []
         tries = 0
         while len(pairs) < count:
-            pair = date(rng) if dataset == "dates" else number(rng.choice(allowed), rng)
+            pair = draw(allowed, rng)
             tries += 1
             if len(pair.source) in allowed and pair.target not in seen:
                 seen.add(pair.target)
                 pairs.append(pair)
             elif tries > 100 * count + 10_000:
                 raise InputError(
-                    f"There are not {count} different {dataset} with sources of {allowed.start} to {allowed.stop - 1} "
+                    f"There are not {count} different {name} with sources of {allowed.start} to {allowed.stop - 1} "
                     "characters: lower --data.num_samples or --data.num_longer, or allow more lengths."
                 )
         lists.append(pairs)

@@ -1,12 +1,10 @@
-"""Tables in memory: scikit-learn's built-in sets, and batches of rows."""
+"""Tables in memory, fetched by whole batches."""
 
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn import datasets
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -30,15 +28,6 @@ class TableDataset(Dataset[Batch]):
     def __getitems__(self, batch: BatchIndex) -> Batch:
         rows = batch.samples
         return self.numeric.index_select(0, rows), self.categories.index_select(0, rows), self.labels[rows]
-
-
-def built_in_table(name: str) -> tuple[pd.DataFrame, pd.Series]:
-    """A set that comes with scikit-learn: its rows, and the target, classes by their names."""
-    bunch = getattr(datasets, f"load_{name}")()
-    target = pd.Series(bunch.target, name="target")
-    if name != "diabetes":
-        target = pd.Series(np.asarray(bunch.target_names).astype(str)[bunch.target], name="class")
-    return pd.DataFrame(bunch.data, columns=[str(column) for column in bunch.feature_names]), target
 
 
 def check_numbers(numbers: NDArray[np.float64], parts: Mapping[str, Tensor], name: str) -> None:

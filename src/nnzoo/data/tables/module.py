@@ -1,8 +1,9 @@
 """Tables: scikit-learn's built-in sets, MNIST as vectors, or the user's own CSV file."""
 
-from collections.abc import Sequence
+import typing
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,15 +13,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nnzoo.data.base import GlobalBatchDataModule
-from nnzoo.data.csv_file import as_names, check_columns, read_csv
+from nnzoo.data.csv_file import as_names
 from nnzoo.data.facts import fact, held
-from nnzoo.data.images.module import ImageDataModule
-from nnzoo.data.splits import PARTS, check_fractions, split_parts
-from nnzoo.data.tables.dataset import TableDataset, built_in_table, check_numbers
+from nnzoo.data.sources import options_of
+from nnzoo.data.splits import check_fractions, split_parts
+from nnzoo.data.tables.dataset import TableDataset, check_numbers
 from nnzoo.data.tables.preprocessor import Preprocessor, Scaling, Task, task_of
+from nnzoo.data.tables.sources import SOURCES, Table, TableSource, same_columns
 from nnzoo.errors import InputError, check_choices
+from nnzoo.parameters import check_options
 
-TableName = Literal["digits", "breast_cancer", "wine", "iris", "diabetes", "mnist", "csv"]
+if TYPE_CHECKING:
+    TableName = str
+else:
+    TableName = Literal[tuple(SOURCES)]
 
 
 class TabularDataModule(GlobalBatchDataModule):
@@ -58,6 +64,11 @@ class TabularDataModule(GlobalBatchDataModule):
         InputError: If a value is out of range, or the data cannot be found or used.
     """
 
+    sources: ClassVar[Mapping[str, type[TableSource]]] = SOURCES
+    """The data sets by their names."""
+    acts_with = options_of(SOURCES)
+    """Options that act with some data sets only."""
+
     def __init__(
         self,
         *,
@@ -88,95 +99,44 @@ class TabularDataModule(GlobalBatchDataModule):
         check_fractions(val_fraction, test_fraction)
         self.dataset = self.hparams["dataset"] = "csv" if csv else dataset
         self.hparams["drop"], self.hparams["categorical"] = as_names(drop), as_names(categorical)
-        if self.dataset == "csv" and not (csv and target):
-            raise InputError("A table of your own needs --data.csv FILE and --data.target COLUMN.")
-        if self.dataset != "csv" and (target or test_csv or predict_csv):
+        self.source = self.sources[self.dataset](self.hparams)
+        if "target" not in self.source.uses and (target or test_csv or predict_csv):
             raise InputError(
                 "--data.target, test_csv and predict_csv are for a table of your own: add --data.csv FILE."
             )
         if folds and test_csv:
             raise InputError("--folds draws its test rows from --data.csv: leave out --data.test_csv.")
+        check_options(type(self), self.hparams, "data")
 
     @cached_property
-    def table(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
+    def table(self) -> Table:
         """All rows without the target, the target, and the official part of each row."""
-        if self.dataset == "mnist":
-            return self._mnist()
-        if self.dataset != "csv":
-            rows, target = built_in_table(self.dataset)
-            return rows, target, ["train"] * len(target)
-        path, name = self.hparams["csv"], self.hparams["target"]
-        rows = read_csv(path)
-        for option in ("target", "drop", "categorical"):
-            named = self.hparams[option]
-            check_columns(rows, [named] if isinstance(named, str) else named, f"--data.{option}", path)
-        official = ["train"] * len(rows)
-        if self.hparams["test_csv"]:
-            test_csv = self.hparams["test_csv"]
-            test = self._like(rows.drop(columns=list(self.hparams["drop"])), read_csv(test_csv, "test_csv"), test_csv)
-            rows, official = pd.concat([rows, test], ignore_index=True), official + ["test"] * len(test)
-        missing = rows[name].isna()
-        if missing.any():
-            row = int(np.flatnonzero(missing)[0])
-            raise InputError(
-                f"{missing.sum()} rows have no {name}, the first is row {row + 1}: remove them or fill it in."
-            )
-        return rows.drop(columns=[name, *self.hparams["drop"]]), rows[name], official
-
-    @cached_property
-    def _new_rows(self) -> pd.DataFrame | None:
-        """The rows to predict, as they are in their file."""
-        return read_csv(self.hparams["predict_csv"], "predict_csv") if self.hparams["predict_csv"] else None
-
-    def _like(self, rows: pd.DataFrame, other: pd.DataFrame, path: str) -> pd.DataFrame:
-        """Another file's rows with the columns of ``rows``, numbers where those are numbers."""
-        check_columns(other, list(rows.columns), "the same columns as in --data.csv", path)
-        for column in rows.select_dtypes("number").columns:
-            if not pd.api.types.is_numeric_dtype(other[column]):
-                raise InputError(f"The column {column} of {path} holds texts, in --data.csv numbers: repair it.")
-        return other[list(rows.columns)]
-
-    def _mnist(self) -> tuple[pd.DataFrame, pd.Series, list[str]]:
-        images = self._images
-        images.setup()
-        pixels, labels, official = [], [], []
-        for part in PARTS:
-            tensors = images.tensors(part)  # type: ignore[arg-type]
-            pixels.append(tensors[0].flatten(1))
-            labels.append(tensors[1])
-            official += [part] * len(tensors[1])
-        names = [f"pixel {i}" for i in range(pixels[0].shape[1])]
-        classes = pd.Series(torch.cat(labels).numpy().astype(str), name="digit")
-        return pd.DataFrame(torch.cat(pixels).numpy(), columns=names), classes, official
-
-    @cached_property
-    def _images(self) -> ImageDataModule:
-        settings = {name: self.hparams[name] for name in ("root", "val_fraction", "split_seed", "folds", "fold")}
-        return ImageDataModule(dataset="mnist", **settings)
+        return self.source.load()
 
     def prepare_data(self) -> None:
-        """Downloads MNIST if it is asked for and missing."""
-        if self.dataset == "mnist":
-            self._images.prepare_data()
+        """Downloads the data set if it has to be and is missing."""
+        self.source.fetch()
 
     @fact
     def task(self) -> Task:
         """Classification or regression."""
         if self.hparams["task"] != "auto":
             return self.hparams["task"]
-        return "classification" if self.dataset == "mnist" else task_of(self._known_target)
+        return "classification" if self.source.classes else task_of(self._known_target)
 
     @property
     def _known_target(self) -> pd.Series:
         """The target without the rows of a test file, which must not add classes."""
         _, target, official = self.table
-        return target if self.dataset == "mnist" else target[np.asarray(official) == "train"]
+        return target[np.asarray(official) == "train"]
 
     @held("use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root")
     def classes(self) -> list[str]:
         """Names of the classes in the order of their numbers; empty for regression."""
         if self.task == "regression":
             return []
+        if self.source.classes:
+            return self.source.classes
         values = sorted(self._known_target.unique())
         if len(values) < 2:
             raise InputError(
@@ -205,7 +165,7 @@ class TabularDataModule(GlobalBatchDataModule):
                 )
             targets, labels = torch.tensor(numbers, dtype=torch.float32), torch.zeros(len(numbers), dtype=torch.int64)
         names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
-        folds = {} if self.dataset != "mnist" else {"folds": 0}  # MNIST comes in folds already
+        folds = {"folds": 0} if self.source.is_split else {}
         split = {"seed" if name == "split_seed" else name: self.hparams[name] for name in names} | folds
         parts = split_parts(labels, official, **split)
         if self.task == "regression":
@@ -215,7 +175,7 @@ class TabularDataModule(GlobalBatchDataModule):
             if absent.any():
                 missing = ", ".join(name for name, none in zip(self.classes, absent, strict=True) if none)
                 rank_zero_warn(f"No training row is of the class {missing}: it cannot be learned; add samples of it.")
-        pixels = self.dataset in ("digits", "mnist")
+        pixels = self.source.pixels
         log_columns, scaling = self.hparams["log_columns"], self.hparams["scaling"]
         preprocessor = Preprocessor(
             rows.iloc[parts["train"].numpy()],
@@ -231,9 +191,9 @@ class TabularDataModule(GlobalBatchDataModule):
             return
         preprocess, targets, parts = self._prepared
         for part, rows in parts.items():
-            self.parts[part] = TableDataset(preprocess(self.table[0].iloc[rows.numpy()]), targets[rows])
-        if self._new_rows is not None:
-            new = preprocess(self._like(self.table[0], self._new_rows, self.hparams["predict_csv"]))
+            self.parts[part] = TableDataset(preprocess(self.table.rows.iloc[rows.numpy()]), targets[rows])
+        if self.source.new_rows is not None:
+            new = preprocess(same_columns(self.table.rows, self.source.new_rows, self.hparams["predict_csv"]))
             self.parts["predict"] = TableDataset(new, torch.zeros(len(new.numeric), dtype=targets.dtype))
         counts = ", ".join(f"{len(rows)} {part}" for part, rows in parts.items())
         kinds = f"{preprocess.num_numeric} numeric and {len(preprocess.cardinalities)} categorical inputs"
@@ -241,16 +201,16 @@ class TabularDataModule(GlobalBatchDataModule):
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """The rows of ``predict_csv``, or the test samples."""
-        return self._loader("predict" if self.hparams["predict_csv"] else "test")
+        return self._loader("test" if self.source.new_rows is None else "predict")
 
     def predicted_rows(self) -> pd.DataFrame:
         """The rows to predict, as in their file; of the built-in sets only their number and target."""
-        if self._new_rows is not None:
-            return self._new_rows
+        if self.source.new_rows is not None:
+            return self.source.new_rows
         rows, target, _ = self.table
         chosen = self._prepared[2]["test"].numpy()
-        known = rows.iloc[chosen] if self.dataset == "csv" else pd.DataFrame({"row": chosen + 1})
-        return known.reset_index(drop=True).assign(**{str(target.name): target.iloc[chosen].to_numpy()})
+        shown = self.source.shown(rows, chosen).reset_index(drop=True)
+        return shown.assign(**{str(target.name): target.iloc[chosen].to_numpy()})
 
     @held("keep the training's --data.csv and split, and give other rows as --data.predict_csv")
     def num_numeric(self) -> int:
@@ -287,5 +247,5 @@ class TabularDataModule(GlobalBatchDataModule):
     def arrays(self, part: str) -> tuple[Any, Any]:
         """Inputs (n, N + C), categories as their codes, and targets (n,) of a part, as NumPy arrays."""
         self.setup()
-        dataset: Any = self.parts[part]
+        dataset = typing.cast(TableDataset, self.parts[part])
         return torch.cat([dataset.numeric, dataset.categories], dim=1).numpy(), dataset.labels.numpy()

@@ -1,0 +1,36 @@
+"""What a run leaves unsaid: warnings that say nothing to a user of a recipe, and advertisements."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",  # data in memory are fetched fastest without
+    ".*args parameter is intended to run from within Python.*",  # the arguments have been put in order
+    ".*exists and is not empty.*",  # config.yaml is in the run folder before the first checkpoint
+    ".*configure_optimizers. will be overridden.*",  # that is what --optimizer asks for
+    ".*smaller than the logging interval.*",  # means are logged once per epoch
+    ".*dataloader is not resumable.*",  # ours starts at the step where the run stopped
+    ".*LeafSpec.*is deprecated.*",
+    ".*dirpath has changed from.*",  # a test writes into a folder of its own
+    ".*custom batch sampler `GlobalBatchSampler` for prediction.*",  # ours returns every sample
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leaves them out while it lasts, and changes nothing for the rest of the process, such as a notebook."""
+    log = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        log.addFilter(_is_no_advertisement)
+        try:
+            yield
+        finally:
+            log.removeFilter(_is_no_advertisement)
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip: For seamless" not in record.getMessage()

@@ -1,0 +1,31 @@
+"""A recipe's whole command line: one run, or one for each fold."""
+
+import sys
+from pathlib import Path
+
+import lightning as L
+
+from nnzoo.errors import InputError
+from nnzoo.parameters import parameters_of
+from nnzoo.run.arguments import take
+from nnzoo.run.cli import Models, ZooCLI
+from nnzoo.run.folds import cross_validate
+
+
+def run_recipe(
+    model_class: Models, datamodule_class: type[L.LightningDataModule], recipe: str, args: list[str] | None = None
+) -> dict[str, float]:
+    """Runs a recipe's command line, with ``--folds K`` as cross-validation; takes what :class:`ZooCLI` does.
+
+    Returns:
+        The test metrics; their means over the folds in a cross-validation.
+    """
+    args = list(sys.argv[1:] if args is None else args)
+    folds = take(args, "--folds")
+    if folds and "folds" not in parameters_of(datamodule_class):
+        raise InputError(f"--folds is not for {Path(recipe).stem}: its data bring a split that means something.")
+
+    def run(args: list[str]) -> dict[str, float]:
+        return ZooCLI(model_class, datamodule_class, recipe, args).metrics
+
+    return cross_validate(run, Path(recipe).stem, args, folds[-1]) if folds else run(args)

@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from nnzoo import VAE, Autoencoder, InputError
+from nnzoo.data.facts import fact, held
+from nnzoo.run.checkpoint import CLASS_KEY, public_name
+from nnzoo.run.compatibility import check_checkpoint, check_data
+
+
+class Data:
+    @held("set --data.size to match")
+    def size(self):
+        """Size."""
+
+    @held("give the same columns")
+    def columns(self):
+        """Names."""
+
+    @fact
+    def scale(self):
+        """May differ."""
+
+
+class Mine(VAE):
+    pass
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(**contents):
+        torch.save({"state_dict": {}, **contents}, tmp_path / "x.ckpt")
+        return tmp_path / "x.ckpt"
+
+    return save
+
+
+def test_classes_are_named_as_they_are_imported():
+    assert public_name(VAE) == "nnzoo.VAE"
+    assert public_name(Mine) == f"{__name__}.Mine"
+
+
+def test_a_checkpoint_of_another_class_is_refused_and_one_of_a_base_is_not(saved):
+    path = saved(**{CLASS_KEY: "nnzoo.VAE"})
+    check_checkpoint(path, VAE)
+    check_checkpoint(path, Mine)
+    with pytest.raises(InputError, match=r"was saved by nnzoo\.VAE, but this recipe trains Autoencoder"):
+        check_checkpoint(path, Autoencoder)
+
+
+def test_all_facts_that_a_checkpoint_is_held_to_and_that_differ_are_named_with_their_remedies(saved):
+    path = saved(hyper_parameters={"size": 3, "columns": ("a", "b"), "scale": 1.0})
+    check_data(path, {"size": 3, "columns": ["a", "b"], "scale": 2.0}, Data)
+    check_data(path, {"size": 3}, Data)
+    with pytest.raises(InputError) as error:
+        check_data(path, {"size": 4, "columns": ["b", "a"]}, Data)
+    assert "with size 3 and columns a, b, these have size 4 and columns b, a: " in str(error.value)
+    assert str(error.value).endswith(": set --data.size to match; give the same columns.")
+
+
+def test_long_facts_are_compared_whole_and_shown_short(saved):
+    names = [f"column {number}" for number in range(40)]
+    path = saved(hyper_parameters={"columns": names})
+    with pytest.raises(InputError) as error:
+        check_data(path, {"columns": [*names[:-1], "other"]}, Data)
+    assert len(str(error.value)) < 400

@@ -1,0 +1,105 @@
+"""Settings of the data are read by one parser, whatever the task, and the data are built once."""
+
+from pathlib import Path
+from unittest import mock
+
+import pandas as pd
+import pytest
+
+from nnzoo import InputError, MLPClassifier, MLPRegressor, TabularDataModule
+from nnzoo.data.tables import module as tables
+from nnzoo.run.arguments import parse
+from nnzoo.run.data import DataFirst
+from support.found import recipe
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
+QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--baselines", "null", "--figures.draw", "false"]
+QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+CSV = ["--data.csv", "table.csv", "--data.target", "price"]
+
+
+@pytest.fixture
+def table(in_tmp):
+    rows = [{"size": i % 37, "age": i % 11, "note": i % 5, "price": 3.5 * i} for i in range(200)]
+    pd.DataFrame(rows).to_csv("table.csv", index=False)
+
+
+def settings(args):
+    arguments = parse(args, "mlp", [], [])
+    return DataFirst(TabularDataModule, arguments, "prog").datamodule.hparams
+
+
+def test_flags_and_configs_have_the_grammar_of_the_whole_command_line(table):
+    Path("data.yaml").write_text("val_fraction: 2e-1\nbatch_size: 16\n")
+    Path("run.yaml").write_text("data:\n  val_fraction: 2e-1\n  drop: [age]\nmodel:\n  hidden: [4]\n")
+    assert settings([*CSV, "--data.val_fraction", "1e-1"])["val_fraction"] == 0.1
+    assert settings([*CSV, "--config", "run.yaml"])["val_fraction"] == 0.2
+    assert settings(["--data", "data.yaml", *CSV])["batch_size"] == 16
+    assert settings([*CSV, "--config", "run.yaml", "--data.drop+=note"])["drop"] == ["age", "note"]
+    assert settings([*CSV, "--data.drop=[age,note]", "--model.hidden", "[3]"])["drop"] == ["age", "note"]
+    assert settings([*CSV, "--seed_everything", "5"])["seed"] == 5
+    assert settings(["--data.csv=table.csv", "--data.target=price", "--config", "ema"])["batch_size"] == 32
+
+
+@pytest.mark.parametrize("flags", [["--data.drop+=note"], ["--data.val_fraction=2e-1"], ["--seed_everything", "3"]])
+def test_what_the_task_was_told_by_is_what_is_trained_on(table, flags):
+    metrics = recipe("mlp").main([*QUICK, *CSV, *flags])
+    assert "test/rmse" in metrics
+
+
+def test_a_file_is_read_once_in_a_whole_run(table):
+    with (
+        mock.patch.object(tables.pd, "concat", wraps=pd.concat),
+        mock.patch("nnzoo.data.csv_file.pd.read_csv", wraps=pd.read_csv) as reader,
+    ):
+        settings(CSV)
+        alone = reader.call_count
+        reader.reset_mock()
+        recipe("mlp").main([*QUICK, *CSV])
+        assert reader.call_count == alone
+
+
+def test_data_that_were_built_first_serve_only_for_the_same_settings():
+    first = DataFirst(TabularDataModule, parse(["--data.dataset", "iris"], "mlp", [], []), "prog")
+    same = dict(first._settings)
+    assert first(TabularDataModule, **same) is first.datamodule
+    other = first(TabularDataModule, **{**same, "batch_size": 7})
+    assert other is not first.datamodule
+    assert other.batch_size == 7
+
+
+def test_the_task_of_the_data_chooses_the_model(table):
+    trained = {}
+    for name, flags in {"wine": ["--data.dataset", "wine"], "file": CSV}.items():
+        with mock.patch("nnzoo.run.cli.ZooCLI._finish", autospec=True) as finish:
+            recipe("mlp").main(["fit", *QUICK, *flags])
+        trained[name] = type(finish.call_args.args[0].model)
+    assert trained == {"wine": MLPClassifier, "file": MLPRegressor}
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--data.bach_size", "3"], "did you mean data.batch_size"),
+        (["--data.val_fraction", "many"], "data.val_fraction: expected float"),
+        (["--data.dataset", "irs"], "iris"),
+        (["--data.val_fraction"], "expected one argument"),
+    ],
+)
+def test_wrong_settings_end_in_the_parsers_sentence(flags, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        recipe("mlp").main([*QUICK, *flags])
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("error:") == 1
+    assert says in error
+
+
+def test_a_recipes_own_idle_values_are_dropped_and_a_users_are_refused(table, in_tmp):
+    """The tagger's recipe sets the length of copy memory, which a file has none of."""
+    rows = [{"id": i // 5, "x": i % 7, "state": i % 2} for i in range(300)]
+    pd.DataFrame(rows).to_csv("steps.csv", index=False)
+    flags = ["--data.csv", "steps.csv", "--data.target", "state", "--data.group", "id"]
+    assert "test/nll" in recipe("tagger").main([*QUICK, *flags])
+    with pytest.raises(InputError, match="length does nothing with dataset csv"):
+        recipe("tagger").main([*QUICK, *flags, "--data.length", "20"])

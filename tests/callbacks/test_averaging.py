@@ -11,6 +11,7 @@ from support.found import recipe, run
 FLAGS = [
     *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     *("--model.channels", "[4]", "--model.lr_schedule", "constant", "--config", "ema"),
+    *("--baselines", "null", "--figures.draw", "false"),
 ]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

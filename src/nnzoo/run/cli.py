@@ -171,10 +171,6 @@ class ZooCLI(LightningCLI):
         if isinstance(parser, ZooParser):
             parser.known_keys = frozenset(f"model.{name}" for name in taken)
 
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """The subcommand asked for alone: Lightning would build a parser of every option for each of four."""
-        return {self.arguments.subcommand: super().subcommands()[self.arguments.subcommand]}
-
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         tidy(parser, self.prog)

@@ -148,7 +148,7 @@ class Numbers(Dataset):
 
 class NumbersModule(GlobalBatchDataModule):
     def __init__(self, batch_size=4, sizes=(22, 7, 5), world_size=1, rank=0, seed=0):
-        super().__init__(batch_size, seed, num_workers=0)
+        super().__init__(batch_size=batch_size, seed=seed)
         self.parts = {part: Numbers(size) for part, size in zip(("train", "val", "test"), sizes, strict=True)}
         progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=0)))
         self.trainer = SimpleNamespace(

@@ -42,13 +42,11 @@ class ToyRing(GlobalBatchDataModule):
     Args:
         num_samples: Points to train on.
         noise_dim: Length of the noise, L.
-        batch_size: Points per step over all devices.
-        seed: Seed of the order and of the noise.
+        shared: What the base class takes.
     """
 
-    def __init__(self, *, num_samples: int = 160, noise_dim: int = 3, batch_size: int = 16, seed: int = 0) -> None:
-        super().__init__(batch_size, seed, num_workers=0)
-        self.save_hyperparameters(logger=False)
+    def __init__(self, *, num_samples: int = 160, noise_dim: int = 3, **shared: Any) -> None:
+        super().__init__(**shared)
 
     @fact
     def noise_dim(self) -> int:

@@ -57,13 +57,11 @@ class ToyGraphs(GlobalBatchDataModule):
     Args:
         num_samples: Graphs to train on.
         num_features: Values of a node.
-        batch_size: Graphs per step over all devices.
-        seed: Seed of the order.
+        shared: What the base class takes.
     """
 
-    def __init__(self, *, num_samples: int = 96, num_features: int = 3, batch_size: int = 16, seed: int = 0) -> None:
-        super().__init__(batch_size, seed, num_workers=0)
-        self.save_hyperparameters(logger=False)
+    def __init__(self, *, num_samples: int = 96, num_features: int = 3, **shared: Any) -> None:
+        super().__init__(**shared)
 
     @fact
     def classes(self) -> list[str]:

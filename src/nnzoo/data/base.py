@@ -39,16 +39,19 @@ class GlobalBatchDataModule(L.LightningDataModule):
 
     Args:
         batch_size: Samples per step over ALL devices.
-        seed: Seed of the order, of augmentation and of binarisation.
+        seed: Seed of order, augmentation and other draws (the command line sets it to ``seed_everything``).
         num_workers: Loader processes; 0 is fastest for data in memory.
-        balanced: Draw training samples with replacement so that all classes are equally frequent.
     """
 
-    def __init__(self, batch_size: int, seed: int, num_workers: int, balanced: bool = False) -> None:
+    balanced = False
+    """Whether training samples are drawn with replacement so that all classes are equally frequent."""
+
+    def __init__(self, *, batch_size: int = 128, seed: int = 0, num_workers: int = 0) -> None:
         super().__init__()
+        self.save_hyperparameters(logger=False)  # those of the subclasses' constructors too
         if batch_size < 1:
             raise InputError(f"batch_size must be positive, got {batch_size}: set --data.batch_size.")
-        self.batch_size, self.seed, self.num_workers, self.balanced = batch_size, seed, num_workers, balanced
+        self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.parts: dict[str, Dataset[Any]] = {}
         self._epochs = itertools.count()
 

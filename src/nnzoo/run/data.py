@@ -35,15 +35,18 @@ class DataFirst:
         for key in sorted(keys - {"config", "seed_everything", "data"}):
             parser.add_argument(f"--{key}", type=Any)  # read, so that the whole file is valid, and left alone
         configs = [part for config in arguments.configs[1:] for part in ("--config", config)]
-        settings = parser.parse_args([*configs, *arguments.flags_of("data", "seed_everything")]).data
-        drop_idle(datamodule_class, settings, [own.get("data") for own in arguments.own_settings])
-        self._settings = dict(settings)
-        self.datamodule: Any = datamodule_class(**self._settings)
+        config = parser.parse_args([*configs, *arguments.flags_of("data", "seed_everything")])
+        drop_idle(datamodule_class, config.data, [own.get("data") for own in arguments.own_settings])
+        self._settings: dict[str, Any] | None = None
+        parser.add_instantiator(self, datamodule_class, subclasses=False)
+        self.datamodule: Any = parser.instantiate_classes(config).data
 
     def __call__(self, datamodule_class: type[L.LightningDataModule], *args: Any, **settings: Any) -> Any:
-        """The datamodule, or another one if the settings differ."""
-        same = not args and settings == self._settings and datamodule_class is type(self.datamodule)
-        return self.datamodule if same else datamodule_class(*args, **settings)
+        """The datamodule that was built first, or another one if the settings differ."""
+        if settings == self._settings:
+            return self.datamodule
+        self._settings = settings if self._settings is None else self._settings
+        return datamodule_class(*args, **settings)
 
 
 def drop_idle(cls: Any, settings: Any, own: Iterable[Any]) -> None:

@@ -12,14 +12,13 @@ import torch
 from jsonargparse import ArgumentParser
 from torchvision import datasets
 
-from nnzoo.data.images import module as room
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.data.images.source import Images, ImageSource
 from nnzoo.data.images.sources import SOURCES
 from nnzoo.errors import InputError
 from support.image_data import DOWNLOADS, PARTS, images, make_mnist, make_official, prepared, rows
 from support.image_files import noise_folder, save
-from support.one_more_source import imported_with
+from support.room import module_with
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -139,7 +138,7 @@ class Stripes(ImageSource):
 
 
 def test_a_new_source_works_by_being_there(monkeypatch):
-    stripes = imported_with(monkeypatch, room, Stripes).ImageDataModule
+    stripes = module_with(monkeypatch, "images", Stripes).ImageDataModule
     module = stripes(dataset="stripes", test_fraction=0.2, batch_size=6)
     assert (module.in_shape, module.levels, module.classes) == ((1, 4, 6), 4, ["across", "down"])
     module.prepare_data()

@@ -281,7 +281,7 @@ def test_a_table_that_cannot_be_used_is_refused_in_one_sentence(written, tmp_pat
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dataset": "csv"}, "needs --data.csv FILE and --data.target COLUMN"),
+        ({"dataset": "csv"}, "needs --data.csv"),
         ({"csv": "x.csv"}, "needs --data.csv FILE and --data.target COLUMN"),
         ({"target": "y"}, "are for a table of your own"),
         ({"dataset": "titanic"}, "There is no dataset 'titanic'"),

@@ -8,10 +8,9 @@ from jsonargparse import ArgumentParser
 
 from nnzoo import InputError, TabularDataModule
 from nnzoo.data.splits import PARTS
-from nnzoo.data.tables import module as room
 from nnzoo.data.tables.sources import SOURCES, Table, TableSource
 from support.image_data import make_mnist
-from support.one_more_source import imported_with
+from support.room import module_with
 
 BUILT_IN = ["digits", "breast_cancer", "wine", "iris", "diabetes"]
 
@@ -28,7 +27,7 @@ class Sums(TableSource):
 
 
 def test_a_new_source_works_by_being_there(monkeypatch, tmp_path):
-    sums = imported_with(monkeypatch, room, Sums).TabularDataModule
+    sums = module_with(monkeypatch, "tables", Sums).TabularDataModule
     data = sums(dataset="sums", test_fraction=0.2, root=str(tmp_path), scaling="none", batch_size=10)
     assert (data.task, data.classes, data.num_numeric) == ("regression", [], 2)
     data.prepare_data()

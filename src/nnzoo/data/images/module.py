@@ -16,17 +16,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.facts import fact, held
 from nnzoo.data.images.augment import Augmentation
 from nnzoo.data.images.dataset import ImageDataset
 from nnzoo.data.images.folder import CachedImages, Color, Fit, ImageFolder
 from nnzoo.data.images.source import ImageSource
 from nnzoo.data.images.sources import SOURCES
+from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import PARTS, check_fractions, split_parts
-from nnzoo.errors import InputError, check_choices
-from nnzoo.parameters import check_options
+from nnzoo.data.splits import PARTS, split_parts
+from nnzoo.errors import InputError
 from nnzoo.seeds import mix_seed
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ else:
 Binarize = Literal["none", "dynamic", "static"]
 
 
-class ImageDataModule(GlobalBatchDataModule):
+class ImageDataModule(SplitDataModule):
     """Images in [0, 1] with labels: batches of float (B, C, H, W) and integers (B,).
 
     Sets without an official test part are split 70/15/15, in the same proportions for every class; official test parts
@@ -63,15 +62,7 @@ class ImageDataModule(GlobalBatchDataModule):
             for folders that do not fit in memory.
         predict_root: A folder of images, in subfolders or not, that ``predict`` predicts in place of the test images;
             they are brought to the size of the others.
-        batch_size: Samples per step over ALL devices.
-        val_fraction: Share of the samples (of the official training part, where there is one) for validation.
-        test_fraction: Share of the samples for the test, where the data set brings no test part.
-        split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
-        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
-        fold: Number of the fold to test on, from 0.
-        balanced: Draw training samples with replacement so that all classes are equally frequent.
-        seed: Seed of order, augmentation and binarisation (the command line sets it to ``seed_everything``).
-        num_workers: Loader processes; 0 is fastest for data in memory.
+        shared: What :class:`nnzoo.data.room.SplitDataModule` takes.
 
     Raises:
         InputError: If a value is out of range, or the data cannot be found, downloaded or read.
@@ -99,35 +90,33 @@ class ImageDataModule(GlobalBatchDataModule):
         exposure: float = 0.0,
         cache: Literal["none", "h5"] = "none",
         predict_root: str | None = None,
-        batch_size: int = 128,
-        val_fraction: float = 0.15,
-        test_fraction: float = 0.15,
-        split_seed: int = 0,
-        folds: int = 0,
-        fold: int = 0,
-        balanced: bool = False,
-        seed: int = 0,
-        num_workers: int = 0,
+        **shared: Any,
     ) -> None:
-        super().__init__(batch_size, seed, num_workers, balanced)
-        self.save_hyperparameters(logger=False)
-        check_choices(type(self), self.hparams)
-        if image_size is not None and image_size < 1:
-            raise InputError(f"image_size must be positive, got {image_size}: set --data.image_size.")
-        check_fractions(val_fraction, test_fraction)
-        self.dataset, self.binarize, self.cache = dataset, binarize, cache
-        self.source = self.sources[dataset](self.hparams)
-        self.root = self.source.root
-        if root is not None and "root" not in self.source.uses:
-            raise InputError(f"The {dataset} need no --data.root: for images of your own add --data.dataset folder.")
-        if cache == "h5" and ("cache" not in self.source.uses or binarize != "none"):
+        super().__init__(**shared)
+        self.binarize, self.cache, self.root = binarize, cache, self.source.root
+
+    def check_settings(self) -> None:
+        """Raises InputError if a setting cannot be used."""
+        hparams, uses = self.hparams, self.sources[self.dataset].uses
+        if hparams["image_size"] is not None and hparams["image_size"] < 1:
+            raise InputError(f"image_size must be positive, got {hparams['image_size']}: set --data.image_size.")
+        if hparams["root"] is not None and "root" not in uses:
+            raise InputError(
+                f"The {self.dataset} need no --data.root: for images of your own add --data.dataset folder."
+            )
+        if hparams["cache"] == "h5" and ("cache" not in uses or hparams["binarize"] != "none"):
             raise InputError("--data.cache h5 is for --data.dataset folder with --data.binarize none.")
-        if not (0 <= shift < 1 and min(rotation, blur, exposure) >= 0 and math.isfinite(rotation + blur + exposure)):
+        changes = [hparams[name] for name in ("shift", "rotation", "blur", "exposure")]
+        if not (hparams["shift"] < 1 and min(changes) >= 0 and math.isfinite(sum(changes))):
             raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
-        if crop_padding < 0:
-            raise InputError(f"crop_padding must not be negative, got {crop_padding}: set --data.crop_padding.")
-        # Images to predict are brought to the size of the others, whatever those come from.
-        check_options(type(self), self.hparams if predict_root is None else {**self.hparams, "fit": "crop"}, "data")
+        if hparams["crop_padding"] < 0:
+            raise InputError(
+                f"crop_padding must not be negative, got {hparams['crop_padding']}: set --data.crop_padding."
+            )
+
+    def acting_settings(self) -> Mapping[str, Any]:
+        """Images to predict are brought to the size of the others, whatever those come from: fit acts on them."""
+        return self.hparams if self.hparams["predict_root"] is None else {**self.hparams, "fit": "crop"}
 
     @held("set --data.image_size, --data.color and --data.binarize to match")
     def in_shape(self) -> tuple[int, int, int]:
@@ -169,8 +158,7 @@ class ImageDataModule(GlobalBatchDataModule):
         images, labels, official = self.source.load()
         if isinstance(images, Tensor):
             images = self._converted(images)
-        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
-        rows = split_parts(labels, official, *(self.hparams[name] for name in names))
+        rows = split_parts(labels, official, **self.split_settings())
         for part, chosen in rows.items():
             self.parts[part] = self._dataset(part, images, labels, chosen, self._grey_levels)
         self._test_rows = rows["test"]

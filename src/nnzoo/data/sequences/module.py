@@ -11,17 +11,16 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nnzoo.data.base import GlobalBatchDataModule
-from nnzoo.data.csv_file import as_names
 from nnzoo.data.facts import fact, held
+from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sequences.dataset import SequenceDataset
 from nnzoo.data.sequences.source import SequenceSource
 from nnzoo.data.sequences.sources import SOURCES
 from nnzoo.data.sequences.table import TargetType
-from nnzoo.data.sources import chosen_dataset, options_of
-from nnzoo.data.splits import PARTS, check_fractions
-from nnzoo.errors import InputError, check_choices
-from nnzoo.parameters import check_options, inactive_options
+from nnzoo.data.sources import options_of
+from nnzoo.data.splits import PARTS
+from nnzoo.errors import InputError
+from nnzoo.parameters import inactive_options
 
 if TYPE_CHECKING:
     DatasetName = str
@@ -30,7 +29,7 @@ else:
 Scan = Literal["rows", "pixels", "permuted"]
 
 
-class SequenceDataModule(GlobalBatchDataModule):
+class SequenceDataModule(SplitDataModule):
     """Sequences with one target each, or one per step: batches of values (B, T, D), lengths (B,) and targets.
 
     Sequences of different lengths are padded to the longest of their batch. Data without official parts are split
@@ -53,16 +52,8 @@ class SequenceDataModule(GlobalBatchDataModule):
         memory: Symbols to remember in copy.
         num_samples: Training sequences of adding and copy; 1,000 more are for validation and 1,000 for the test.
         scan: How an image becomes a sequence: rows | pixels (one by one) | permuted (pixels in one random order).
-        batch_size: Sequences per step over ALL devices.
-        val_fraction: Share of the sequences (of the official training part, where there is one) for validation.
-        test_fraction: Share of the sequences for the test, where the data set brings no test part.
-        split_seed: Seed of the split, of generated problems and of the permutation, apart from ``seed`` so that runs
-            with other seeds share their data.
-        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
-        fold: Number of the fold to test on, from 0.
-        balanced: Draw training sequences with replacement so that all classes are equally frequent.
-        seed: Seed of the order (the command line sets it to ``seed_everything``).
-        num_workers: Loader processes; 0 is fastest for data in memory.
+
+        shared: What :class:`nnzoo.data.room.SplitDataModule` takes.
 
     Raises:
         InputError: If a value is out of range, or the data cannot be found or read.
@@ -87,31 +78,19 @@ class SequenceDataModule(GlobalBatchDataModule):
         memory: int = 10,
         num_samples: int = 50_000,
         scan: Scan = "rows",
-        batch_size: int = 128,
-        val_fraction: float = 0.15,
-        test_fraction: float = 0.15,
-        split_seed: int = 0,
-        folds: int = 0,
-        fold: int = 0,
-        balanced: bool = False,
-        seed: int = 0,
-        num_workers: int = 0,
+        **shared: Any,
     ) -> None:
-        super().__init__(batch_size, seed, num_workers, balanced)
-        self.save_hyperparameters(logger=False)
-        check_choices(type(self), self.hparams)
-        check_fractions(val_fraction, test_fraction)
-        self.dataset = chosen_dataset(self.hparams)
-        self.hparams["dataset"], self.hparams["drop"] = self.dataset, as_names(drop)
+        super().__init__(**shared)
+        self.root = self.source.root
+
+    def check_settings(self) -> None:
+        """Raises InputError if a setting cannot be used."""
         idle = inactive_options(type(self), self.hparams)
-        if folds and "folds" in idle:
+        if self.hparams["folds"] and "folds" in idle:
             others = ", ".join(name for name in idle["folds"][1] if name != "csv")
             raise InputError(f"{self.dataset} brings its own test part: --folds is for {others} and --data.csv.")
         if any(self.hparams[name] and name in idle for name in ("target", "time", "group", "predict_csv")):
             raise InputError("--data.target, time, group and predict_csv are for a file of your own: add --data.csv.")
-        self.source = self.sources[self.dataset](self.hparams)
-        check_options(type(self), self.hparams, "data")
-        self.root = self.source.root
 
     @held("give the same columns in the same order (--data.drop leaves columns out)")
     def features(self) -> list[str]:
@@ -183,10 +162,6 @@ class SequenceDataModule(GlobalBatchDataModule):
 
     def _part(self, name: str) -> SequenceDataset:
         return typing.cast(SequenceDataset, self.parts[name])
-
-    def prepare_data(self) -> None:
-        """Downloads the data set if it is missing and can be downloaded."""
-        self.source.fetch()
 
     def setup(self, stage: str | None = None) -> None:
         """Generates or loads the sequences; a second call changes nothing."""

@@ -13,19 +13,18 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nnzoo.data.base import GlobalBatchDataModule
-from nnzoo.data.csv_file import as_names
 from nnzoo.data.facts import fact, held
+from nnzoo.data.room import RoomDataModule
 from nnzoo.data.series.dataset import WindowDataset, warn_without_scale
 from nnzoo.data.series.future import Future
 from nnzoo.data.series.scale import check_columns, naive_errors
 from nnzoo.data.series.series import Series, season_of
 from nnzoo.data.series.sources import SOURCES, SeriesSource
 from nnzoo.data.series.split import SeriesSplit
-from nnzoo.data.sources import chosen_dataset, options_of
-from nnzoo.data.splits import PARTS, check_fractions
-from nnzoo.errors import InputError, check_choices, check_sizes
-from nnzoo.parameters import check_options, inactive_options
+from nnzoo.data.sources import options_of
+from nnzoo.data.splits import PARTS
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.parameters import inactive_options
 
 if TYPE_CHECKING:
     DatasetName = str
@@ -33,7 +32,7 @@ else:
     DatasetName = Literal[tuple(SOURCES)]
 
 
-class ForecastDataModule(GlobalBatchDataModule):
+class ForecastDataModule(RoomDataModule):
     """Windows of time series: batches of history (B, history, D), naive error (B, C) and target (B, horizon, C).
 
     All are in the series' own units; the naive error is the scale of MASE of each window's series. The series is cut by
@@ -64,8 +63,7 @@ class ForecastDataModule(GlobalBatchDataModule):
         batch_size: Windows per step over ALL devices.
         val_fraction: Share of the time for validation (not for etth1).
         test_fraction: Share of the time for the test, at the end (not for etth1).
-        seed: Seed of the order (the command line sets it to ``seed_everything``).
-        num_workers: Loader processes; 0 is fastest for data in memory.
+        shared: What :class:`nnzoo.data.base.GlobalBatchDataModule` takes.
 
     Raises:
         InputError: If a value is out of range, the data cannot be found, downloaded or read, a column is constant or
@@ -94,32 +92,23 @@ class ForecastDataModule(GlobalBatchDataModule):
         batch_size: int = 64,
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
-        seed: int = 0,
-        num_workers: int = 0,
+        **shared: Any,
     ) -> None:
-        super().__init__(batch_size, seed, num_workers)
-        self.save_hyperparameters(logger=False)
-        check_choices(type(self), self.hparams)
-        sizes = {"history": history, "horizon": horizon, "season": season}
-        check_sizes(**{name: size for name, size in sizes.items() if size is not None})
-        check_fractions(val_fraction, test_fraction)
-        self.dataset = chosen_dataset(self.hparams)
-        self.hparams["dataset"], self.hparams["drop"] = self.dataset, as_names(drop)
-        self.source = self.sources[self.dataset](self.hparams)
-        idle = inactive_options(type(self), self.hparams)
-        if any(self.hparams[name] and name in idle for name in ("time", "group", "predict_csv")):
-            raise InputError("--data.time, group and predict_csv are for a file of your own: give it with --data.csv.")
-        if season is not None and history is not None and season > history:
-            raise InputError(
-                f"The seasonal-naive forecast repeats the last season, so a season of {season} steps needs at least as "
-                f"much history, got {history}: set --data.history {season} or more."
-            )
-        check_options(type(self), self.hparams, "data")
+        super().__init__(batch_size=batch_size, val_fraction=val_fraction, test_fraction=test_fraction, **shared)
         self.root = self.source.root
 
-    def prepare_data(self) -> None:
-        """Downloads the data set if it is missing and can be downloaded."""
-        self.source.fetch()
+    def check_settings(self) -> None:
+        """Raises InputError if a setting cannot be used."""
+        hparams, idle = self.hparams, inactive_options(type(self), self.hparams)
+        sizes = {name: hparams[name] for name in ("history", "horizon", "season") if hparams[name] is not None}
+        check_sizes(**sizes)
+        if any(hparams[name] and name in idle for name in ("time", "group", "predict_csv")):
+            raise InputError("--data.time, group and predict_csv are for a file of your own: give it with --data.csv.")
+        if {"season", "history"} <= sizes.keys() and sizes["season"] > sizes["history"]:
+            raise InputError(
+                f"The seasonal-naive forecast repeats the last season, so a season of {sizes['season']} steps needs at "
+                f"least as much history, got {sizes['history']}: set --data.history {sizes['season']} or more."
+            )
 
     @cached_property
     def series(self) -> Series:

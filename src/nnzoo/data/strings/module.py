@@ -11,15 +11,14 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
-from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.facts import fact
-from nnzoo.data.sources import chosen_dataset, options_of
-from nnzoo.data.splits import PARTS, check_fractions, split_indices
+from nnzoo.data.room import RoomDataModule
+from nnzoo.data.sources import options_of
+from nnzoo.data.splits import PARTS, split_indices
 from nnzoo.data.strings.dataset import StringPairs
 from nnzoo.data.strings.pairs import Pair, read_sources
 from nnzoo.data.strings.sources import SOURCES, PairSource
-from nnzoo.errors import InputError, check_choices
-from nnzoo.parameters import check_options
+from nnzoo.errors import InputError
 from nnzoo.seeds import mix_seed
 from nnzoo.tokens import Characters, build_vocabulary
 
@@ -29,7 +28,7 @@ else:
     DatasetName = Literal[tuple(SOURCES)]
 
 
-class StringPairsDataModule(GlobalBatchDataModule):
+class StringPairsDataModule(RoomDataModule):
     """Pairs of strings (source, target) for Seq2Seq, character by character.
 
     A batch is (source (B, S), lengths of the sources (B,), target (B, T)): integers, padded with 0 to the longest of
@@ -51,13 +50,11 @@ class StringPairsDataModule(GlobalBatchDataModule):
         max_length: Longest source of training, validation and test: by default 12 for reversal, 20 for dates, and the
             longest of a file.
         longer_length: Longest source of all: by default 18 for reversal, 30 for dates, and the longest of a file.
-        batch_size: Pairs per step over ALL devices.
         val_fraction: Share of the pairs for validation.
         test_fraction: Share of the pairs for the test.
         split_seed: Seed of the generated pairs and of the split, apart from ``seed`` so that runs with other seeds
             share their test samples.
-        seed: Seed of the order (the command line sets it to ``seed_everything``).
-        num_workers: Loader processes; 0 is fastest for data in memory.
+        shared: What :class:`nnzoo.data.base.GlobalBatchDataModule` takes.
 
     Raises:
         InputError: If a value is out of range, a file or column is missing, or a string is empty or too long.
@@ -79,24 +76,20 @@ class StringPairsDataModule(GlobalBatchDataModule):
         min_length: int = 1,
         max_length: int | None = None,
         longer_length: int | None = None,
-        batch_size: int = 128,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         split_seed: int = 0,
-        seed: int = 0,
-        num_workers: int = 0,
+        **shared: Any,
     ) -> None:
-        super().__init__(batch_size, seed, num_workers)
-        self.save_hyperparameters(logger=False)
-        check_choices(type(self), self.hparams)
-        check_fractions(val_fraction, test_fraction)
-        self.dataset = self.hparams["dataset"] = chosen_dataset(self.hparams)
-        for option, path in (("csv", csv), ("predict_csv", predict_csv)):
+        super().__init__(val_fraction=val_fraction, test_fraction=test_fraction, **shared)
+        self.max_length, self.longer_length = self.source.max_length, self.source.longer_length
+
+    def check_settings(self) -> None:
+        """Raises InputError if a file is missing."""
+        for option in ("csv", "predict_csv"):
+            path = self.hparams[option]
             if path is not None and not Path(path).is_file():
                 raise InputError(f"There is no file {path}: check --data.{option}.")
-        self.source = self.sources[self.dataset](self.hparams)
-        check_options(type(self), self.hparams, "data")
-        self.max_length, self.longer_length = self.source.max_length, self.source.longer_length
 
     @cached_property
     def pairs(self) -> dict[str, list[Pair]]:

@@ -12,16 +12,14 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nnzoo.data.base import GlobalBatchDataModule
-from nnzoo.data.csv_file import as_names
 from nnzoo.data.facts import fact, held
+from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import check_fractions, split_parts
+from nnzoo.data.splits import split_parts
 from nnzoo.data.tables.dataset import TableDataset, check_numbers
 from nnzoo.data.tables.preprocessor import Preprocessor, Scaling, Task, task_of
 from nnzoo.data.tables.sources import SOURCES, Table, TableSource, same_columns
-from nnzoo.errors import InputError, check_choices
-from nnzoo.parameters import check_options
+from nnzoo.errors import InputError
 
 if TYPE_CHECKING:
     TableName = str
@@ -29,7 +27,7 @@ else:
     TableName = Literal[tuple(SOURCES)]
 
 
-class TabularDataModule(GlobalBatchDataModule):
+class TabularDataModule(SplitDataModule):
     """A table with a target column: batches of numbers (B, N), codes of the categories (B, C) and targets (B,).
 
     Split 70/15/15, for classes in the same proportions; MNIST keeps its official test part. How columns become numbers
@@ -50,15 +48,8 @@ class TabularDataModule(GlobalBatchDataModule):
         scaling: Of numeric columns: standardize (mean 0, standard deviation 1) | minmax (to [0, 1]) | none; auto takes
             minmax for images, digits and MNIST, and standardize for other tables.
         root: Folder of MNIST (default: $NNZOO_DATA, else ~/.cache/nnzoo).
-        batch_size: Samples per step over ALL devices.
-        val_fraction: Share of the samples for validation.
-        test_fraction: Share of the samples for the test, where the data bring no test part.
-        split_seed: Seed of the split, apart from ``seed`` so that runs with other seeds share their test samples.
-        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
-        fold: Number of the fold to test on, from 0.
-        balanced: Draw training samples with replacement so that all classes are equally frequent.
-        seed: Seed of the order (the command line sets it to ``seed_everything``).
-        num_workers: Loader processes; 0 is fastest for data in memory.
+
+        shared: What :class:`nnzoo.data.room.SplitDataModule` takes.
 
     Raises:
         InputError: If a value is out of range, or the data cannot be found or used.
@@ -83,39 +74,25 @@ class TabularDataModule(GlobalBatchDataModule):
         log_columns: list[str] | Literal["auto"] = "auto",
         scaling: Scaling | Literal["auto"] = "auto",
         root: str | None = None,
-        batch_size: int = 128,
-        val_fraction: float = 0.15,
-        test_fraction: float = 0.15,
-        split_seed: int = 0,
-        folds: int = 0,
-        fold: int = 0,
-        balanced: bool = False,
-        seed: int = 0,
-        num_workers: int = 0,
+        **shared: Any,
     ) -> None:
-        super().__init__(batch_size, seed, num_workers, balanced)
-        self.save_hyperparameters(logger=False)
-        check_choices(type(self), self.hparams)
-        check_fractions(val_fraction, test_fraction)
-        self.dataset = self.hparams["dataset"] = "csv" if csv else dataset
-        self.hparams["drop"], self.hparams["categorical"] = as_names(drop), as_names(categorical)
-        self.source = self.sources[self.dataset](self.hparams)
-        if "target" not in self.source.uses and (target or test_csv or predict_csv):
+        super().__init__(**shared)
+
+    def check_settings(self) -> None:
+        """Raises InputError if a setting cannot be used."""
+        hparams = self.hparams
+        of_a_file = hparams["target"] or hparams["test_csv"] or hparams["predict_csv"]
+        if of_a_file and "target" not in self.sources[self.dataset].uses:
             raise InputError(
                 "--data.target, test_csv and predict_csv are for a table of your own: add --data.csv FILE."
             )
-        if folds and test_csv:
+        if hparams["folds"] and hparams["test_csv"]:
             raise InputError("--folds draws its test rows from --data.csv: leave out --data.test_csv.")
-        check_options(type(self), self.hparams, "data")
 
     @cached_property
     def table(self) -> Table:
         """All rows without the target, the target, and the official part of each row."""
         return self.source.load()
-
-    def prepare_data(self) -> None:
-        """Downloads the data set if it has to be and is missing."""
-        self.source.fetch()
 
     @fact
     def task(self) -> Task:
@@ -164,10 +141,8 @@ class TabularDataModule(GlobalBatchDataModule):
                     "finite number: repair or remove such rows."
                 )
             targets, labels = torch.tensor(numbers, dtype=torch.float32), torch.zeros(len(numbers), dtype=torch.int64)
-        names = ("val_fraction", "test_fraction", "split_seed", "folds", "fold")
         folds = {"folds": 0} if self.source.is_split else {}
-        split = {"seed" if name == "split_seed" else name: self.hparams[name] for name in names} | folds
-        parts = split_parts(labels, official, **split)
+        parts = split_parts(labels, official, **self.split_settings() | folds)
         if self.task == "regression":
             check_numbers(numbers, parts, str(target.name))
         else:

@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import functools
 import os
 
 # The networks here are tiny: more threads only wait for each other, the more so beside other jobs.
@@ -20,6 +21,22 @@ def in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory):
+    """Runs a recipe for a moment, once for all tests, which leave its folder as it is."""
+    from support.runs import smoke  # it looks for every recipe
+
+    @functools.cache
+    def run_once(name):
+        with pytest.MonkeyPatch.context() as patch:
+            folder = tmp_path_factory.mktemp(name)
+            patch.chdir(folder)
+            patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+            return smoke(name)
+
+    return run_once
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The image classifier in the tests over all families."""
 
 from support.case import AUGMENTED, Case
+from support.user_files import write_images
 
 cnn = Case(
     # Batch norm sees its own device's samples.
@@ -13,4 +14,6 @@ cnn = Case(
         "kernel_size": [5],
     },
     online={"pretrained"},
+    files=write_images,
+    trained_on=["--data.dataset", "folder", "--data.root", "my_images", "--data.image_size", "32"],
 )

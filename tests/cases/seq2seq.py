@@ -1,5 +1,19 @@
 """Strings to strings in the tests over all families."""
 
+from pathlib import Path
+
 from support.case import Case
 
-seq2seq = Case(shorter={"num_samples": 800, "num_longer": 40})
+
+def write_pairs() -> None:
+    """pairs.csv, and questions.csv without answers."""
+    pairs = [f"{i},{str(i)[::-1]}\n" for i in range(100, 400)]
+    Path("pairs.csv").write_text("before,after\n" + "".join(pairs))
+    Path("questions.csv").write_text("before\n123\n456\n")
+
+
+seq2seq = Case(
+    shorter={"num_samples": 800, "num_longer": 40},
+    files=write_pairs,
+    trained_on=["--data.csv", "pairs.csv", "--data.source", "before", "--data.target", "after"],
+)

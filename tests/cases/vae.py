@@ -4,6 +4,7 @@ from unittest import mock
 
 from nnzoo import VAE
 from support.case import AUGMENTED, Case
+from support.user_files import write_images
 
 
 class NoiselessVAE(VAE):
@@ -15,5 +16,7 @@ class NoiselessVAE(VAE):
 
 
 vae = Case(
-    noiseless=["--model", "cases.vae.NoiselessVAE", *AUGMENTED], small={"architecture": "mlp", "hidden": (16, 8)}
+    noiseless=["--model", "cases.vae.NoiselessVAE", *AUGMENTED],
+    small={"architecture": "mlp", "hidden": (16, 8)},
+    files=write_images,
 )

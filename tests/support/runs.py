@@ -1,14 +1,25 @@
-"""Runs that tests kill, resume and compare."""
+"""Runs of seconds that tests look at, and runs that they kill, resume and compare."""
 
+import contextlib
 import csv
+import io
 import signal
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from support.forked import run_forked
-from support.found import case, config_flags, module_name
+from support.found import case, config_flags, module_name, run
+
+SMOKE = ["--config", "smoke", "--trainer.accelerator", "cpu", "--baselines", "null"]
+SMOKE += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+"""A fit and a test of a few batches."""
+
+QUICK = [*SMOKE, "--figures.draw", "false"]
+"""The same without pictures, which take as long as the rest."""
 
 FLAGS = [
     *("--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
@@ -19,6 +30,23 @@ FLAGS = [
     "--trainer.callbacks.enable_version_counter=false",
 ]
 """A short run that saves a checkpoint within its epochs too."""
+
+
+class Smoke(NamedTuple):
+    """A finished run of a few batches, with what it printed and warned of."""
+
+    metrics: dict[str, float]
+    folder: Path
+    printed: str
+    warned: list[str]
+
+
+def smoke(config: str) -> Smoke:
+    """Runs a config for a moment in the working directory."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
+        metrics = run(config, [*SMOKE, *case(config).shorter_flags])
+    return Smoke(metrics, run_folder(Path.cwd()), printed.getvalue(), [str(warning.message) for warning in warned])
 
 
 def flags_of(config: str) -> list[str]:

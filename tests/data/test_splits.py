@@ -81,7 +81,7 @@ def test_a_split_depends_on_the_seed_alone():
 PROGRAM = """
 import json
 from sklearn.datasets import load_digits
-from nnzoo.data.base import GlobalBatchSampler
+from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.splits import split_indices
 parts = split_indices(load_digits().target, (0.15, 0.15), 7)
 batches = GlobalBatchSampler(103, 12, seed=5, position=lambda: (3, 2))

@@ -1,8 +1,7 @@
 """Bad input ends with one sentence and exit code 1 or 2, no traceback, and leaves earlier results intact."""
 
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from nnzoo.recipes import autoencoder, mlp, vae
 from PIL import Image
 
 from nnzoo.errors import run_main
+from support.forked import run_forked
+from support.runs import QUICK
 
-QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.callbacks", "null"]
-QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
@@ -33,6 +32,12 @@ def ends_with(capfd):
         return sentence
 
     return run
+
+
+@pytest.fixture
+def finished(smoke_run, in_tmp):
+    """The folder of a finished run of the VAE, for this test alone."""
+    return Path(shutil.copytree(smoke_run("vae").folder, "finished"))
 
 
 @pytest.mark.parametrize(
@@ -119,10 +124,8 @@ def test_subcommands_without_what_they_need(args, says, ends_with, in_tmp):
     assert says in ends_with(args)
 
 
-def test_a_checkpoint_of_other_shapes(ends_with, in_tmp):
-    vae.main(["fit", *QUICK])
-    (best,) = Path("runs").rglob("best.ckpt")
-    sentence = ends_with(["test", "--ckpt_path", str(best), "--data.image_size", "16"])
+def test_a_checkpoint_of_other_shapes(ends_with, finished):
+    sentence = ends_with(["test", "--ckpt_path", str(finished / "best.ckpt"), "--data.image_size", "16"])
     assert "was trained on data with in_shape" in sentence
     assert "--data.image_size" in sentence
 
@@ -137,56 +140,41 @@ def test_a_missing_download_names_the_folder_and_the_way_out(ends_with, in_tmp, 
     assert "set --data.root" in sentence
 
 
-def test_a_truncated_checkpoint_and_one_of_another_class(ends_with, in_tmp):
-    vae.main(["fit", *QUICK])
-    (best,) = Path("runs").rglob("best.ckpt")
-    assert "was saved by nnzoo.modules.vae.VAE" in ends_with(["test", "--ckpt_path", str(best)], autoencoder.main)
+def test_a_truncated_checkpoint_and_one_of_another_class(ends_with, finished):
+    best = finished / "best.ckpt"
+    assert "was saved by nnzoo.VAE" in ends_with(["test", "--ckpt_path", str(best)], autoencoder.main)
     best.write_bytes(best.read_bytes()[:-1000])
     assert "truncated" in ends_with(["test", "--ckpt_path", str(best)])
 
 
 def test_a_batch_that_does_not_divide_over_the_devices(in_tmp):
-    command = [sys.executable, "-m", "nnzoo.recipes.vae", *QUICK, "--data.batch_size", "127"]
-    command += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    program = ["nnzoo.recipes.vae", *QUICK, "--data.batch_size", "127"]
+    # The second process is one that the first starts.
+    process = run_forked([*program, "--trainer.devices", "2", "--trainer.strategy", "ddp"])
     assert process.returncode in (1, 2)
     assert process.stderr.count("error:") == 1
     assert "set --data.batch_size 128" in process.stderr
     assert "Traceback" not in process.stderr
 
 
-FULL_DISK = """
-import resource, signal, sys
-from nnzoo.errors import run_main
-from nnzoo.recipes.vae import main
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # no file can grow beyond: as a full disk
-run_main(lambda: main(sys.argv[1:]))
-"""
-
-
-def test_a_full_disk_leaves_the_earlier_checkpoints_whole(in_tmp):
-    vae.main(["fit", *QUICK])
-    (folder,) = {path.parent for path in Path("runs").rglob("last.ckpt")}
-    before = {path.name: path.read_bytes() for path in folder.glob("*.ckpt")}
-    command = [sys.executable, "-c", FULL_DISK, "--resume", str(folder), "--trainer.max_epochs", "3"]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+def test_a_full_disk_leaves_the_earlier_checkpoints_whole(finished):
+    before = {path.name: path.read_bytes() for path in finished.glob("*.ckpt")}
+    assert max(map(len, before.values())) > 200_000, "as much as the disk of that program holds"
+    process = run_forked(["support.full_disk", "vae", "--resume", str(finished), "--trainer.max_epochs", "3"])
     assert process.returncode == 1
     assert "Cannot save the checkpoint" in process.stderr
     assert "Traceback" not in process.stderr
-    assert {path.name: path.read_bytes() for path in folder.glob("*.ckpt")} == before
-    assert not list(folder.glob("*.part"))
-    torch.load(folder / "last.ckpt", weights_only=True)
-    vae.main(["--resume", str(folder), "--trainer.max_epochs", "2"])
+    assert {path.name: path.read_bytes() for path in finished.glob("*.ckpt")} == before
+    assert not list(finished.glob("*.part"))
+    torch.load(finished / "last.ckpt", weights_only=True)
+    vae.main(["--resume", str(finished), "--trainer.max_epochs", "2", "--figures.draw", "false"])
 
 
-def test_nan_never_overwrites_a_good_checkpoint(ends_with, in_tmp):
-    vae.main(["fit", *QUICK])
-    (folder,) = {path.parent for path in Path("runs").rglob("last.ckpt")}
-    before = (folder / "last.ckpt").read_bytes()
-    sentence = ends_with(["--resume", str(folder), "--trainer.max_epochs", "3", "--model.alpha_rec", "1e38"])
+def test_nan_never_overwrites_a_good_checkpoint(ends_with, finished):
+    before = (finished / "last.ckpt").read_bytes()
+    sentence = ends_with(["--resume", str(finished), "--trainer.max_epochs", "3", "--model.alpha_rec", "1e38"])
     assert "lower --model.lr" in sentence
-    assert (folder / "last.ckpt").read_bytes() == before
+    assert (finished / "last.ckpt").read_bytes() == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -205,4 +193,4 @@ def test_a_defect_still_shows_its_traceback():
 
 def test_a_misspelt_option_of_data_that_choose_the_model_is_named_before_they_are_read(ends_with, in_tmp):
     said = ends_with(["--data.csv", "absent.csv", "--data.traget", "price"], main=mlp.main)
-    assert said == "There is no option data.traget, did you mean data.target?"
+    assert said == "there is no option data.traget, did you mean data.target? See --help."

@@ -20,8 +20,8 @@ from nnzoo import (
 )
 from nnzoo.data.series.module import ForecastDataModule
 from support.found import recipe
+from support.runs import QUICK
 
-QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--trainer.callbacks", "null"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
@@ -215,10 +215,10 @@ def test_a_checkpoint_keeps_the_scaler_of_its_training_and_refuses_other_classes
     losses = [model.loss(model.outputs(*batch[:-1]), batch[-1]) for batch in data.test_dataloader()]
     assert measured["test/loss"] == pytest.approx(float(torch.cat(losses).mean()), rel=1e-5)
     steps.assign(kind=steps["kind"].replace("b", "c")).to_csv("classes.csv", index=False)
-    with pytest.raises(InputError, match="trained on data with classes a, b, these have a, c"):
+    with pytest.raises(InputError, match="trained on data with classes a, b, these have classes a, c"):
         recipe("rnn").main([*test, "--data.csv", "classes.csv"])
     steps.rename(columns={"x": "y"}).to_csv("columns.csv", index=False)
-    with pytest.raises(InputError, match="trained on data with features x, these have y"):
+    with pytest.raises(InputError, match="trained on data with features x, these have features y"):
         recipe("rnn").main([*test, "--data.csv", "columns.csv"])
 
 

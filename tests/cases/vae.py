@@ -18,5 +18,6 @@ class NoiselessVAE(VAE):
 vae = Case(
     noiseless=["--model", "cases.vae.NoiselessVAE", *AUGMENTED],
     small={"architecture": "mlp", "hidden": (16, 8)},
+    quicker=["--model.num_nll_samples", "20"],
     files=write_images,
 )

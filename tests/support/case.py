@@ -15,6 +15,8 @@ class Case:
     Attributes:
         noiseless: Flags that make the loss deterministic, as processes draw different noise on purpose.
         shorter: Settings of the data for runs of seconds.
+        quicker: Further flags for runs of seconds, such as fewer steps of sampling.
+        tied: Baselines that are as good as the recipe on some seeds.
         other_values: Other valid values of hyperparameters whose type and default do not say what is valid.
         small: Hyperparameters that make a trial quick.
         online: Hyperparameters that need a download, and are tested by themselves.
@@ -25,6 +27,8 @@ class Case:
 
     noiseless: Sequence[str] = ()
     shorter: Mapping[str, Any] = field(default_factory=dict)
+    quicker: Sequence[str] = ()
+    tied: Collection[str] = ()
     other_values: Mapping[str, list[Any]] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
     online: Collection[str] = ()
@@ -34,5 +38,5 @@ class Case:
 
     @property
     def shorter_flags(self) -> list[str]:
-        """``shorter`` on the command line."""
-        return [f"--data.{name}={value}" for name, value in self.shorter.items()]
+        """``shorter`` and ``quicker`` on the command line."""
+        return [*(f"--data.{name}={value}" for name, value in self.shorter.items()), *self.quicker]

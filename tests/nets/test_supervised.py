@@ -1,15 +1,12 @@
-from torch import nn
-
-from nnzoo.nets.layers import is_decayed
-from nnzoo.nets.supervised import weight_penalty
-
 """Losses of supervised networks against PyTorch's own and sums by hand."""
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from nnzoo.nets.supervised import cross_entropy, squared_error
+from nnzoo.nets.layers import is_decayed
+from nnzoo.nets.supervised import cross_entropy, squared_error, weight_penalty
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -5,7 +5,8 @@ import os
 import pytest
 from nnzoo.recipes._records import Entry
 
-from support.found import RECIPES, recipe
+from nnzoo.run.configs import recipe_stems
+from support.found import recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*")]
 FLAGS = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
@@ -17,7 +18,7 @@ def baselines_of(metrics, metric):
     return {key: value for key, value in metrics.items() if key.startswith("baseline/") and key.endswith(f"/{metric}")}
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", recipe_stems())
 def test_a_recipe_beats_every_baseline_and_repeats_its_recorded_number(name, in_tmp):
     metrics = recipe(name).main([*FLAGS, "--seed_everything", "0"])
     recorded = Entry(name).result

@@ -15,6 +15,7 @@ class Case:
     Attributes:
         noiseless: Flags that make the loss deterministic, as processes draw different noise on purpose.
         shorter: Settings of the data for runs of seconds.
+        quicker: Settings of the model for them.
         other_values: Other valid values of hyperparameters whose type and default do not say what is valid.
         small: Hyperparameters that make a trial quick.
         online: Hyperparameters that need a download, and are tested by themselves.
@@ -26,6 +27,7 @@ class Case:
 
     noiseless: Sequence[str] = ()
     shorter: Mapping[str, Any] = field(default_factory=dict)
+    quicker: Mapping[str, Any] = field(default_factory=dict)
     other_values: Mapping[str, list[Any]] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
     online: Collection[str] = ()
@@ -35,6 +37,11 @@ class Case:
     inputs: Sequence[int] | None = None
 
     @property
-    def shorter_flags(self) -> list[str]:
-        """``shorter`` on the command line."""
-        return [f"--data.{name}={value}" for name, value in self.shorter.items()]
+    def quick_model(self) -> list[str]:
+        """Flags of a quick run on data of its own."""
+        return [f"--model.{name}={value}" for name, value in self.quicker.items()]
+
+    @property
+    def quick(self) -> list[str]:
+        """Flags of a quick run."""
+        return [*(f"--data.{name}={value}" for name, value in self.shorter.items()), *self.quick_model]

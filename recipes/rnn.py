@@ -25,12 +25,14 @@ from torch import Tensor
 
 from nnzoo.data.sequences.module import SequenceDataModule
 from nnzoo.errors import InputError, run_main
+from nnzoo.files import replacing
 from nnzoo.modules.recurrent import norms_of
 from nnzoo.modules.rnn import SequenceClassifier, SequenceRegressor
 from nnzoo.nets.rnn import CELLS
 from nnzoo.plots.sequences import gradient_norms
 from nnzoo.run.arguments import SUBCOMMANDS
 from nnzoo.run.cli import ZooCLI
+from nnzoo.run.folder import figure_path
 from nnzoo.run.recipe import run_recipe
 from nnzoo.run.report import table
 
@@ -73,9 +75,9 @@ def compare_cells(args: list[str]) -> dict[str, float]:
         columns = {name.replace(first, "test/"): value for name, value in (compared | others).items()}
         print(table(columns, next(iter(CELLS))))
     if norms and cli.trainer.is_global_zero and not getattr(cli.trainer, "fast_dev_run", False):
-        path = cli.run_dir / "figures" / "gradient_norms_of_cells.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        gradient_norms(norms).savefig(path)
+        path = figure_path(cli.run_dir, "gradient_norms_of_cells")
+        with replacing(path) as temporary:
+            gradient_norms(norms).savefig(temporary, format="png")
         print(f"gradients of the three trained networks: {path}")
     return {name.removeprefix("baseline/"): value for name, value in compared.items()}
 

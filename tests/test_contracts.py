@@ -16,9 +16,8 @@ from nnzoo.parameters import parameters_of, switched_off
 from support import found
 from support.found import CASES, CONFIGS, RECIPES, all_modules, build, case, datamodule_class, model_class
 from support.quiet import QUIET
+from support.runs import QUICK
 
-QUICK = ["--config", "smoke", "--trainer.accelerator", "cpu", "--baselines", "null", "--figures.draw", "false"]
-QUICK += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 OVERLAYS = [name for name in CONFIGS if found.recipe_of(name) is None]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
@@ -251,8 +250,7 @@ def test_every_overlay_runs_on_every_recipe(name, overlay, in_tmp, monkeypatch):
     """Runs from start to test, or says in one sentence what this machine or this family lacks."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    shorter = [f"--data.{key}={value}" for key, value in case(name).shorter.items()]
-    flags = [*QUICK, "--config", overlay, *shorter]
+    flags = [*QUICK, "--config", overlay, *case(name).shorter_flags]
     text = CONFIGS[overlay].read_text()
     unsuited = ("accelerator: gpu" in text and not torch.cuda.is_available()) or (
         "Finetuning" in text and not hasattr(model_class(name), "backbone")

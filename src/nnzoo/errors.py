@@ -65,6 +65,6 @@ def run_main(main: Callable[[], Any]) -> NoReturn:
 def check_sizes(**sizes: int | Sequence[int]) -> None:
     """Raises InputError unless every named number (or every entry of a named list) is a positive integer."""
     for name, value in sizes.items():
-        entries = [value] if isinstance(value, int) else value
-        if any(entry < 1 for entry in entries):
-            raise InputError(f"{name} must be positive, got {value}.")
+        entries = value if isinstance(value, list | tuple) else [value]
+        if any(not isinstance(entry, int) or isinstance(entry, bool) or entry < 1 for entry in entries):
+            raise InputError(f"{name} must be positive whole numbers, got {value}.")

@@ -36,6 +36,29 @@ def _parameters_of(cls: Any) -> dict[str, inspect.Parameter]:
     return found
 
 
+def constructor_arguments(obj: object) -> list[dict[str, Any]]:
+    """What the constructors of an object that is being built got, from the innermost that runs to the outermost.
+
+    Values are as they are at the time: a constructor that changes one before it calls its base's changes what is found.
+    Constructors of other objects, in which this one may be built, do not count.
+    """
+    found: list[dict[str, Any]] = []
+    frame = inspect.currentframe()
+    while frame is not None:
+        names, _, keywords, values = inspect.getargvalues(frame)
+        if frame.f_code.co_name == "__init__" and names and values.get(names[0]) is obj:
+            found.append({**{name: values[name] for name in names[1:]}, **(values[keywords] if keywords else {})})
+        frame = frame.f_back
+    return found
+
+
+def is_resolved(cls: Any) -> bool:
+    """Whether :func:`parameters_of` knows what becomes of a constructor's ``**kwargs``, where it has any."""
+    own = inspect.signature(cls.__init__).parameters.values()
+    takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in own)
+    return not takes_more or bool(set(parameters_of(cls)) - {parameter.name for parameter in own})
+
+
 def inactive_options(cls: Any, values: Mapping[str, Any]) -> dict[str, tuple[str, Sequence[str]]]:
     """Parameters of a class that do not act under the choices made: the choice of each, and the values it acts with.
 

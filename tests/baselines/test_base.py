@@ -71,3 +71,18 @@ def test_a_baseline_of_ones_own_is_added_by_name(in_tmp):
     assert metrics["baseline/coin/accuracy"] == pytest.approx(26 / 40)
     (result,) = in_tmp.rglob("result.json")
     assert json.loads(result.read_text())["metrics"]["baseline/coin/accuracy"] == pytest.approx(26 / 40)
+
+
+def test_a_baseline_that_fails_does_not_cost_the_run(in_tmp):
+    class Broken(Coin):
+        def scores(self, module, data):
+            raise ZeroDivisionError("nothing to divide")
+
+    with pytest.warns(UserWarning, match=r"The Broken could not be fitted \(ZeroDivisionError: nothing to divide\)"):
+        metrics = table_with(Broken())
+    assert "test/accuracy" in metrics
+
+
+def test_one_baseline_needs_no_list(in_tmp):
+    metrics = recipe("toy_graphs").main([*QUICK, "--baselines", f"{__name__}.Coin"])
+    assert metrics["baseline/coin/accuracy"] == pytest.approx(26 / 40)

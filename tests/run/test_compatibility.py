@@ -4,7 +4,7 @@ import torch
 from nnzoo import VAE, Autoencoder, InputError
 from nnzoo.data.facts import fact, held
 from nnzoo.run.checkpoint import CLASS_KEY, public_name
-from nnzoo.run.compatibility import check_checkpoint, check_data
+from nnzoo.run.compatibility import check_checkpoint, check_data, check_model
 
 
 class Data:
@@ -39,12 +39,22 @@ def test_classes_are_named_as_they_are_imported():
     assert public_name(Mine) == f"{__name__}.Mine"
 
 
-def test_a_checkpoint_of_another_class_is_refused_and_one_of_a_base_is_not(saved):
+def test_a_checkpoint_of_none_of_a_recipes_classes_is_refused(saved):
     path = saved(**{CLASS_KEY: "nnzoo.VAE"})
-    check_checkpoint(path, VAE)
-    check_checkpoint(path, Mine)
+    check_checkpoint(path, [Autoencoder, VAE])
+    check_checkpoint(path, [Mine])
     with pytest.raises(InputError, match=r"was saved by nnzoo\.VAE, but this recipe trains Autoencoder"):
-        check_checkpoint(path, Autoencoder)
+        check_checkpoint(path, [Autoencoder])
+    check_checkpoint(saved(**{CLASS_KEY: public_name(Mine)}), [VAE])
+    check_checkpoint(saved(), [VAE])
+    with pytest.raises(InputError, match=r"was saved by gone\.Model, which cannot be imported"):
+        check_checkpoint(saved(**{CLASS_KEY: "gone.Model"}), [VAE])
+
+
+def test_a_checkpoint_of_another_class_than_the_settings_make_is_refused(saved):
+    check_model(saved(**{CLASS_KEY: "nnzoo.VAE"}), Mine)
+    with pytest.raises(InputError, match="these settings make a VAE: give the data that it was trained on, or --model"):
+        check_model(saved(**{CLASS_KEY: public_name(Mine)}), VAE)
 
 
 def test_all_facts_that_a_checkpoint_is_held_to_and_that_differ_are_named_with_their_remedies(saved):

@@ -22,7 +22,6 @@ class Case:
         flags: Further flags of runs of several processes.
         files: Writes files of a user's, for the documented commands, into the working directory.
         trained_on: Flags of the run that documented commands call runs/NAME/RUN; it trains on those files.
-        inputs: Which tensors of a batch a loader of the user's gives, where some may be left out.
     """
 
     noiseless: Sequence[str] = ()
@@ -34,7 +33,6 @@ class Case:
     flags: Sequence[str] = ()
     files: Callable[[], None] = lambda: None
     trained_on: Sequence[str] = ()
-    inputs: Sequence[int] | None = None
 
     @property
     def quick_model(self) -> list[str]:

@@ -47,8 +47,13 @@ class Baselines(Callback, ABC):
             rank_zero_warn(f"There are no {type(self).__name__}: the data have no {' and no '.join(missing)}.")
             return
         rank_zero_info("Fitting the baselines ...")
+        try:
+            scores = self.scores(pl_module, data)
+        except Exception as error:  # a baseline is not worth a finished run
+            rank_zero_warn(f"The {type(self).__name__} could not be fitted ({type(error).__name__}: {error}).")
+            return
         self._scored = True
-        for name, metrics in self.scores(pl_module, data).items():
+        for name, metrics in scores.items():
             for metric, value in metrics.items():
                 pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
 

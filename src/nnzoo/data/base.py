@@ -1,7 +1,9 @@
 """What all datamodules share: loaders over global batches (:mod:`nnzoo.data.sampler`), and where data are kept."""
 
+import inspect
 import itertools
 import os
+from collections import ChainMap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import lightning as L
 import pandas as pd
 import torch
+from lightning.pytorch.utilities.parsing import save_hyperparameters
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -17,6 +20,7 @@ from nnzoo.data.facts import fact
 from nnzoo.data.sampler import BatchIndex, GlobalBatchSampler
 from nnzoo.data.splits import class_weights
 from nnzoo.errors import InputError
+from nnzoo.parameters import constructor_arguments
 from nnzoo.seeds import mix_seed
 
 
@@ -48,7 +52,11 @@ class GlobalBatchDataModule(L.LightningDataModule):
 
     def __init__(self, *, batch_size: int = 128, seed: int = 0, num_workers: int = 0) -> None:
         super().__init__()
-        self.save_hyperparameters(logger=False)  # those of the subclasses' constructors too
+        settings = dict(ChainMap(*reversed(constructor_arguments(self))))
+        save_hyperparameters(self, frame=inspect.currentframe(), given_hparams=settings)
+        self._log_hyperparams = False  # the run's config.yaml has them
+        if num_workers < 0:
+            raise InputError(f"num_workers must not be negative, got {num_workers}: set --data.num_workers.")
         if batch_size < 1:
             raise InputError(f"batch_size must be positive, got {batch_size}: set --data.batch_size.")
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers

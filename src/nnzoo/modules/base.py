@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from nnzoo.errors import check_choices
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.optimizers import Optimizer, Schedule, build_optimizer, check_optimizer
-from nnzoo.parameters import check_options, parameters_of
+from nnzoo.parameters import check_options, constructor_arguments, is_resolved, parameters_of
 from nnzoo.seeds import mix_seed
 
 FEW_STEPS, ENOUGH_STEPS = 200, 1000
@@ -25,7 +26,8 @@ FEW_STEPS, ENOUGH_STEPS = 200, 1000
 class ZooModule(L.LightningModule):
     """A LightningModule that measures loss terms in ``self.means`` and reads its optimiser from its hyperparameters.
 
-    A subclass's constructor lists its own hyperparameters, plain values all, and hands the others on as ``**shared``.
+    A subclass's constructor lists its own hyperparameters, plain values all, and hands the others on as ``**shared``;
+    they are saved as they are when the base's constructor is called, so change none before.
     It sets ``self.means`` and updates it in its steps.
 
     Args:
@@ -57,8 +59,10 @@ class ZooModule(L.LightningModule):
         lr_warmup: float = 0.0,
     ) -> None:
         super().__init__()
-        # What the constructors got, from theirs to this one: a command line's parser does not know what they fix.
-        save_hyperparameters(self, frame=inspect.currentframe())
+        # From the constructors themselves: a command line's parser does not know what they fix.
+        arguments = constructor_arguments(self)
+        save_hyperparameters(self, frame=inspect.currentframe(), given_hparams=dict(ChainMap(*reversed(arguments))))
+        self._own_arguments = arguments[-1]
         self.check_hyperparameters()
 
     def check_hyperparameters(self) -> None:
@@ -68,9 +72,13 @@ class ZooModule(L.LightningModule):
         check_options(type(self), self.hparams, "model")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leaves out hyperparameters that a subclass fixes, which its constructor does not take."""
+        """Keeps the hyperparameters that the constructor takes: not those that a subclass fixes.
+
+        What is not known to be taken, as ``**kwargs`` lead where the source does not tell, is kept as it was given.
+        """
         cls: type = type(self)
-        key, taken = self.CHECKPOINT_HYPER_PARAMS_KEY, parameters_of(cls)
+        taken = parameters_of(cls) if is_resolved(cls) else self._own_arguments
+        key = self.CHECKPOINT_HYPER_PARAMS_KEY
         checkpoint[key] = {name: value for name, value in checkpoint[key].items() if name in taken}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -92,6 +92,7 @@ class Forecaster(SupervisedModule):
         """Raises InputError if a hyperparameter cannot be used."""
         super().check_hyperparameters()
         hparams = self.hparams
+        hparams["target_columns"] = list(hparams["target_columns"])  # a tuple would index several dimensions
         check_sizes(**{name: hparams[name] for name in ("history", "horizon", "season")})
         count = len(hparams["column_mean"])
         if count != len(hparams["column_std"]) or len(hparams["columns"]) not in (0, count):

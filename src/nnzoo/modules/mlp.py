@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier
@@ -56,6 +56,10 @@ class TableModule(SupervisedModule):
             raise InputError(
                 f"dropout is a share, from 0 to below 1, got {self.hparams['dropout']}: set --model.dropout."
             )
+
+    def has_target(self, batch: Sequence[Tensor]) -> bool:
+        """A batch of numbers, or of numbers and codes (B, C), has none."""
+        return len(batch) > 1 and batch[-1].dim() == 1
 
     @property
     def num_outputs(self) -> int:

@@ -90,6 +90,9 @@ def schedule_factor(step: int, total_steps: int, schedule: Schedule, warmup: flo
 
 def check_optimizer(hparams: Mapping[str, Any]) -> None:
     """Raises InputError if the hyperparameters that :func:`build_optimizer` reads are out of range."""
+    for name in ("lr", "weight_decay", "momentum", "lr_warmup"):
+        if not isinstance(hparams[name], int | float):
+            raise InputError(f"{name} must be a number, got {hparams[name]!r}: set --model.{name}.")
     if not hparams["lr"] > 0:
         raise InputError(f"lr must be above 0, got {hparams['lr']}: set --model.lr.")
     if hparams["weight_decay"] < 0:

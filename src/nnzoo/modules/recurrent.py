@@ -17,8 +17,9 @@ MAX_SEQUENCES = 64
 class RecurrentModule(SupervisedModule):
     """A recurrent network on sequences.
 
-    Batches are values (B, T, D), lengths (B,), which may be left out where no sequence is padded, and targets. Long
-    sequences need their gradients clipped by global norm: ``--trainer.gradient_clip_val 1``.
+    Batches are values (B, T, D), lengths (B,), which may be left out where no sequence is padded, and targets: of two
+    tensors the second is the target. Long sequences need their gradients clipped by global norm:
+    ``--trainer.gradient_clip_val 1``.
 
     Args:
         num_inputs: Values per step, D (the command line takes it from the data).

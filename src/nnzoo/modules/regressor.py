@@ -44,6 +44,13 @@ class Regressor(SupervisedModule):
         if not self.hparams["target_std"] > 0:
             raise InputError("The target is constant: choose a column that varies.")
 
+    def check_batch(self, batch: Batch) -> None:
+        """Raises InputError if the target is no number per sample, or inputs are not finite."""
+        super().check_batch(batch)
+        target = self.split(batch)[1]
+        if target.dim() != 1:
+            raise InputError(f"Targets must be of shape (B,), got {tuple(target.shape)}: take target[:, 0].")
+
     def build_metrics(self, stage: str) -> MetricCollection:
         """RMSE and MAE in the target's units, and R^2 in validation and test."""
         errors = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError()}

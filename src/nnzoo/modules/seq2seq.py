@@ -144,9 +144,10 @@ class Seq2Seq(ZooModule):
         self.means.update("test", {**outputs, "exact_match_greedy": greedy})
         self.char_error_rate.update(self.characters.texts(found.tokens[~longer]), self.characters.texts(usual[2]))
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[str]:
-        """The strings that beam search finds."""
-        source, lengths, _ = batch
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> list[str]:
+        """The strings that beam search finds for sources (B, S), with their lengths (B,) where they are padded."""
+        source, *given = [batch] if isinstance(batch, Tensor) else batch
+        lengths = given[0] if given else (source != PAD).sum(dim=1)
         return self.characters.texts(self.search(source, lengths).tokens)
 
     def prediction_columns(self, predictions: Sequence[list[str]], facts: Mapping[str, Any]) -> dict[str, Any]:

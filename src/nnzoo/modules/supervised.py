@@ -84,9 +84,13 @@ class SupervisedModule(ZooModule, ABC):
         """What :meth:`forward` returns for a batch (inputs, target), or for inputs alone: a tensor or a tuple."""
         if isinstance(batch, Tensor):
             return self(batch)
-        if isinstance(batch, tuple | list) and len(batch) == 1:
+        if isinstance(batch, tuple | list) and not self.has_target(batch):
             return self(*batch)
         return self(*self.split(batch)[0])
+
+    def has_target(self, batch: Sequence[Tensor]) -> bool:
+        """Whether the last tensor of a batch is a target: it is, if there are several and nothing tells otherwise."""
+        return len(batch) > 1
 
     def split(self, batch: Any) -> tuple[Sequence[Any], Tensor]:
         """What the network takes of a batch, and the target; override it for batches that are not tuples."""

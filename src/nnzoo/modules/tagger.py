@@ -123,12 +123,17 @@ class SequenceTagger(RecurrentModule):
         logits = at_least_float32(self.net(inputs, lengths))
         return logits.sigmoid() if self.hparams["multilabel"] else logits.softmax(dim=2)
 
-    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> list[Tensor]:
+    def predict_step(self, batch: Any, batch_idx: int) -> list[Tensor]:
         """Probabilities at the valid steps of each sequence, each (T_i, K)."""
         steps = super().predict_step(batch, batch_idx)
-        if isinstance(batch, Tensor) or len(batch) < 3:
+        inputs = [batch] if isinstance(batch, Tensor) else batch[:-1] if self.has_target(batch) else batch
+        if len(inputs) == 1:
             return list(steps)
-        return [valid[:length] for valid, length in zip(steps, batch[1].tolist(), strict=True)]
+        return [valid[:length] for valid, length in zip(steps, inputs[1].tolist(), strict=True)]
+
+    def has_target(self, batch: Sequence[Tensor]) -> bool:
+        """A batch of values, or of values and lengths (B,), has none."""
+        return len(batch) > 1 and batch[-1].dim() > 1
 
     def prediction_columns(self, predictions: Sequence[list[Tensor]], facts: Mapping[str, Any]) -> dict[str, Any]:
         """A row for each step of each sequence: its class, or the labels that are on, and the probability of each."""

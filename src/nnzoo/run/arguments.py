@@ -28,7 +28,7 @@ class Arguments:
         test_after_fit: Whether to test the best checkpoint once fitted (no subcommand was given).
         configs: Config files, or YAML text, in the order in which they apply.
         flags: All other arguments.
-        own_settings: What the recipe's own and other packaged configs set: no choices of the user's.
+        own_settings: What the recipe's own, other packaged configs and a run's config set: no choices of this command.
         run_dir: Folder of the run to resume.
         ckpt_path: Checkpoint to load.
     """
@@ -60,7 +60,8 @@ class Arguments:
         wanted = False
         for argument in self.flags:
             if argument.startswith("--"):
-                wanted = argument[2:].partition("=")[0].partition(".")[0] in groups
+                option = argument[2:].partition("=")[0]
+                wanted = option.partition(".")[0] in groups and not option.endswith(".help")
             chosen += [argument] * wanted  # what follows a flag is its value
         return chosen
 
@@ -101,11 +102,14 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
             parsed.configs = [str(beside)]
         else:
             parsed.configs.append(saved_model(parsed.ckpt_path, classes, facts))
+    elif checkpoints and checkpoints[-1] != "null" and parsed.subcommand != "fit":
+        raise InputError(f"--ckpt_path {checkpoints[-1]} is of no run: give its path, such as RUN/{BEST}.ckpt.")
     elif checkpoints:
         parsed.flags += ["--ckpt_path", checkpoints[-1]]
     parsed.configs += [find_config(name) for name in names]
     packaged = [config for config in parsed.configs if RECIPES in Path(config).parents]
-    parsed.own_settings = [read_yaml(config) for config in dict.fromkeys([recipe_config(recipe), *packaged])]
+    # The first is the recipe's own, or that of a run to go on with: what it holds is no choice of this command line.
+    parsed.own_settings = [read_yaml(c) for c in dict.fromkeys([recipe_config(recipe), parsed.configs[0], *packaged])]
     if parsed.subcommand != "fit" and not checkpoints and not {"-h", "--help", "--print_config"} & set(args):
         raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/{BEST}.ckpt.")
     return parsed

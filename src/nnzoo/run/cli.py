@@ -1,14 +1,11 @@
 """ZooCLI: the command line of every recipe, on LightningCLI."""
 
-import importlib
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.fabric.plugins.io import CheckpointIO
 from lightning.pytorch.callbacks import (
     Callback,
@@ -28,7 +25,7 @@ from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
-from nnzoo.run.compatibility import check_checkpoint, check_data
+from nnzoo.run.compatibility import check_checkpoint, check_data, check_model, import_class
 from nnzoo.run.data import DataFirst, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, LAST, new_folder
@@ -85,18 +82,17 @@ class ZooCLI(LightningCLI):
         names = [public_name(cls) for cls in classes]
         self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, self.facts)
         self._data_first: DataFirst | None = None
+        if self.arguments.ckpt_path is not None:
+            check_checkpoint(self.arguments.ckpt_path, classes)
         if isinstance(model_class, Mapping):
-            self._data_first = DataFirst(datamodule_class, self.arguments, self.prog)
+            self._data_first = DataFirst(datamodule_class, self.arguments, classes, self.prog)
             model_class = self._model_for(self._data_first.datamodule, model_class)
-        if self.arguments.ckpt_path is not None and not self.arguments.model_is_subclass():
-            check_checkpoint(self.arguments.ckpt_path, model_class)
         super().__init__(
             model_class,
             datamodule_class,
             save_config_callback=SaveRunConfig,
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={"default_root_dir": "runs", "use_distributed_sampler": False},
-            seed_everything_default=0,
             parser_kwargs={
                 "prog": self.prog,
                 # As a default config rather than a first --config, so that --help shows the recipe's own values.
@@ -123,13 +119,17 @@ class ZooCLI(LightningCLI):
         """The one that was asked for, as building a parser for each takes time; the rest is told by the usage line."""
         return {self.arguments.subcommand: LightningCLI.subcommands()[self.arguments.subcommand]}
 
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds the seed: a number, so that every run can be repeated."""
+        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of everything that is drawn.")
+
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds data and model, which differ from recipe to recipe, before Lightning's Trainer."""
         parser.add_lightning_class_args(self._datamodule_class, "data")
         parser.add_lightning_class_args(self._model_class, "model", subclass_mode=self.subclass_mode_model)
         parser.add_argument(
             "--baselines",
-            type=list[Baselines] | None,
+            type=list[Baselines] | Baselines | None,
             default=None,
             help="Classical models beside the network in the table of metrics; null for none.",
         )
@@ -167,7 +167,8 @@ class ZooCLI(LightningCLI):
         for name in self.facts:
             if name in taken:
                 parser.link_arguments(f"data.{name}", model + name, apply_on="instantiate")
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        if "seed" in parameters_of(self._datamodule_class):
+            parser.link_arguments("seed_everything", "data.seed")
         if isinstance(parser, ZooParser):
             parser.known_keys = frozenset(f"model.{name}" for name in taken)
 
@@ -186,6 +187,17 @@ class ZooCLI(LightningCLI):
         drop_idle(self._datamodule_class, self._get(self.config, "data"), [settings.get("data") for settings in own])
         if self._data_first is not None:
             self.parser.add_instantiator(self._data_first, self._datamodule_class, subclasses=False)
+
+    def instantiate_classes(self) -> None:
+        """Builds data, model and Trainer; says in a sentence why a class of the user's cannot be built."""
+        try:
+            super().instantiate_classes()
+        except (TypeError, ValueError) as error:
+            if isinstance(error, InputError) or not self.subclass_mode_model:
+                raise
+            path = self._get(self.config, "model").class_path
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise InputError(f"{path} cannot be built ({reason[:300]}): set what it needs as --model.NAME.") from error
 
     def _parse_ckpt_path(self) -> None:
         """Nothing to add: the checkpoint's hyperparameters are among the configs already, where flags override them."""
@@ -212,9 +224,6 @@ class ZooCLI(LightningCLI):
             extra = [] if logger in (None, True) else _as_list(logger)
             logger = [metrics_logger(self.run_dir, self._first_step()), *extra]
         kwargs |= {"callbacks": callbacks, "plugins": plugins, "logger": logger}
-        if not torch.cuda.is_available():
-            # Lightning's setting, under which PyTorch would look for a GPU again at every step of an optimiser.
-            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         try:
             return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
         except (ValueError, MisconfigurationException) as error:  # an unknown strategy, an accelerator that is absent
@@ -223,7 +232,10 @@ class ZooCLI(LightningCLI):
     def _search_callbacks(self) -> list[Callback]:
         callbacks: list[Callback] = []
         checkpoint = self._get(self.config_init, "checkpoint")
-        if patience := self._get(self.config_init, "patience"):
+        patience = self._get(self.config_init, "patience")
+        if patience < 0:
+            raise InputError(f"patience counts epochs, 0 for no early stopping, got {patience}: set --patience.")
+        if patience:
             callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))
         if self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path:
             callbacks.append(LearningRateFinder())
@@ -249,7 +261,7 @@ class ZooCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
-            check_checkpoint(self.arguments.ckpt_path, type(self.model))
+            check_model(self.arguments.ckpt_path, type(self.model))
             check_data(self.arguments.ckpt_path, self.model.hparams, type(self.datamodule))
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
@@ -287,9 +299,3 @@ def _is_global_zero() -> bool:
 
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
-
-
-def import_class(path: str) -> type:
-    """The class of an import path such as my_package.MyVAE."""
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)

@@ -1,6 +1,7 @@
 """Whether a checkpoint fits the model and the data that it is used with; if not, what to do."""
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,48 @@ from nnzoo.errors import InputError
 from nnzoo.run.checkpoint import CLASS_KEY, public_name, read_checkpoint
 
 
-def check_checkpoint(path: Path, model_class: type) -> None:
-    """Raises InputError if the checkpoint cannot be read or was saved by another class than the model's."""
-    saved = read_checkpoint(path).get(CLASS_KEY)
-    related = {public_name(cls) for cls in model_class.__mro__}
-    if saved is not None and saved not in related and not saved.startswith("__main__."):
+def check_checkpoint(path: Path, classes: Sequence[type]) -> None:
+    """Raises InputError if the checkpoint cannot be read or is of none of a recipe's classes, nor of a subclass."""
+    saved = saved_class(path)
+    if saved is None or any(saved in names_of(cls) for cls in classes):
+        return
+    try:
+        found = import_class(saved)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{path} was saved by {saved}, which cannot be imported ({error}).") from error
+    if not issubclass(found, tuple(classes)):
+        trained = " or ".join(cls.__name__ for cls in classes)
         raise InputError(
-            f"{path} was saved by {saved}, but this recipe trains {model_class.__name__}: use that model's recipe, or "
-            f"give --model {saved} if it is a subclass."
+            f"{path} was saved by {saved}, but this recipe trains {trained}: use that model's recipe, or give --model "
+            f"{saved} if it is a subclass."
         )
+
+
+def check_model(path: Path, model_class: type) -> None:
+    """Raises InputError if the checkpoint was saved by another class than that which the settings make."""
+    saved = saved_class(path)
+    if saved is not None and saved not in names_of(model_class):
+        raise InputError(
+            f"{path} was saved by {saved}, these settings make a {model_class.__name__}: give the data that it was "
+            f"trained on, or --model {saved} if that is a class of yours."
+        )
+
+
+def saved_class(path: Path) -> str | None:
+    """The class that saved a checkpoint, as it is imported; None if that is not known, as of a notebook's own."""
+    saved = read_checkpoint(path).get(CLASS_KEY)
+    return None if saved is None or saved.startswith("__main__.") else saved
+
+
+def names_of(cls: type) -> set[str]:
+    """The names of a class and of its bases, as they are imported."""
+    return {public_name(base) for base in cls.__mro__}
+
+
+def import_class(path: str) -> type:
+    """The class of an import path such as my_package.MyVAE."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def check_data(path: Path, hparams: Mapping[str, Any], datamodule_class: type) -> None:

@@ -86,6 +86,6 @@ def read_yaml(config: str) -> dict[str, Any]:
         contents = yaml.safe_load(config if config.startswith("{") else Path(config).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"The config {config} is not valid YAML ({' '.join(str(error).split())}).") from error
-    if not isinstance(contents, dict):
+    if not isinstance(contents, dict) or not all(isinstance(key, str) for key in contents):
         raise InputError(f"The config {config} must hold keys such as model:, data: and trainer:.")
     return contents

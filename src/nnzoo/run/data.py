@@ -7,7 +7,7 @@ import lightning as L
 from jsonargparse import ActionConfigFile
 
 from nnzoo.data.sources import chosen_dataset
-from nnzoo.parameters import switched_off
+from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run.arguments import Arguments
 from nnzoo.run.configs import read_yaml
 from nnzoo.run.parser import ZooParser
@@ -22,15 +22,20 @@ class DataFirst:
     Args:
         datamodule_class: Its class.
         arguments: The command line.
+        models: Classes of the recipe, whose options may have been meant.
         prog: The program's name, for errors.
     """
 
-    def __init__(self, datamodule_class: type[L.LightningDataModule], arguments: Arguments, prog: str) -> None:
+    def __init__(
+        self, datamodule_class: type[L.LightningDataModule], arguments: Arguments, models: Iterable[type], prog: str
+    ) -> None:
         parser = ZooParser(prog=prog, default_config_files=[arguments.configs[0]])
+        parser.known_keys = frozenset(f"model.{name}" for cls in models for name in parameters_of(cls))
         parser.add_argument("--config", action=ActionConfigFile)
-        parser.add_argument("--seed_everything", type=bool | int, default=0)
+        parser.add_argument("--seed_everything", type=int, default=0)
         parser.add_lightning_class_args(datamodule_class, "data")
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        if "seed" in parameters_of(datamodule_class):
+            parser.link_arguments("seed_everything", "data.seed")
         keys = {key.rstrip("+").partition(".")[0] for config in arguments.configs for key in read_yaml(config)}
         for key in sorted(keys - {"config", "seed_everything", "data"}):
             parser.add_argument(f"--{key}", type=Any)  # read, so that the whole file is valid, and left alone

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from torch.utils._pytree import tree_leaves
 
 from nnzoo.data.facts import Facts, datamodule_of
+from nnzoo.errors import InputError
 from nnzoo.files import replacing
+from nnzoo.modules.base import ZooModule
 from nnzoo.plots.curves import learning_curves
 from nnzoo.run.folder import figure_path
 from nnzoo.run.metrics_log import read_curves
@@ -35,6 +37,8 @@ class Figures(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 0, draw: bool = True) -> None:
+        if every_n_epochs < 0:
+            raise InputError(f"every_n_epochs must not be negative, got {every_n_epochs}.")
         self.every_n_epochs, self.draw = every_n_epochs, draw
         self.test_follows = False
 
@@ -59,7 +63,7 @@ class Figures(Callback):
     @torch.no_grad()
     def _draw(self, trainer: L.Trainer, module: Any, part: str) -> None:
         wanted = self.draw and trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False)
-        if not wanted or not hasattr(module, "figures"):
+        if not wanted or not isinstance(module, ZooModule):
             return
         was_training = module.training
         module.eval()

@@ -28,8 +28,6 @@ def tidy(parser: Any, prog: str) -> None:
         group = action.dest.partition(".")[0]
         if group in HIDDEN or (group == "trainer" and action.dest.endswith(".help")):
             action.help = argparse.SUPPRESS
-        elif group == "seed_everything":
-            action.help = "Seed of everything that is drawn; true takes a new one."
         elif action.help and group in LIGHTNING:
             action.help = first_sentence(plain(action.help))
         elif action.help and action.help != argparse.SUPPRESS:

@@ -11,6 +11,9 @@ from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
 from nnzoo.run.progress import steps_done
 
+EVERY = 50
+"""Steps between two looks where nothing is logged within an epoch."""
+
 
 class NaNGuard(Callback):
     """Raises InputError when a training loss or a weight is NaN or infinite.
@@ -24,7 +27,7 @@ class NaNGuard(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Checks the losses."""
-        if batch_idx % getattr(trainer, "log_every_n_steps", 1):
+        if batch_idx % (getattr(trainer, "log_every_n_steps", 1) or EVERY):
             return
         losses = pl_module.means.not_finite("train") if isinstance(pl_module, ZooModule) else {}
         if isinstance(outputs, dict) and "loss" in outputs and not math.isfinite(loss := float(outputs["loss"])):

@@ -39,10 +39,10 @@ class ZooParser(LightningArgumentParser):
             known |= {action.dest for parser in self._subcommands_action.choices.values() for action in parser._actions}
         group, _, name = key.rpartition(".")
         siblings = {option.rpartition(".")[2]: option for option in known if option.startswith(f"{group}.")}
-        # Compare within the group first: model.latnt_dim means model.latent_dim, and data.lr means model.lr.
-        nearest = [siblings[match] for match in difflib.get_close_matches(name, siblings, n=1)]
+        # --data.lr means model.lr; then the group counts: model.latnt_dim means model.latent_dim.
+        nearest = sorted(option for option in known if option.rpartition(".")[2] == name)
+        nearest += [siblings[match] for match in difflib.get_close_matches(name, siblings, n=1)]
         nearest += difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        nearest += [option for option in known if option.rpartition(".")[2] == name]
         return f"there is no option {key}" + (f", did you mean {nearest[0]}?" if nearest else ".")
 
 
@@ -63,7 +63,11 @@ def one_sentence(message: str) -> str:
         re.sub(r"Expected a dot import path string: (.*)", r"write \1 as file.Class or package.Class", k) for k in kept
     ]
     kept = [
-        re.sub(r"Expected an? <class '(?:collections\.abc\.Sequence|list)'>", "write a list, such as [64, 32]", k)
+        re.sub(
+            r"Expected an? <class '(?:collections\.abc\.Sequence|list)'>",
+            "write a list in brackets, such as [64, 32] or [name]",
+            k,
+        )
         for k in kept
     ]
     text = " or ".join(dict.fromkeys(kept))

@@ -1,9 +1,15 @@
 """What a run leaves unsaid: warnings that say nothing to a user of a recipe, and advertisements."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
+
+NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
+"""Lightning's setting, under which PyTorch would look for a GPU again at every step of an optimiser."""
 
 EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # data in memory are fetched fastest without
@@ -26,10 +32,16 @@ def quiet() -> Iterator[None]:
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message)
         log.addFilter(_is_no_advertisement)
+        before = os.environ.get(NVML)
+        if not torch.cuda.is_available():
+            os.environ[NVML] = "0"
         try:
             yield
         finally:
             log.removeFilter(_is_no_advertisement)
+            os.environ.pop(NVML, None)
+            if before is not None:
+                os.environ[NVML] = before
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

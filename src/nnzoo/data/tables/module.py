@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 else:
     TableName = Literal[tuple(SOURCES)]
 
+SAME_TABLE = "use the data it was trained on (--data.dataset or --data.csv), and give other rows as --data.predict_csv"
+
 
 class TabularDataModule(SplitDataModule):
     """A table with a target column: batches of numbers (B, N), codes of the categories (B, C) and targets (B,).
@@ -187,17 +189,17 @@ class TabularDataModule(SplitDataModule):
         shown = self.source.shown(rows, chosen).reset_index(drop=True)
         return shown.assign(**{str(target.name): target.iloc[chosen].to_numpy()})
 
-    @held("keep the training's --data.csv and split, and give other rows as --data.predict_csv")
+    @held(SAME_TABLE)
     def num_numeric(self) -> int:
         """Number of numeric inputs, with indicators of missing values."""
         return self._prepared[0].num_numeric
 
-    @held("keep the training's --data.csv and split, and give other rows as --data.predict_csv")
+    @held(SAME_TABLE)
     def cardinalities(self) -> list[int]:
         """Number of categories of each categorical input."""
         return self._prepared[0].cardinalities
 
-    @held("keep the training's --data.csv and split, and give other rows as --data.predict_csv")
+    @held(SAME_TABLE)
     def preprocessing(self) -> str:
         """Fingerprint of how columns become numbers."""
         return self._prepared[0].fingerprint

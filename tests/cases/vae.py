@@ -15,9 +15,10 @@ class NoiselessVAE(VAE):
             return super().loss_terms(*args, **kwargs)
 
 
+vae_mnist = Case(quicker={"num_nll_samples": 10})
 vae = Case(
     noiseless=["--model", "cases.vae.NoiselessVAE", *AUGMENTED],
+    quicker=vae_mnist.quicker,
     small={"architecture": "mlp", "hidden": (16, 8)},
-    quicker=["--model.num_nll_samples", "20"],
     files=write_images,
 )

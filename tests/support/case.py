@@ -15,28 +15,33 @@ class Case:
     Attributes:
         noiseless: Flags that make the loss deterministic, as processes draw different noise on purpose.
         shorter: Settings of the data for runs of seconds.
-        quicker: Further flags for runs of seconds, such as fewer steps of sampling.
-        tied: Baselines that are as good as the recipe on some seeds.
+        quicker: Settings of the model for them.
         other_values: Other valid values of hyperparameters whose type and default do not say what is valid.
         small: Hyperparameters that make a trial quick.
         online: Hyperparameters that need a download, and are tested by themselves.
         flags: Further flags of runs of several processes.
         files: Writes files of a user's, for the documented commands, into the working directory.
         trained_on: Flags of the run that documented commands call runs/NAME/RUN; it trains on those files.
+        tied: Baselines that are as good as the recipe on some seeds.
     """
 
     noiseless: Sequence[str] = ()
     shorter: Mapping[str, Any] = field(default_factory=dict)
-    quicker: Sequence[str] = ()
-    tied: Collection[str] = ()
+    quicker: Mapping[str, Any] = field(default_factory=dict)
     other_values: Mapping[str, list[Any]] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
     online: Collection[str] = ()
     flags: Sequence[str] = ()
     files: Callable[[], None] = lambda: None
     trained_on: Sequence[str] = ()
+    tied: Collection[str] = ()
 
     @property
-    def shorter_flags(self) -> list[str]:
-        """``shorter`` and ``quicker`` on the command line."""
-        return [*(f"--data.{name}={value}" for name, value in self.shorter.items()), *self.quicker]
+    def quick_model(self) -> list[str]:
+        """Flags of a quick run on data of its own."""
+        return [f"--model.{name}={value}" for name, value in self.quicker.items()]
+
+    @property
+    def quick(self) -> list[str]:
+        """Flags of a quick run."""
+        return [*(f"--data.{name}={value}" for name, value in self.shorter.items()), *self.quick_model]

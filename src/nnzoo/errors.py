@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes of a program that SIGINT or SIGTERM ended."""
+
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """How PyTorch says so, of a GPU and of a CPU."""
 
@@ -45,13 +48,21 @@ def describe(error: BaseException) -> str | None:
 def run_main(main: Callable[[], Any]) -> NoReturn:
     """Runs a recipe's ``main`` as a program: exit code 0, or 1 with one sentence for what the user can mend.
 
+    What SIGINT or SIGTERM ended has their exit codes, 130 and 143.
     Set ``NNZOO_TRACEBACK=1`` to see the traceback all the same. Wrong flags end with exit code 2.
     """
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        # Lightning ends an interrupted fit with 1, and one that was told to terminate with 0.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+        if type(end).__name__ == "SIGTERMException":
+            sys.exit(TERMINATED)
+        raise
     except Exception as error:
         sentence = describe(error)
         if sentence is None or os.environ.get("NNZOO_TRACEBACK"):

@@ -19,6 +19,7 @@ from nnzoo import (
     SequenceTagger,
 )
 from nnzoo.data.series.module import ForecastDataModule
+from nnzoo.run.predictions import without_formulas
 from support.found import recipe
 from support.runs import QUICK
 
@@ -229,3 +230,15 @@ def test_a_table_preprocessed_in_another_way_is_refused(houses):
     houses.assign(area=houses["area"] + 1).to_csv("other.csv", index=False)
     with pytest.raises(InputError, match=r"trained on data with preprocessing .* use the data it was trained on"):
         recipe("mlp").main(["test", "--ckpt_path", str(best), "--data.csv", "other.csv"])
+
+
+def test_texts_that_a_spreadsheet_would_run_are_quoted_and_numbers_are_not(tmp_path):
+    table = pd.DataFrame(
+        {"=a": ["=cmd|' /C calc'!A0", "-1", " @x", "fine"], "n": [-1, 2, 3, 4], "d": [None, "+1e3", "-", "x"]}
+    )
+    without_formulas(table).to_csv(tmp_path / "p.csv", index=False)
+    written = pd.read_csv(tmp_path / "p.csv", dtype=str, keep_default_na=False)
+    assert list(written.columns) == ["'=a", "n", "d"]
+    assert written["'=a"].to_list() == ["'=cmd|' /C calc'!A0", "-1", "' @x", "fine"]
+    assert written["d"].to_list() == ["", "+1e3", "'-", "x"]
+    assert written["n"].to_list() == ["-1", "2", "3", "4"]

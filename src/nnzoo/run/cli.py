@@ -237,6 +237,15 @@ class ZooCLI(LightningCLI):
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except (KeyboardInterrupt, SystemExit):
+            if subcommand == "fit" and self.trainer.is_global_zero:
+                saved = any(self.run_dir.glob("*.ckpt"))
+                print(f"stopped: {f'go on with --resume {self.run_dir}' if saved else 'nothing was saved yet'}")
+            raise
+
     def before_fit(self) -> None:
         """Compiles the networks in place, which keeps the names in the checkpoint."""
         if self._get(self.config_init, "compile"):

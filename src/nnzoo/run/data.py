@@ -44,7 +44,9 @@ class DataFirst:
         drop_idle(datamodule_class, config.data, [own.get("data") for own in arguments.own_settings])
         self._settings: dict[str, Any] | None = None
         parser.add_instantiator(self, datamodule_class, subclasses=False)
-        self.datamodule: Any = parser.instantiate_classes(config).data
+        # instantiate_classes, which LightningCLI still calls, is deprecated where there is instantiate.
+        instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
+        self.datamodule: Any = instantiate(config).data
 
     def __call__(self, datamodule_class: type[L.LightningDataModule], *args: Any, **settings: Any) -> Any:
         """The datamodule that was built first, or another one if the settings differ."""

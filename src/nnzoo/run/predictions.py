@@ -14,6 +14,9 @@ from nnzoo.files import replacing
 from nnzoo.modules.base import ZooModule
 from nnzoo.run.folder import PREDICTED_BATCHES, PREDICTIONS
 
+FORMULAS = ("=", "+", "-", "@")
+"""What a formula of a spreadsheet begins with."""
+
 
 class PredictionWriter(BasePredictionWriter):
     """Writes what ``predict_step`` returned into the run folder.
@@ -42,6 +45,24 @@ class PredictionWriter(BasePredictionWriter):
             columns = {f"{name} (predicted)" if name in rows else name: values for name, values in columns.items()}
             table = pd.concat([rows.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
             with replacing(folder / PREDICTIONS) as temporary:
-                table.to_csv(temporary, index=False)
+                without_formulas(table).to_csv(temporary, index=False, errors="surrogateescape")
             written = f"{PREDICTIONS} ({len(table)} rows) and {written}"
         print(f"written: {written}")
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a quote before texts that a spreadsheet would run as formulas, names of columns included."""
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    changed = {name: table[name].astype(object).map(quoted) for name in texts}
+    return table.assign(**changed).set_axis([quoted(name) for name in table.columns], axis=1)
+
+
+def quoted(value: Any) -> Any:
+    """A text that begins as a formula does, but is no number, with a quote in front; anything else as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith(FORMULAS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value

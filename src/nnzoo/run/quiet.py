@@ -23,6 +23,19 @@ EXPECTED_WARNINGS = (
     ".*custom batch sampler `GlobalBatchSampler` for prediction.*",  # ours returns every sample
 )
 
+EXPECTED_LINES = (
+    "Tip: For seamless",
+    "GPU available: False",
+    "TPU available: False",
+    "HPU available: False",
+    "Loading `train_dataloader` to estimate",
+    "`Trainer.fit` stopped",
+    "Restoring states from the checkpoint",
+    "Restored all states from the checkpoint",
+    "Loaded model weights from the checkpoint",
+)
+"""How Lightning's lines begin that say nothing new to somebody who has typed the command."""
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -31,18 +44,18 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message)
-        log.addFilter(_is_no_advertisement)
+        log.addFilter(_is_news)
         before = os.environ.get(NVML)
         if not torch.cuda.is_available():
             os.environ[NVML] = "0"
         try:
             yield
         finally:
-            log.removeFilter(_is_no_advertisement)
+            log.removeFilter(_is_news)
             os.environ.pop(NVML, None)
             if before is not None:
                 os.environ[NVML] = before
 
 
-def _is_no_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip: For seamless" not in record.getMessage()
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().lstrip("💡 \n").startswith(EXPECTED_LINES)

@@ -1,5 +1,6 @@
 """What every run gives the Trainer, beside what was asked for."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
 from nnzoo.run.metrics_log import metrics_logger
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.predictions import PredictionWriter
+from nnzoo.run.progress_lines import ProgressLines
 from nnzoo.run.record import RunRecord
 
 
@@ -35,7 +37,8 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
     if finds_rate:
         callbacks.append(LearningRateFinder())
     if trainer["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
-        callbacks.append(TQDMProgressBar(refresh_rate=20))  # a bar redrawn at every step costs milliseconds
+        # A bar redrawn at every step costs milliseconds, and in a file it makes thousands of lines.
+        callbacks.append(TQDMProgressBar(refresh_rate=20) if sys.stderr.isatty() else ProgressLines())
     return callbacks
 
 

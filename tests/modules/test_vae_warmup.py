@@ -43,6 +43,20 @@ def test_the_warmup_counts_epochs_also_when_gradients_are_accumulated(make_train
     assert [model.factors[epoch * 4] for epoch in range(3)] == pytest.approx([0, 0.5, 1])
 
 
+def test_the_warmup_counts_epochs_also_where_the_last_accumulated_step_has_fewer_batches(make_trainer):
+    """Five batches an epoch by fours: the optimiser takes two steps for them, not eight batches."""
+    ends = []
+
+    class Ends(WarmupRecorder):
+        def on_train_epoch_end(self):
+            ends.append(self.kl_warmup())
+            super().on_train_epoch_end()
+
+    batches = loader(*[images_for("discretized_logistic")] * 5)
+    make_trainer(max_epochs=4, accumulate_grad_batches=4).fit(Ends(**SMALL, kl_warmup_epochs=4), batches, batches)
+    assert ends == pytest.approx([0.25, 0.5, 0.75, 1])
+
+
 def test_the_warmup_scales_beta_in_the_training_loss_but_evaluation_uses_the_full_beta(make_trainer):
     model = WarmupRecorder(**SMALL, beta=3.0, kl_warmup_epochs=100, lr=1e-9)
     batches = loader(images_for("discretized_logistic"))

@@ -10,6 +10,7 @@ import functools
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ class Forked:
 def _run(program: list[str], outputs: list[Path], cwd: Path, env: dict[str, str]) -> None:
     for descriptor, path in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)

@@ -32,7 +32,7 @@ class SaveRunConfig(SaveConfigCallback):
         config = self.config.clone()
         config.ckpt_path = None
         with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
-            temporary.write_text(self.parser.dump(config), encoding="utf-8")
+            temporary.write_text(self.parser.dump(config, skip_unset=False), encoding="utf-8")
 
 
 class RunRecord(Callback):

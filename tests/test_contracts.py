@@ -106,9 +106,9 @@ def alternatives(parameter, other_values):
     if isinstance(default, bool):
         return [not default]
     if isinstance(default, int):
-        return [default + 1]
+        return [default + 1, default + 2]
     if isinstance(default, float):
-        return [default / 2] if default else [0.5, 0.25]  # a recipe may hold one of them itself
+        return [default / 2, default / 4] if default else [0.5, 0.25]
     return [[32, 16]]  # a list of sizes
 
 
@@ -133,7 +133,8 @@ def fingerprint(name, settings):
 def test_every_hyperparameter_matters(name, key):
     """In some setting of the others, another value leads to other weights or metrics."""
     other_values, small = case(name).other_values, case(name).small
-    values = {k: [tuple(v) if isinstance(v, list) else v for v in alternatives(p, other_values)]
+    own = found.settings_of(name)["model"]
+    values = {k: [tuple(v) if isinstance(v, list) else v for v in alternatives(p, other_values) if v != own.get(k)]
               for k, p in tried(name).items()}  # fmt: skip
     settings = [{}, *({other: value} for other in values if other != key for value in values[other])]
     for setting in settings:
@@ -143,7 +144,7 @@ def test_every_hyperparameter_matters(name, key):
             after = fingerprint(name, tuple(sorted({**base, key: value}.items())))
             if before is not None and after is not None and before != after:
                 return
-    pytest.fail(f"{key} changes nothing in any setting")
+    pytest.fail(f"{key} changes nothing in any setting; tried {values[key]}: Case.other_values names others")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -250,7 +251,7 @@ def test_every_overlay_runs_on_every_recipe(name, overlay, in_tmp, monkeypatch):
     """Runs from start to test, or says in one sentence what this machine or this family lacks."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    flags = [*QUICK, "--config", overlay, *case(name).shorter_flags]
+    flags = [*QUICK, "--config", overlay, *case(name).quick]
     text = CONFIGS[overlay].read_text()
     unsuited = ("accelerator: gpu" in text and not torch.cuda.is_available()) or (
         "Finetuning" in text and not hasattr(model_class(name), "backbone")

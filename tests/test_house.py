@@ -15,7 +15,7 @@ GROUND = ("errors", "files", "seeds", "parameters")
 ORDER = ("recipes", "run", "baselines", "callbacks", "modules", "data", "nets", "plots", "metrics", "tokens")
 """Each imports what stands behind it, and the ground; ``__init__`` alone knows all, but only by name."""
 BESIDE = {"plots": {"metrics", "tokens"}, "metrics": {"tokens"}}
-SHARED_MODULES = {"base", "checks", "classifier", "generative", "optimizers", "recurrent", "regressor", "supervised"}
+HOMES = re.compile(r"nnzoo\.(?:modules|nets|recipes)\.(\w+)\.")
 FILES = {path: ast.parse(path.read_text()) for path in [*SOURCE.rglob("*.py"), *(ROOT / "recipes").glob("*.py")]}
 
 
@@ -35,10 +35,9 @@ def imported_rooms(tree):
 
 
 def families():
-    """Stems and public classes of the families."""
-    stems = {path.stem for path in (SOURCE / "modules").glob("[!_]*.py")} - SHARED_MODULES
+    """Stems and public classes of the families: modules that others derive from have no public name."""
     homes = {name: home for name, home in nnzoo._HOME.items() if home.startswith("nnzoo.modules.")}
-    return stems | set(recipe_stems()), set(homes)
+    return {home.rpartition(".")[2] for home in homes.values()} | set(recipe_stems()), set(homes)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -67,16 +66,15 @@ def test_what_serves_all_families_names_none(path):
     tree = ast.parse(path.read_text())
     documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        words = set()
-        if isinstance(node, ast.Name):
-            words = {node.id}
-        elif isinstance(node, ast.alias):
-            words = set(node.name.split("."))
+        named = set()
+        if isinstance(node, ast.Name | ast.alias):
+            named = {getattr(node, "id", None) or node.name} & classes
         elif isinstance(node, ast.ImportFrom):
-            words = set((node.module or "").split("."))
+            named = set(HOMES.findall(f"{node.module}.")) & stems
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
-            words = set(re.findall(r"\w+", node.value))
-        assert not words & (stems | classes), f"line {getattr(node, 'lineno', '?')}"
+            whole = {node.value} | set(HOMES.findall(f"{node.value}."))
+            named = whole & stems | set(re.findall(r"\w+", node.value)) & classes
+        assert not named, f"line {node.lineno} names {named}"
 
 
 @pytest.mark.parametrize("stem", recipe_stems())

@@ -42,3 +42,11 @@ def test_the_average_is_the_exponential_one_of_the_weights_after_each_step(in_tm
         expected = 0.99 * expected + 0.01 * weights
     (last,) = Path("runs").glob("cnn/*/last.ckpt")
     torch.testing.assert_close(torch.load(last, weights_only=True)["state_dict"]["net.head.2.weight"], expected)
+
+
+def test_an_overlays_callback_takes_the_place_of_a_recipes_own_of_its_kind(in_tmp):
+    Path("mine.yaml").write_text("trainer: {callbacks: [{class_path: nnzoo.EMA, init_args: {decay: 0.5}}]}\n")
+    flags = ["--baselines", "null", "--figures.draw", "false", "--config", "smoke", "--config", "mine.yaml"]
+    recipe("rnn").main([*flags, "--config", "ema", "--trainer.accelerator", "cpu"])
+    (saved,) = in_tmp.rglob("config.yaml")
+    assert saved.read_text().count("nnzoo.EMA") == 2, "both are in the config, the later one counts"

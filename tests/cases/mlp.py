@@ -14,4 +14,9 @@ def write_tables() -> None:
 
 
 mlp_diabetes = Case(noiseless=["--model.dropout", "0"], small={"hidden": (16, 8)})
-mlp = replace(mlp_diabetes, files=write_tables, trained_on=["--data.csv", "my.csv", "--data.target", "price"])
+mlp = replace(
+    mlp_diabetes,
+    files=write_tables,
+    trained_on=["--data.csv", "my.csv", "--data.target", "price"],
+    tied=["sklearn_mlp"],  # the same model
+)

@@ -3,8 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from nnzoo.nets.supervised import cross_entropy, squared_error
+from nnzoo.nets.layers import is_decayed
+from nnzoo.nets.supervised import cross_entropy, squared_error, weight_penalty
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -36,3 +38,11 @@ def test_the_squared_error_is_pytorchs_and_refuses_shapes_that_would_broadcast()
     torch.testing.assert_close(squared_error(series, truth), (series - truth).square().mean(dim=(1, 2)))
     with pytest.raises(ValueError, match="differ in shape"):
         squared_error(predictions[:, None], targets)
+
+
+def test_penalties_spare_biases_and_what_a_network_spares_itself():
+    net = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3), nn.Embedding(4, 3))
+    net[2].weight.no_decay = True
+    assert [name for name, p in net.named_parameters() if is_decayed(p)] == ["0.weight"]
+    expected = 0.5 * net[0].weight.abs().sum() + net[0].weight.square().sum()
+    torch.testing.assert_close(weight_penalty(net, 0.5, 2.0), expected)

@@ -66,7 +66,7 @@ def test_too_little_memory_is_told_in_one_sentence(error, capfd):
         (["--model.latnt_dim", "2"], "did you mean model.latent_dim?"),
         (["--model.latent_dim", "0"], "latent_dim must be positive"),
         (["--model.hidden", "[0]"], "hidden must be positive"),
-        (["--model.hidden", "64"], "model.hidden: write a list, such as [64, 32], got 64."),
+        (["--model.hidden", "64"], "model.hidden: write a list in brackets, such as [64, 32] or [name], got 64."),
         (["--model.lr", "-1"], "set --model.lr"),
         (["--model.architecture", "conv", "--model.hidden", "[8, 8, 8, 8]"], "at most 3 stride-2 stages"),
         (["--model.likelihood", "bernoulli"], "set --data.binarize dynamic"),

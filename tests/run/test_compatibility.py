@@ -3,22 +3,28 @@ import torch
 
 from nnzoo import VAE, Autoencoder, InputError
 from nnzoo.data.facts import fact, held
-from nnzoo.run.checkpoint import CLASS_KEY, public_name
+from nnzoo.run.checkpoint import CLASS_KEY, FACTS_KEY, public_name
 from nnzoo.run.compatibility import check_checkpoint, check_data, check_model
 
 
 class Data:
+    def __init__(self, size=3, columns=("a", "b"), scale=1.0):
+        self._size, self._columns, self._scale = size, columns, scale
+
     @held("set --data.size to match")
     def size(self):
         """Size."""
+        return self._size
 
     @held("give the same columns")
     def columns(self):
         """Names."""
+        return self._columns
 
     @fact
     def scale(self):
         """May differ."""
+        return self._scale
 
 
 class Mine(VAE):
@@ -57,19 +63,22 @@ def test_a_checkpoint_of_another_class_than_the_settings_make_is_refused(saved):
         check_model(saved(**{CLASS_KEY: public_name(Mine)}), VAE)
 
 
-def test_all_facts_that_a_checkpoint_is_held_to_and_that_differ_are_named_with_their_remedies(saved):
-    path = saved(hyper_parameters={"size": 3, "columns": ("a", "b"), "scale": 1.0})
-    check_data(path, {"size": 3, "columns": ["a", "b"], "scale": 2.0}, Data)
-    check_data(path, {"size": 3}, Data)
+@pytest.mark.parametrize("key", ["hyper_parameters", FACTS_KEY])
+def test_all_facts_that_a_checkpoint_is_held_to_and_that_differ_are_named_with_their_remedies(saved, key):
+    """Also those that the model has no parameter for."""
+    path = saved(**{key: {"size": 3, "columns": ["a", "b"], "scale": 1.0}})
+    check_data(path, Data(scale=2.0))
+    check_data(path, Data(columns=["a", "b"]))
+    check_data(path, object())
     with pytest.raises(InputError) as error:
-        check_data(path, {"size": 4, "columns": ["b", "a"]}, Data)
+        check_data(path, Data(4, ["b", "a"]))
     assert "with size 3 and columns a, b, these have size 4 and columns b, a: " in str(error.value)
     assert str(error.value).endswith(": set --data.size to match; give the same columns.")
 
 
 def test_long_facts_are_compared_whole_and_shown_short(saved):
     names = [f"column {number}" for number in range(40)]
-    path = saved(hyper_parameters={"columns": names})
+    path = saved(**{FACTS_KEY: {"columns": names}})
     with pytest.raises(InputError) as error:
-        check_data(path, {"columns": [*names[:-1], "other"]}, Data)
+        check_data(path, Data(columns=[*names[:-1], "other"]))
     assert len(str(error.value)) < 400

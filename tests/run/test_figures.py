@@ -76,8 +76,8 @@ def test_what_is_shown_is_a_seeded_choice_of_the_whole_part_and_not_its_first_ro
 def test_large_samples_are_shown_in_smaller_numbers():
     data = ImageDataModule()
     size = num_values(data.choose("test", 1))
-    assert size == 64 + 1
-    with mock.patch("nnzoo.run.figures.MAX_VALUES", 10 * size):
+    assert 64 + 1 <= size <= 2000
+    with mock.patch("nnzoo.run.figures.MAX_VALUES", 10 * size + 1):
         assert len(held_out(trainer_with(data), "val")[1]) == 10
     assert MAX_SAMPLES > 1
 

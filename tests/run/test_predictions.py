@@ -227,5 +227,5 @@ def test_a_table_preprocessed_in_another_way_is_refused(houses):
     predicted("mlp", flags)
     (best,) = Path("runs").rglob("best.ckpt")
     houses.assign(area=houses["area"] + 1).to_csv("other.csv", index=False)
-    with pytest.raises(InputError, match=r"trained on data with preprocessing .* keep the training's --data\.csv"):
+    with pytest.raises(InputError, match=r"trained on data with preprocessing .* use the data it was trained on"):
         recipe("mlp").main(["test", "--ckpt_path", str(best), "--data.csv", "other.csv"])

@@ -22,6 +22,7 @@ class Case:
         flags: Further flags of runs of several processes.
         files: Writes files of a user's, for the documented commands, into the working directory.
         trained_on: Flags of the run that documented commands call runs/NAME/RUN; it trains on those files.
+        tied: Baselines that are as good as the recipe on some seeds.
     """
 
     noiseless: Sequence[str] = ()
@@ -33,6 +34,7 @@ class Case:
     flags: Sequence[str] = ()
     files: Callable[[], None] = lambda: None
     trained_on: Sequence[str] = ()
+    tied: Collection[str] = ()
 
     @property
     def shorter_flags(self) -> list[str]:

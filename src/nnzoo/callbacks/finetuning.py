@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks.finetuning import multiplicative
 from torch.optim import Optimizer
 
 from nnzoo.errors import InputError
+from nnzoo.nets.layers import is_decayed
 
 
 class Finetuning(BackboneFinetuning):
@@ -76,6 +77,6 @@ def _spare_from_decay(optimizer: Optimizer) -> None:
     """Divides the last parameter group into one of biases and norms, without weight decay, and one of all others."""
     group = optimizer.param_groups.pop()
     for decayed in (False, True):
-        chosen = [parameter for parameter in group["params"] if (parameter.dim() > 1) == decayed]
+        chosen = [parameter for parameter in group["params"] if is_decayed(parameter) == decayed]
         settings = {} if decayed else {"weight_decay": 0.0}
         optimizer.param_groups.append({**group, "params": chosen, **settings})

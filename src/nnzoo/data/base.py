@@ -166,7 +166,8 @@ class GlobalBatchDataModule(L.LightningDataModule):
                 f"Each epoch leaves out {left_out} of {size} training samples, others each time: they do not fill "
                 f"a batch of {batch_size}: a smaller --data.batch_size uses more."
             )
-        sampler = GlobalBatchSampler(
+        sampler = self.build_sampler(
+            part,
             size,
             batch_size,
             seed=self.seed,
@@ -185,6 +186,10 @@ class GlobalBatchDataModule(L.LightningDataModule):
             generator=torch.Generator().manual_seed(self.seed),
             pin_memory=torch.cuda.is_available(),
         )
+
+    def build_sampler(self, part: str, num_samples: int, batch_size: int, **settings: Any) -> GlobalBatchSampler:
+        """The order of a part's batches; override it for batches that go by something else than chance, as length."""
+        return GlobalBatchSampler(num_samples, batch_size, **settings)
 
     def _position(self) -> tuple[int, int]:
         if self.trainer is None or not self.trainer.training:

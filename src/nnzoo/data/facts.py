@@ -43,6 +43,11 @@ def facts_of(datamodule_class: type) -> dict[str, fact[Any]]:
     return {name: value for name, value in names.items() if isinstance(value, fact)}
 
 
+def held_facts(datamodule: object) -> dict[str, Any]:
+    """The facts of a datamodule that a checkpoint is held to, whether its model takes them or not."""
+    return {name: getattr(datamodule, name) for name, known in facts_of(type(datamodule)).items() if known.remedy}
+
+
 class Facts(Mapping[str, Any]):
     """The facts of a datamodule by their names, each found out when it is asked for; none of other datamodules.
 

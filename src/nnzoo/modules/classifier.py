@@ -66,8 +66,8 @@ class Classifier(SupervisedModule):
         hparams = self.hparams
         if hparams["num_classes"] < 2:
             raise InputError(
-                f"A classifier needs two classes or more, the data have {hparams['num_classes']}: choose data with "
-                "labels, such as a folder with a subfolder for each class."
+                f"A classifier needs two classes or more, the data have {hparams['num_classes']}: choose data with a "
+                "class for each sample, such as a folder with a subfolder for each, or a column of classes."
             )
         if not 0 <= hparams["label_smoothing"] < 1:
             raise InputError(f"label_smoothing goes from 0 to below 1, got {hparams['label_smoothing']}.")

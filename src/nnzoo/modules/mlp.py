@@ -3,32 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier
 from nnzoo.modules.regressor import Regressor
-from nnzoo.modules.supervised import SupervisedModule
+from nnzoo.modules.tables import TableModule
 from nnzoo.nets.layers import Activation
 from nnzoo.nets.mlp import Norm, TabularMLP
 
 
-class TableModule(SupervisedModule):
+class TablePerceptron(TableModule):
     """A multilayer perceptron on a table's rows.
 
-    A batch is numbers (B, N), codes of the categories (B, C), which may be left out where there are none, and targets
-    (B,).
-
     Args:
-        num_numeric: Number of numeric columns, N (the command line takes it from the data).
-        cardinalities: Categories of each categorical column (the command line takes it from the data).
-        preprocessing: Fingerprint of how the data turn columns into numbers, so that no others are taken for the same
-            (the command line takes it from the data).
         hidden: Widths of the hidden layers.
         activation: relu | leaky_relu | silu | gelu | tanh.
         norm: none | batch | layer.
         dropout: Share of activations set to 0 in training.
-        shared: What the base class takes.
+        shared: What :class:`nnzoo.modules.tables.TableModule` and the base class of the task take.
 
     Raises:
         InputError: If a value is out of range.
@@ -37,9 +30,6 @@ class TableModule(SupervisedModule):
     def __init__(
         self,
         *,
-        num_numeric: int = 64,
-        cardinalities: Sequence[int] = (),
-        preprocessing: str = "",
         hidden: Sequence[int] = (128, 128),
         activation: Activation = "relu",
         norm: Norm = "none",
@@ -57,10 +47,6 @@ class TableModule(SupervisedModule):
                 f"dropout is a share, from 0 to below 1, got {self.hparams['dropout']}: set --model.dropout."
             )
 
-    def has_target(self, batch: Sequence[Tensor]) -> bool:
-        """A batch of numbers, or of numbers and codes (B, C), has none."""
-        return len(batch) > 1 and batch[-1].dim() == 1
-
     @property
     def num_outputs(self) -> int:
         """Values that the network gives for a row; 0 for a single number without a dimension of its own."""
@@ -73,7 +59,7 @@ class TableModule(SupervisedModule):
         return TabularMLP(*sizes, *(self.hparams[name] for name in names))
 
 
-class MLPClassifier(TableModule, Classifier):
+class MLPClassifier(TablePerceptron, Classifier):
     """Multilayer perceptron classifier of a table's rows; with ``hidden`` [] it is multinomial logistic regression.
 
     The loss is the mean cross-entropy plus ``l1 * sum |w| + l2 / 2 * sum w^2`` without the biases. scikit-learn's
@@ -87,7 +73,7 @@ class MLPClassifier(TableModule, Classifier):
         return self.hparams["num_classes"]
 
 
-class MLPRegressor(TableModule, Regressor):
+class MLPRegressor(TablePerceptron, Regressor):
     """Multilayer perceptron regressor of a table's rows; with ``hidden`` [] it is linear regression.
 
     The loss is the mean squared error of the standardised target plus ``l1 * sum |w| + l2 / 2 * sum w^2`` without the

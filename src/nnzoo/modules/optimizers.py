@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from nnzoo.errors import InputError
+from nnzoo.nets.layers import is_decayed
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear", "multistep"]
@@ -34,8 +35,8 @@ def build_optimizer(
     groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]  # each group costs time at each step
     if hparams["weight_decay"]:
         groups = [
-            {"params": [p for p in trained if p.dim() > 1], "weight_decay": hparams["weight_decay"]},
-            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+            {"params": [p for p in trained if is_decayed(p)], "weight_decay": hparams["weight_decay"]},
+            {"params": [p for p in trained if not is_decayed(p)], "weight_decay": 0.0},
         ]
     # The decay given here is that of groups added later, as fine-tuning does.
     options = {"lr": hparams["lr"], "weight_decay": hparams["weight_decay"], "fused": may_be_fused(trainer)}

@@ -47,3 +47,11 @@ def checked_labels(labels: Tensor | None, num_classes: int) -> Tensor:
             f"Labels must lie in 0 .. {num_classes - 1}, got {labels.min()} .. {labels.max()}: renumber the classes."
         )
     return labels
+
+
+def is_decayed(parameter: nn.Parameter) -> bool:
+    """Whether weight decay and penalties act on a parameter: weight matrices and kernels, not biases and norms.
+
+    A network spares others, such as centres or embeddings of positions, by ``parameter.no_decay = True``.
+    """
+    return parameter.dim() > 1 and not getattr(parameter, "no_decay", False)

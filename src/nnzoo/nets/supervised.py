@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nnzoo.nets.layers import is_decayed
 from nnzoo.nets.precision import at_least_float32
 
 
@@ -43,7 +44,7 @@ def squared_error(predictions: Tensor, targets: Tensor) -> Tensor:
 
 def weight_penalty(net: nn.Module, l1: float, l2: float) -> Tensor:
     """l1 * sum |w| + l2 / 2 * sum w^2 over the weight matrices and kernels; biases and norms go free."""
-    weights = [parameter for parameter in net.parameters() if parameter.dim() > 1]
+    weights = [parameter for parameter in net.parameters() if is_decayed(parameter)]
     return sum(
         (l1 * weight.abs().sum() + 0.5 * l2 * weight.square().sum() for weight in weights),
         start=torch.zeros((), device=weights[0].device),

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torchmetrics import Metric
 
 import nnzoo
+from nnzoo.data.facts import datamodule_of, held_facts
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
 from nnzoo.run.progress import steps_done
@@ -22,6 +23,7 @@ from nnzoo.seeds import mix_seed
 
 RESUME_KEY = "nnzoo_exact_resume"
 CLASS_KEY = "nnzoo_class"
+FACTS_KEY = "nnzoo_facts"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -90,6 +92,7 @@ class ExactResume(Callback):
             torch.distributed.all_gather_object(states, state)
         checkpoint[RESUME_KEY] = states
         checkpoint[CLASS_KEY] = public_name(type(pl_module))
+        checkpoint[FACTS_KEY] = held_facts(datamodule_of(trainer))
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keeps the states until training starts, and tells ModelCheckpoint where a moved run folder is now."""

@@ -6,15 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    LearningRateFinder,
-    ModelCheckpoint,
-    ProgressBar,
-    TQDMProgressBar,
-)
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
@@ -24,20 +16,19 @@ from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, parse
-from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume, public_name, read_checkpoint
+from nnzoo.run.checkpoint import public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data, check_model, import_class
 from nnzoo.run.data import DataFirst, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, LAST, new_folder
 from nnzoo.run.help import tidy
-from nnzoo.run.metrics_log import metrics_logger, read_curves
-from nnzoo.run.nan_guard import NaNGuard
+from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.parser import ZooParser
-from nnzoo.run.predictions import PredictionWriter
 from nnzoo.run.progress import steps_at
 from nnzoo.run.quiet import quiet
-from nnzoo.run.record import RunRecord, SaveRunConfig
+from nnzoo.run.record import SaveRunConfig
 from nnzoo.run.report import diagnosis, table
+from nnzoo.run.trainer import run_callbacks, run_loggers, run_plugins
 
 Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
 
@@ -204,42 +195,22 @@ class ZooCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
-        config = self._get(self.config_init, "trainer")
+        settings = {key: self._get(self.config_init, key) for key in ("trainer", "baselines", "checkpoint", "patience")}
+        config = settings["trainer"]
         self.run_dir = self.arguments.run_dir or self._new_run_dir(Path(config["default_root_dir"] or "runs"))
-        figures = self._get(self.config_init, "figures")
-        figures.test_follows = self.arguments.test_after_fit
-        callbacks = [*_as_list(config["callbacks"]), *_as_list(self._get(self.config_init, "baselines"))]
-        callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
-        for callback in [*callbacks, *(self._get(self.config_init, key) for key in ("checkpoint", "last_checkpoint"))]:
+        self._get(self.config_init, "figures").test_follows = self.arguments.test_after_fit
+        finds = self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path
+        callbacks = run_callbacks(settings, finds)
+        checkpoints = [self._get(self.config_init, key) for key in ("checkpoint", "last_checkpoint")]
+        for callback in [*callbacks, *checkpoints]:
             if isinstance(callback, ModelCheckpoint):
                 callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
-        callbacks += self._search_callbacks()
-        if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
-            callbacks.append(TQDMProgressBar(refresh_rate=20))  # a bar redrawn at every step costs milliseconds
-        plugins = _as_list(config["plugins"])
-        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            plugins.append(AtomicCheckpointIO())
-        logger = config["logger"]
-        if logger is not False:
-            extra = [] if logger in (None, True) else _as_list(logger)
-            logger = [metrics_logger(self.run_dir, self._first_step()), *extra]
-        kwargs |= {"callbacks": callbacks, "plugins": plugins, "logger": logger}
+        loggers = run_loggers(config["logger"], self.run_dir, self._first_step())
+        kwargs |= {"callbacks": callbacks, "plugins": run_plugins(config["plugins"]), "logger": loggers}
         try:
             return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
         except (ValueError, MisconfigurationException) as error:  # an unknown strategy, an accelerator that is absent
             raise InputError(f"The Trainer cannot be set up: {error}") from error
-
-    def _search_callbacks(self) -> list[Callback]:
-        callbacks: list[Callback] = []
-        checkpoint = self._get(self.config_init, "checkpoint")
-        patience = self._get(self.config_init, "patience")
-        if patience < 0:
-            raise InputError(f"patience counts epochs, 0 for no early stopping, got {patience}: set --patience.")
-        if patience:
-            callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))
-        if self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path:
-            callbacks.append(LearningRateFinder())
-        return callbacks
 
     def _first_step(self) -> int:
         resumed = self.arguments.run_dir and self.arguments.ckpt_path
@@ -262,7 +233,7 @@ class ZooCLI(LightningCLI):
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
             check_model(self.arguments.ckpt_path, type(self.model))
-            check_data(self.arguments.ckpt_path, self.model.hparams, type(self.datamodule))
+            check_data(self.arguments.ckpt_path, self.datamodule)
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
@@ -295,7 +266,3 @@ class ZooCLI(LightningCLI):
 
 def _is_global_zero() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def _as_list(value: Any) -> list[Any]:
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

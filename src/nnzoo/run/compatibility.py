@@ -1,13 +1,13 @@
 """Whether a checkpoint fits the model and the data that it is used with; if not, what to do."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nnzoo.data.facts import facts_of
+from nnzoo.data.facts import facts_of, held_facts
 from nnzoo.errors import InputError
-from nnzoo.run.checkpoint import CLASS_KEY, public_name, read_checkpoint
+from nnzoo.run.checkpoint import CLASS_KEY, FACTS_KEY, public_name, read_checkpoint
 
 
 def check_checkpoint(path: Path, classes: Sequence[type]) -> None:
@@ -54,15 +54,16 @@ def import_class(path: str) -> type:
     return getattr(importlib.import_module(module), name)
 
 
-def check_data(path: Path, hparams: Mapping[str, Any], datamodule_class: type) -> None:
-    """Raises InputError if the data give a model other facts than the checkpoint is held to; names all of them."""
-    saved = read_checkpoint(path).get("hyper_parameters", {})
-    held = {name: known.remedy for name, known in facts_of(datamodule_class).items() if known.remedy}
-    both = {name: (_text(saved.get(name)), _text(hparams.get(name))) for name in held}
+def check_data(path: Path, datamodule: object) -> None:
+    """Raises InputError if data have other facts than those that a checkpoint is held to; names all of them."""
+    checkpoint = read_checkpoint(path)
+    saved = {**checkpoint.get("hyper_parameters", {}), **checkpoint.get(FACTS_KEY, {})}
+    both = {name: (_text(saved.get(name)), _text(value)) for name, value in held_facts(datamodule).items()}
     differing = {name: texts for name, texts in both.items() if all(texts) and texts[0] != texts[1]}
     if differing:
+        known = facts_of(type(datamodule))
         theirs, ours = (" and ".join(f"{n} {_short(texts[i])}" for n, texts in differing.items()) for i in (0, 1))
-        remedies = "; ".join(dict.fromkeys(str(held[name]) for name in differing))
+        remedies = "; ".join(dict.fromkeys(str(known[name].remedy) for name in differing))
         raise InputError(f"{path} was trained on data with {theirs}, these have {ours}: {remedies}.")
 
 

@@ -2,10 +2,11 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import distributions, requires
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,6 @@ from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.progress import steps_done
 from nnzoo.run.report import diagnosis
 
-PACKAGES = ("nnzoo", "torch", "lightning", "torchmetrics", "torchvision", "scikit-learn", "numpy", "pandas")
-
 
 class SaveRunConfig(SaveConfigCallback):
     """Writes the complete configuration to ``config.yaml`` of the run folder, whole or not at all."""
@@ -33,7 +32,7 @@ class SaveRunConfig(SaveConfigCallback):
         config = self.config.clone()
         config.ckpt_path = None
         with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
-            temporary.write_text(self.parser.dump(config, skip_none=False), encoding="utf-8")
+            temporary.write_text(self.parser.dump(config), encoding="utf-8")
 
 
 class RunRecord(Callback):
@@ -99,12 +98,19 @@ class RunRecord(Callback):
             "peak_memory_mib": peak_memory_mib(pl_module.device),
             "devices": f"{trainer.world_size} x {device_name(pl_module.device)}",
             "precision": str(trainer.precision),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "versions": {"python": platform.python_version(), **versions()},
             "commit": commit(),
         }
         self._diagnosis = record["diagnosis"]
         with replacing(Path(trainer.default_root_dir) / RESULT) as temporary:
             temporary.write_text(to_json(record), encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """The versions of nnzoo and of what it depends on, as far as it is installed."""
+    needed = [re.split(r"[^\w.-]", line)[0] for line in requires("nnzoo") or [] if "extra ==" not in line]
+    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
+    return {name: installed[name.lower()] for name in ["nnzoo", *needed] if name.lower() in installed}
 
 
 def _plain(hparams: Any) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""What every run gives the Trainer, beside what was asked for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins.io import CheckpointIO
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateFinder, ProgressBar, TQDMProgressBar
+
+from nnzoo.errors import InputError
+from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
+from nnzoo.run.metrics_log import metrics_logger
+from nnzoo.run.nan_guard import NaNGuard
+from nnzoo.run.predictions import PredictionWriter
+from nnzoo.run.record import RunRecord
+
+
+def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callback]:
+    """The callbacks that were asked for, the baselines, and those of every run.
+
+    Args:
+        settings: The command line's trainer, baselines, checkpoint and patience.
+        finds_rate: Whether to look for a learning rate.
+
+    Raises:
+        InputError: If the patience is negative.
+    """
+    trainer, checkpoint, patience = (settings[name] for name in ("trainer", "checkpoint", "patience"))
+    callbacks = without_repeated([*as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
+    callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
+    if patience < 0:
+        raise InputError(f"patience counts epochs, 0 for no early stopping, got {patience}: set --patience.")
+    if patience:
+        callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))
+    if finds_rate:
+        callbacks.append(LearningRateFinder())
+    if trainer["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+        callbacks.append(TQDMProgressBar(refresh_rate=20))  # a bar redrawn at every step costs milliseconds
+    return callbacks
+
+
+def without_repeated(callbacks: list[Callback]) -> list[Callback]:
+    """The callbacks, but of several of one kind that keep a state the last: an overlay's, not the recipe's."""
+    last = {callback.state_key: callback for callback in callbacks}
+    return [c for c in callbacks if type(c).state_dict is Callback.state_dict or last[c.state_key] is c]
+
+
+def run_plugins(plugins: Any) -> list[Any]:
+    """The plugins that were asked for, and atomic checkpoints unless these write them in a way of their own."""
+    listed = as_list(plugins)
+    has_io = any(isinstance(plugin, CheckpointIO) for plugin in listed)
+    return listed if has_io else [*listed, AtomicCheckpointIO()]
+
+
+def run_loggers(logger: Any, run_dir: Path, first_step: int) -> Any:
+    """metrics.csv, and the loggers that were asked for; False for none."""
+    if logger is False:
+        return False
+    return [metrics_logger(run_dir, first_step), *([] if logger in (None, True) else as_list(logger))]
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list of what may be nothing, one thing or several."""
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

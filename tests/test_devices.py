@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
 def flags_of(name, folder):
-    particular = [*case(name).quick, *case(name).noiseless]
+    particular = [*case(name).shorter_flags, *case(name).noiseless]
     return [*FLAGS, f"--trainer.callbacks.folder={folder}", f"--trainer.default_root_dir={folder}", *particular]
 
 

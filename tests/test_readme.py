@@ -81,7 +81,7 @@ def test_documented_commands_run(command, make_run, capsys):
         assert json.loads(result.read_text())["devices"].startswith("2 x")
     else:
         goes_on = {"--resume", "test", "predict"} & set(flags)
-        recipe(name).main(flags if goes_on else [*flags, *QUICK, *case(config).quick_model])
+        recipe(name).main(flags if goes_on else [*flags, *QUICK, *case(config).quicker_flags])
         assert "run folder: " in capsys.readouterr().out
         if "predict" in flags and case(name).trained_on:
             assert list(Path("runs").rglob("predictions.csv"))

@@ -19,7 +19,7 @@ from support.found import RECIPES, TOYS, case, datamodule_of, model_class, recip
 from support.runs import QUICK, SMOKE
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
-VAE_QUICK = [*QUICK, *case("vae").quick_model]
+VAE_QUICK = [*QUICK, *case("vae").quicker_flags]
 # What is drawn of a module that has the method.
 PICTURES = {"sample": "samples", "reconstruct": "reconstructions", "encode": "latent_space",
             "interpolate": "interpolation"}  # fmt: skip
@@ -83,7 +83,7 @@ def test_shapes_flow_from_the_data_to_the_model(in_tmp):
 
 
 def test_two_latent_dimensions_draw_the_decoded_manifold(in_tmp):
-    vae.main([*SMOKE, *case("vae").quick_model, "--model.latent_dim", "2"])
+    vae.main([*SMOKE, *case("vae").quicker_flags, "--model.latent_dim", "2"])
     assert newest("manifold.png").stat().st_size > 5000
 
 
@@ -134,7 +134,7 @@ def test_networks_compile(in_tmp):
 
 def test_pictures_and_metrics_reach_the_loggers(in_tmp, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    vae.main([*SMOKE, *case("vae").quick_model, "--config", "wandb"])
+    vae.main([*SMOKE, *case("vae").quicker_flags, "--config", "wandb"])
     sent = {path.name.partition("_")[0] for path in Path("wandb").rglob("media/images/figures/*.png")}
     assert sent >= {"samples", "reconstructions"}
     vae.main([*VAE_QUICK, "--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "tensorboard"])

@@ -37,11 +37,11 @@ class Case:
     tied: Collection[str] = ()
 
     @property
-    def quick_model(self) -> list[str]:
-        """Flags of a quick run on data of its own."""
-        return [f"--model.{name}={value}" for name, value in self.quicker.items()]
+    def shorter_flags(self) -> list[str]:
+        """``shorter`` on the command line."""
+        return [f"--data.{name}={value}" for name, value in self.shorter.items()]
 
     @property
-    def quick(self) -> list[str]:
-        """Flags of a quick run."""
-        return [*(f"--data.{name}={value}" for name, value in self.shorter.items()), *self.quick_model]
+    def quicker_flags(self) -> list[str]:
+        """``quicker`` on the command line."""
+        return [f"--model.{name}={value}" for name, value in self.quicker.items()]

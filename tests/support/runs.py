@@ -45,13 +45,13 @@ def smoke(config: str) -> Smoke:
     """Runs a config for a moment in the working directory."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
-        metrics = run(config, [*SMOKE, *case(config).quick])
+        metrics = run(config, [*SMOKE, *case(config).shorter_flags, *case(config).quicker_flags])
     return Smoke(metrics, run_folder(Path.cwd()), printed.getvalue(), [str(warning.message) for warning in warned])
 
 
 def flags_of(config: str) -> list[str]:
     """Flags of a short run of a config."""
-    return [*FLAGS, *case(config).quick]
+    return [*FLAGS, *case(config).shorter_flags, *case(config).quicker_flags]
 
 
 def run_folder(root: Path) -> Path:

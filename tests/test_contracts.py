@@ -251,7 +251,7 @@ def test_every_overlay_runs_on_every_recipe(name, overlay, in_tmp, monkeypatch):
     """Runs from start to test, or says in one sentence what this machine or this family lacks."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    flags = [*QUICK, "--config", overlay, *case(name).quick]
+    flags = [*QUICK, "--config", overlay, *case(name).shorter_flags, *case(name).quicker_flags]
     text = CONFIGS[overlay].read_text()
     unsuited = ("accelerator: gpu" in text and not torch.cuda.is_available()) or (
         "Finetuning" in text and not hasattr(model_class(name), "backbone")

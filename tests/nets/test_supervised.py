@@ -31,6 +31,33 @@ def test_mixed_labels_weigh_the_losses_of_both_classes():
     torch.testing.assert_close(cross_entropy(logits, mixed), expected)
 
 
+def test_class_weights_of_mixed_labels_are_pytorchs_and_those_of_smoothed_ones_mix_linearly():
+    logits, weights, share = torch.randn(5, 3), torch.tensor([0.5, 1.0, 4.0]), 0.3
+    first, second = torch.tensor([0, 1, 2, 0, 1]), torch.tensor([1, 2, 0, 2, 0])
+    mixed = share * F.one_hot(first, 3) + (1 - share) * F.one_hot(second, 3)
+    losses = cross_entropy(logits, mixed, class_weights=weights)
+    torch.testing.assert_close(losses, F.cross_entropy(logits, mixed, weights, reduction="none"))
+    smoothed = [cross_entropy(logits, labels, 0.1, weights) for labels in (first, second)]
+    torch.testing.assert_close(
+        cross_entropy(logits, mixed, 0.1, weights), share * smoothed[0] + (1 - share) * smoothed[1]
+    )
+    torch.testing.assert_close(cross_entropy(logits, F.one_hot(first, 3).float(), 0.1, weights), smoothed[0])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("mix", ["none", "mixup"])
+def test_balanced_weights_balance_classes_that_the_inputs_say_nothing_about(mix, smoothing):
+    """90 of one class and 10 of another, every pair of them mixed alike: the best constant prediction is a half."""
+    labels = F.one_hot(torch.tensor([0] * 90 + [1] * 10), 2).double()
+    if mix == "mixup":
+        labels = (0.3 * labels[:, None] + 0.7 * labels[None]).flatten(0, 1)
+    weights = torch.tensor([100 / 180, 100 / 20], dtype=torch.float64)
+    rare = torch.linspace(0.01, 0.99, 99, dtype=torch.float64)
+    logits = torch.stack([1 - rare, rare], dim=1).log()
+    losses = [cross_entropy(one.expand(len(labels), 2), labels, smoothing, weights).mean() for one in logits]
+    assert rare[torch.stack(losses).argmin()] == pytest.approx(0.5)
+
+
 def test_the_squared_error_is_pytorchs_and_refuses_shapes_that_would_broadcast():
     predictions, targets = torch.randn(6), torch.randn(6)
     torch.testing.assert_close(squared_error(predictions, targets).mean(), F.mse_loss(predictions, targets))

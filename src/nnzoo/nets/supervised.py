@@ -14,21 +14,27 @@ def cross_entropy(
     """Cross-entropy per sample: (B,), in nats.
 
     -sum_k q_k log softmax(logits)_k with q = (1 - s) onehot(label) + s / K. A class weight multiplies the whole loss
-    of its samples. Take the plain mean over the batch: PyTorch's weighted mean divides by the sum of the batch's
-    weights instead, so that a sample's influence would depend on which others share its batch.
+    of its samples; the loss of a mixed sample is the mixture of its classes' losses, each with its own weight. So
+    balanced weights balance mixed and smoothed labels too, which PyTorch's weights do not where labels are smoothed.
+    Take the plain mean over the batch: PyTorch's weighted mean divides by the sum of the batch's weights instead, so
+    that a sample's influence would depend on which others share its batch.
 
     Args:
         logits: (B, K).
-        labels: Classes (B,), or probabilities (B, K) of mixed samples, which class weights are averaged with.
+        labels: Classes (B,), or probabilities (B, K) of mixed samples.
         label_smoothing: s, from 0 to below 1.
         class_weights: (K,).
     """
     logits = at_least_float32(logits)
-    loss = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
     if class_weights is None:
-        return loss
-    weights = class_weights.to(logits)
-    return loss * (weights[labels] if labels.dim() == 1 else labels @ weights)
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
+    if labels.dim() == 1:
+        weights = class_weights.to(logits)[labels]
+    else:  # the sample's weight is that of its classes, which then have their shares of it
+        weighted = labels * class_weights.to(logits)
+        weights = weighted.sum(dim=1)
+        labels = weighted / weights[:, None]
+    return weights * F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
 
 
 def squared_error(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -54,6 +54,45 @@ def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, mak
     assert module.net.network.conv1.weight.requires_grad
 
 
+class Norms(Callback):
+    """Compares what the backbone gives in training and in evaluation, and keeps the state of its norms."""
+
+    def __init__(self):
+        self.same, self.states = [], []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, _):
+        norms = [layer for layer in pl_module.backbone.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+        self.states.append([{key: value.clone() for key, value in norm.state_dict().items()} for norm in norms])
+        images = 3 * batch[0] + 2  # far from what the norms have seen
+        with torch.no_grad():
+            given = pl_module.backbone(images)
+            for norm, state in zip(norms, self.states[-1], strict=True):
+                norm.load_state_dict(state)  # as before this look
+            modes = {layer: layer.training for layer in pl_module.modules()}
+            pl_module.eval()
+            self.same.append(torch.allclose(given, pl_module.backbone(images)))
+            for layer, mode in modes.items():
+                layer.training = mode
+
+
+@pytest.mark.parametrize("train_norms", [True, False])
+def test_frozen_norms_use_their_running_statistics_in_training_also_after_the_backbone_joins_in_and_a_resume(
+    train_norms, make_trainer, tmp_path
+):
+    module, data = CNNClassifier(**TINY, lr=0.01), ImageDataModule()
+    settings = {"limit_train_batches": 2, "limit_val_batches": 1}
+    norms = Norms()
+    for epochs, checkpoint in ((2, None), (3, tmp_path / "x.ckpt")):
+        finetuning = Finetuning(unfreeze_at_epoch=1, train_norms=train_norms)
+        trainer = make_trainer(max_epochs=epochs, **settings, callbacks=[finetuning, norms])
+        trainer.fit(module, data, ckpt_path=checkpoint)
+        trainer.save_checkpoint(tmp_path / "x.ckpt")
+    assert norms.same == [not train_norms] * 6
+    unchanged = [str(state) == str(norms.states[0]) for state in norms.states]
+    assert unchanged == ([True] + [False] * 5 if train_norms else [True] * 6)
+    assert module.backbone[0].weight.requires_grad
+
+
 def test_fine_tuning_needs_a_backbone_and_one_device():
     finetuning, module = Finetuning(), CNNClassifier(**TINY)
     with pytest.raises(InputError, match="no backbone"):

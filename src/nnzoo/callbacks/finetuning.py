@@ -5,6 +5,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import BackboneFinetuning
 from lightning.pytorch.callbacks.finetuning import multiplicative
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from nnzoo.errors import InputError
@@ -21,7 +22,8 @@ class Finetuning(BackboneFinetuning):
     Args:
         unfreeze_at_epoch: The first epoch, counted from 0, in which the backbone learns.
         initial_share: The backbone's first learning rate, as a share of the head's.
-        train_norms: Whether the backbone's batch norms learn from the start.
+        train_norms: Whether the backbone's batch norms learn, from the start. If not, they stay as they are for the
+            whole run and normalise by their running statistics in training too, as in evaluation.
 
     Raises:
         InputError: When fitting starts, if the module has no backbone or there are several devices.
@@ -45,12 +47,21 @@ class Finetuning(BackboneFinetuning):
     def freeze_before_training(self, pl_module: L.LightningModule) -> None:
         """Freezes the backbone."""
         self.freeze(pl_module.backbone, train_bn=self.train_bn)
+        self._hold_norms(pl_module)
+
+    def _hold_norms(self, pl_module: L.LightningModule) -> None:
+        """Lightning's own gives frozen norms the batch's statistics in training, and lets them go with the backbone."""
+        for layer in () if self.train_bn else pl_module.backbone.modules():  # type: ignore[union-attr, operator]
+            if isinstance(layer, _BatchNorm):
+                self.freeze_module(layer)
+                layer.eval()
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """After a resume, makes a backbone learn that had joined in."""
         super().on_fit_start(trainer, pl_module)
         if self.previous_backbone_lr is not None:
             self.make_trainable(pl_module.backbone)
+            self._hold_norms(pl_module)
 
     def finetune_function(self, pl_module: L.LightningModule, epoch: int, optimizer: Optimizer) -> None:
         """Unfreezes the backbone or raises its rate, once at the start of each epoch."""
@@ -58,6 +69,7 @@ class Finetuning(BackboneFinetuning):
             return
         super().finetune_function(pl_module, epoch, optimizer)
         self._last_epoch = epoch
+        self._hold_norms(pl_module)
         if epoch == self.unfreeze_backbone_at_epoch:
             _spare_from_decay(optimizer)
         elif epoch > self.unfreeze_backbone_at_epoch:  # Lightning's own sets the rate of the last group only

@@ -51,7 +51,7 @@ class Finetuning(BackboneFinetuning):
 
     def _hold_norms(self, pl_module: L.LightningModule) -> None:
         """Lightning's own gives frozen norms the batch's statistics in training, and lets them go with the backbone."""
-        for layer in () if self.train_bn else pl_module.backbone.modules():  # type: ignore[union-attr, operator]
+        for layer in () if self.train_bn else pl_module.backbone.modules():  # type: ignore[union-attr]
             if isinstance(layer, _BatchNorm):
                 self.freeze_module(layer)
                 layer.eval()

@@ -12,7 +12,7 @@ from nnzoo.errors import check_sizes
 from nnzoo.modules.base import ZooModule
 from nnzoo.nets.encoder_decoder import Architecture, Decoder, Encoder, Upsampling, line_between
 from nnzoo.nets.layers import Activation
-from nnzoo.plots.images import image_grid, image_rows
+from nnzoo.plots.images import image_grid, image_rows, short_names
 from nnzoo.plots.latent import latent_space
 
 GRID = 10
@@ -148,8 +148,8 @@ def samples_figure(module: Any, num_conditions: int, facts: Mapping[str, Any]) -
     shown = torch.arange(min(num_conditions, 20), device=module.device)
     images = module.sample(len(shown) * GRID, shown.repeat_interleave(GRID), generator=generator)
     names = facts.get("classes") or [str(number) for number in range(num_conditions)]
-    rows = zip(names, images.unflatten(0, (len(shown), GRID)), strict=False)
-    return image_rows({name[:16]: row for name, row in rows}, "samples of each class")
+    rows = zip(short_names(names), images.unflatten(0, (len(shown), GRID)), strict=False)
+    return image_rows(dict(rows), "samples of each class")
 
 
 def manifold(module: ImageAutoencoder, side: int = 20) -> Tensor:

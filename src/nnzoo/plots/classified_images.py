@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from nnzoo.plots.images import image_grid, show, tile
+from nnzoo.plots.images import image_grid, short_names, show, tile
 
 
 def worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, classes: Sequence[str]) -> Figure:
@@ -66,4 +66,4 @@ def heat_maps(images: Tensor, heat: Tensor, labels: Sequence[str]) -> Figure:
 
 def class_name(number: int, classes: Sequence[str]) -> str:
     """The name of a class, or its number if it has none."""
-    return classes[number][:12] if number < len(classes) else str(number)
+    return short_names(classes, 12)[number] if number < len(classes) else str(number)

@@ -1,7 +1,7 @@
 """Plots as matplotlib figures, made without a display; callbacks save them, notebooks show them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -52,3 +52,14 @@ def show(axis, canvas: NDArray[np.float32]) -> None:  # type: ignore[no-untyped-
     axis.set_yticks([])
     for spine in axis.spines.values():
         spine.set_visible(False)
+
+
+def short_names(names: Iterable[str], length: int = 16) -> list[str]:
+    """Names that fit into a picture: the middle of long ones is left out, less of it where two would look the same."""
+    names = list(names)
+    while True:
+        head = length // 2
+        short = [f"{n[:head]}…{n[head + 1 - length :]}" if len(n) > length else n for n in names]
+        if len(set(short)) == len(set(names)):
+            return short
+        length += 4

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from nnzoo.plots.images import short_names
+
 
 def latent_space(codes: Tensor, labels: Tensor, classes: Sequence[str], title: str) -> Figure:
     """Codes (N, L) as points coloured by class; more than two dimensions are projected on their principal axes."""
@@ -25,11 +27,11 @@ def latent_space(codes: Tensor, labels: Tensor, classes: Sequence[str], title: s
     figure = Figure(figsize=(6.5, 5.5), dpi=120, layout="constrained")
     axis = figure.subplots()
     colors = colormaps["tab10" if len(classes) <= 10 else "turbo"]
-    numbers = labels.cpu().numpy()
+    numbers, names_of = labels.cpu().numpy(), short_names(classes)
     for number in np.unique(numbers):
         chosen = numbers == number
         color = colors(number if len(classes) <= 10 else number / max(1, len(classes) - 1))
-        name = classes[number][:16] if number < len(classes) else None
+        name = names_of[number] if number < len(classes) else None
         axis.scatter(
             points[chosen, 0],
             points[chosen, 1],

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from nnzoo.plots.images import short_names
+
 
 def gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
     """Norms (T,) of d loss / d state over the steps, a line for each network; a trained one ("this run") is thick."""
@@ -57,7 +59,7 @@ def tags(
         axis.set_ylabel(name)
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         if 0 < len(rows) <= 12:
-            axis.set_yticks(range(len(rows)), labels=[name[:20] for name in rows])
+            axis.set_yticks(range(len(rows)), labels=short_names(rows, 20))
     axis.set_xlabel("step")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

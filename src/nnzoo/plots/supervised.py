@@ -6,13 +6,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from nnzoo.plots.images import short_names
+
 
 def confusion_matrix(counts: Tensor, classes: Sequence[str]) -> Figure:
     """Counts (K, K), true classes in rows; shaded by the share of the true class."""
     numbers = counts.cpu().numpy()
     shares = numbers / np.maximum(1, numbers.sum(axis=1, keepdims=True))
     size = len(numbers)
-    names = [name[:16] for name in classes] if len(classes) == size else [str(k) for k in range(size)]
+    names = short_names(classes) if len(classes) == size else [str(k) for k in range(size)]
     side = max(3.5, min(14, 0.45 * size + 2))
     figure = Figure(figsize=(side + 0.6, side), dpi=120, layout="constrained")
     axis = figure.subplots()

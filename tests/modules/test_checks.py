@@ -3,8 +3,12 @@ import math
 import pytest
 import torch
 
+from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import InputError
+from nnzoo.modules.autoencoder import Autoencoder
 from nnzoo.modules.checks import check_images
+from nnzoo.modules.sequence_generator import SequenceGenerator
+from nnzoo.modules.vae import VAE
 from nnzoo.nets.layers import checked_labels
 
 
@@ -52,3 +56,19 @@ def test_missing_and_unknown_labels_are_refused(labels):
 
 def test_labels_of_all_classes_pass():
     checked_labels(torch.arange(3), 3)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+@pytest.mark.parametrize("cls", [VAE, SequenceGenerator])
+@pytest.mark.parametrize("do", ["fit", "validate", "test"])
+def test_a_likelihood_is_refused_images_whose_grey_levels_are_rounded(cls, precision, do, make_trainer):
+    levels = torch.arange(256) / 255
+    assert ((levels.bfloat16().double() - levels) * 255).abs().max() > 0.45, "half a level"
+    trainer = make_trainer(precision=precision, fast_dev_run=True)
+    with pytest.raises(InputError, match=f"{precision} moves grey levels .* set bf16-mixed or 32-true"):
+        getattr(trainer, do)(cls(in_shape=(1, 8, 8), levels=17), datamodule=ImageDataModule())
+
+
+def test_what_has_no_likelihood_trains_in_half_precision(make_trainer):
+    trainer = make_trainer(precision="bf16-true", fast_dev_run=True)
+    trainer.fit(Autoencoder(in_shape=(1, 8, 8), hidden=[8], latent_dim=2), ImageDataModule())

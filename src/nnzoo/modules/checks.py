@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import lightning as L
 import torch
 from torch import Tensor
 
@@ -29,4 +30,13 @@ def check_images(images: Tensor, in_shape: Sequence[int], binary: bool = False) 
         raise InputError(
             "The Bernoulli likelihood is one of binary images only: set --data.binarize dynamic, or "
             "--model.likelihood discretized_logistic for grey levels."
+        )
+
+
+def check_precision(trainer: L.Trainer) -> None:
+    """Raises InputError if a trainer gives a likelihood images in half precision, which moves their grey levels."""
+    if trainer.precision in ("bf16-true", "16-true"):
+        raise InputError(
+            f"--trainer.precision {trainer.precision} moves grey levels by up to half a level, so likelihoods would be "
+            "those of other images: set bf16-mixed or 32-true."
         )

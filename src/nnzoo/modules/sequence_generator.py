@@ -12,7 +12,7 @@ from torch import Tensor
 from nnzoo.errors import InputError
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.checks import check_images
+from nnzoo.modules.checks import check_images, check_precision
 from nnzoo.modules.classifier import class_columns
 from nnzoo.modules.generative import samples_figure
 from nnzoo.nets.layers import checked_labels
@@ -80,6 +80,11 @@ class SequenceGenerator(ZooModule):
             raise InputError("The generator needs grey levels: set --data.binarize none.")
         if hparams["input_noise"] < 0:
             raise InputError(f"input_noise must not be negative, got {hparams['input_noise']}.")
+
+    def setup(self, stage: str) -> None:
+        """Raises InputError if the trainer's precision would change the images."""
+        super().setup(stage)
+        check_precision(self.trainer)
 
     def build_net(self) -> GeneratorNet:
         """A network with the methods of :class:`nnzoo.nets.sequence_generator.SequenceGenerator`."""

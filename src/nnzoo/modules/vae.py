@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
-from nnzoo.modules.checks import check_images
+from nnzoo.modules.checks import check_images, check_precision
 from nnzoo.modules.generative import ImageAutoencoder, images_and_labels, manifold, samples_figure
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.likelihoods import Likelihood, LikelihoodName, bits_per_dim, build_likelihood
@@ -97,6 +97,11 @@ class VAE(ImageAutoencoder):
             raise InputError(f"levels is the number of grey levels, 2 or more, got {hparams['levels']}.")
         if hparams["levels"] == 2 and hparams["likelihood"] != "bernoulli":
             raise InputError("Binary images need --model.likelihood bernoulli.")
+
+    def setup(self, stage: str) -> None:
+        """Raises InputError if the trainer's precision would change the images."""
+        super().setup(stage)
+        check_precision(self.trainer)
 
     @cached_property
     def likelihood(self) -> Likelihood:

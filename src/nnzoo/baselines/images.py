@@ -25,7 +25,7 @@ class DensityBaselines(Baselines):
     more than 256 values get diagonal mixtures and no kernel density, those of more than 1,024 no PCA either.
 
     Args:
-        max_samples: Use at most so many samples of each part: these models are slow on large sets.
+        max_samples: Use at most so many samples of each part, chosen at random: these models are slow on large sets.
     """
 
     needs = ("tensors", "levels")
@@ -91,7 +91,7 @@ class ReconstructionBaselines(Baselines):
     noise the identity is perfect and left out.
 
     Args:
-        max_samples: Fit PCA on at most so many training samples.
+        max_samples: Fit PCA on at most so many training samples, chosen at random.
     """
 
     needs = ("tensors", "batches")

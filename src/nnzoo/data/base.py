@@ -34,6 +34,11 @@ def data_root(root: str | None) -> Path:
     return Path(root or os.environ.get("NNZOO_DATA") or cache_root()).expanduser()
 
 
+def random_rows(size: int, count: int, seed: int = 0) -> Tensor:
+    """At most ``count`` of ``size`` rows, chosen at random: what lies in files is often sorted by class."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(mix_seed(seed, size)))[:count]
+
+
 class GlobalBatchDataModule(L.LightningDataModule):
     """A datamodule over datasets that are fetched by whole batches; a subclass sets ``self.parts`` in ``setup``.
 
@@ -96,8 +101,7 @@ class GlobalBatchDataModule(L.LightningDataModule):
         """
         self.setup("test")
         dataset: Any = self.parts[part]
-        generator = torch.Generator().manual_seed(mix_seed(seed, len(dataset)))
-        samples = torch.randperm(len(dataset), generator=generator)[:count]
+        samples = random_rows(len(dataset), count, seed)
         return dataset.__getitems__(BatchIndex(samples, seed, slice(None), len(samples)))
 
     def batches(self, part: str) -> Iterator[Any]:

@@ -5,7 +5,8 @@ from PIL import Image
 
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import InputError
-from support.image_data import PARTS, batches, images, make_cifar, prepared
+from support.image_data import PARTS, batches, images, make_cifar, prepared, rows, same
+from support.image_files import save
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -55,20 +56,30 @@ def test_colour_images_become_grey_by_their_luma(tmp_path, monkeypatch):
     np.testing.assert_allclose(grey[:, 0], expected, atol=1.5 / 255)
 
 
-def test_tensors_gives_the_first_samples_of_a_part_in_order():
+def test_tensors_gives_a_part_in_order_or_some_samples_at_random():
     module = ImageDataModule()
-    pixels, labels = module.tensors("test", limit=7)
     everything = module.tensors("test")
-    assert torch.equal(pixels, everything[0][:7])
-    assert torch.equal(labels, everything[1][:7])
     assert torch.equal(images(batches(module, "test")), everything[0])
-    assert len(module.tensors("test", limit=10_000)[1]) == 270
+    for limit in (270, 10_000):
+        assert torch.equal(module.tensors("test", limit)[0], everything[0])
+    pixels, labels = module.tensors("test", limit=40)
+    assert same([module.tensors("test", 40)], [(pixels, labels)])
+    assert sum((rows(pixels, labels) & rows(*everything)).values()) == 40
+    assert not torch.equal(pixels, everything[0][:40])
+
+
+def test_some_samples_of_a_folder_are_of_all_its_classes(tmp_path):
+    for name in "abcde":
+        for index in range(20):
+            save(tmp_path / name / f"{index}.png", index)
+    module = prepared(dataset="folder", root=str(tmp_path))
+    assert set(module.tensors("train", 5 * 4)[1].tolist()) == set(range(5))
 
 
 def test_a_single_sample_can_be_fetched():
     module = prepared()
     pixels, label = module.parts["train"][3]
-    expected = module.tensors("train", limit=4)
+    expected = module.tensors("train")
     assert torch.equal(pixels, expected[0][3])
     assert label == expected[1][3]
 

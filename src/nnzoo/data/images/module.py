@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
+from nnzoo.data.base import random_rows
 from nnzoo.data.facts import fact, held
 from nnzoo.data.images.augment import Augmentation
 from nnzoo.data.images.dataset import ImageDataset
@@ -220,10 +221,16 @@ class ImageDataModule(SplitDataModule):
         return typing.cast(ImageDataset, self.parts[name])
 
     def tensors(self, part: str, limit: int | None = None) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) in [0, 1], not augmented, and labels (N,) of the first ``limit`` samples of a part."""
+        """Images (N, C, H, W) in [0, 1], not augmented, and labels (N,) of a part in order.
+
+        Args:
+            part: train | val | test.
+            limit: Take so many of them, chosen at random: a folder's come class by class.
+        """
         self.setup()
         dataset = self._part(part)
-        chosen = torch.arange(len(dataset))[:limit]
+        size = len(dataset)
+        chosen = random_rows(size, size if limit is None else limit).sort().values
         return dataset.images[chosen].float() / (dataset.levels - 1), dataset.labels[chosen]
 
     @fact

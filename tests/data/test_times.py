@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from nnzoo import InputError
-from nnzoo.data.times import frequency, is_day_first, read_times
+from nnzoo.data.times import frequency, is_day_first, read_times, time_format
 
 
 def read(values):
@@ -22,6 +22,8 @@ def days(*texts):
         (["31/01/2024", "01/02/2024"], days("2024-01-31", "2024-02-01")),
         (["01/31/2024", "02/01/2024"], days("2024-01-31", "2024-02-01")),
         (["11.01.2024", "12.01.2024", "13.01.2024"], days("2024-01-11", "2024-01-12", "2024-01-13")),
+        ([201612, 201701], days("2016-12-01", "2017-01-01")),
+        ([201612, 201613], [201612, 201613]),
         ([3, 1, 2], [3, 1, 2]),
         ([1990, 1991], [1990, 1991]),
         ([0.5, 1.5], [0.5, 1.5]),
@@ -54,3 +56,18 @@ def test_a_time_that_cannot_be_read_is_told_with_its_line(values, line):
 def test_calendars():
     assert frequency(pd.Series(pd.date_range("2024-01-01", periods=9, freq="B"))) == "B"
     assert frequency(pd.Series(pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-09", "2024-01-11"]))) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["2024-01-31", "2024-02-01"], "%Y-%m-%d"),
+        (["2024-01", "2024-02"], "%Y-%m"),
+        (["31/01/2024", "01/02/2024"], "%d/%m/%Y"),
+        (["1/31/2024", "2/1/2024"], None),
+        ([20240131, 20240201], "%Y%m%d"),
+        ([201612, 201701], "%Y%m"),
+    ],
+)
+def test_how_times_are_written(written, expected):
+    assert time_format(pd.Series(written), read(written)) == expected

@@ -14,7 +14,7 @@ ORDERED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{2,4}")
 
 
 def read_times(column: Column, path: object, day_first: bool | None = None) -> Column:
-    """A column's numbers, or its dates; whole numbers such as 20240131 are dates.
+    """A column's numbers, or its dates; whole numbers such as 20240131 and 202401 are dates.
 
     Times with offsets become UTC.
 
@@ -27,8 +27,8 @@ def read_times(column: Column, path: object, day_first: bool | None = None) -> C
         InputError: If a time cannot be read, or may be read in two ways.
     """
     if pd.api.types.is_numeric_dtype(column):
-        compact = pd.api.types.is_integer_dtype(column) and column.between(19000101, 21001231).all()
-        dates = _parsed(column.astype(str), format="%Y%m%d") if compact else None
+        compact = _compact_format(column)
+        dates = _parsed(column.astype(str), format=compact) if compact else None
         if dates is None and column.isna().any():
             raise _unreadable(column, column, path)
         return column if dates is None or dates.isna().any() else dates
@@ -65,10 +65,36 @@ def is_day_first(column: Column, path: object) -> bool:
 
 
 def frequency(times: Column) -> str | None:
-    """The calendar that dates follow, whose distances may differ, as those of months and working days do."""
+    """Pandas' name of the calendar that dates follow without a gap; None if they do not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas 3 announces that it will return an object instead of a name
         return pd.infer_freq(pd.DatetimeIndex(times)) if len(times) > 2 else None
+
+
+def time_format(column: Column, times: Column) -> str | None:
+    """How a column writes its times, for ``strftime``; None if it does so in no format that repeats all of them.
+
+    Args:
+        column: As written.
+        times: As read from it.
+    """
+    if pd.api.types.is_numeric_dtype(column):
+        return _compact_format(column)
+    first, written = str(column.iloc[0]), column.astype(str)
+    for day_first in (False, True):
+        found = pd.tseries.api.guess_datetime_format(first, dayfirst=day_first)
+        if found and "%z" not in found and (times.dt.strftime(found) == written).all():
+            return found
+    return None
+
+
+def _compact_format(column: Column) -> str | None:
+    """Of whole numbers that may be dates."""
+    if pd.api.types.is_integer_dtype(column):
+        for first, last, written in ((19000101, 21001231, "%Y%m%d"), (190001, 210012, "%Y%m")):
+            if column.between(first, last).all():
+                return written
+    return None
 
 
 def _parsed(column: Column, **settings: Any) -> Column:

@@ -9,7 +9,8 @@ import pytest
 
 from nnzoo import InputError
 from nnzoo.data.series import sources
-from nnzoo.data.series.series import read_series, season_of
+from nnzoo.data.series.future import Future
+from nnzoo.data.series.series import read_series
 from nnzoo.data.series.sources import ETTh1, generated_series
 
 
@@ -35,13 +36,13 @@ def sales(rows=6, **columns):
 
 
 def test_the_generated_series_is_the_same_every_time_and_has_its_seasons():
-    values, columns, lengths, times, step, *_ = generated_series()
+    values, columns, lengths, times, season, *_ = generated_series()
     assert columns == ["temperature", "demand"]
     assert lengths == [14_400]
     assert values.shape == (14_400, 2)
     np.testing.assert_array_equal(values, generated_series().values)
     np.testing.assert_array_equal(times, np.arange(14_400))
-    assert season_of(step) == 24
+    assert season == 24
     temperature, demand = values.T
     day = np.arange(14_400) // 24
     assert demand[day % 7 < 5].mean() > demand[day % 7 >= 5].mean() + 3, "weekends need less"
@@ -58,7 +59,7 @@ def test_a_file_is_read_in_its_order_with_the_columns_asked_for(csv_of):
     np.testing.assert_allclose(read.values, sales()[["units", "price"]])
     assert read.lengths == [6]
     assert read.times.tolist() == list(range(6))
-    assert read.step == pd.Timedelta(days=1)
+    assert read.season == 7
     only = read_series(path, "date", None, ["price"])
     assert only.columns == ["price"]
     np.testing.assert_allclose(only.values, sales()[["price"]])
@@ -67,7 +68,7 @@ def test_a_file_is_read_in_its_order_with_the_columns_asked_for(csv_of):
 def test_without_a_column_of_times_rows_are_numbered(csv_of):
     read = read_series(csv_of(sales().drop(columns="date")), None, None, None)
     assert read.times.tolist() == list(range(6))
-    assert read.step is None
+    assert read.season == 1
 
 
 def test_several_series_are_told_apart_and_share_their_times(csv_of):
@@ -86,16 +87,7 @@ def test_times_with_a_time_zone_keep_their_order_when_clocks_change(csv_of):
     hours = pd.date_range("2024-10-27", periods=6, freq="h", tz="Europe/Berlin").astype(str)
     read = read_series(csv_of(sales(date=hours)), "date", None, ["units"])
     assert read.times.tolist() == list(range(6))
-    assert read.step == pd.Timedelta(hours=1)
-
-
-@pytest.mark.parametrize(
-    ("step", "season"),
-    [("15min", 96), ("1h", 24), ("2h", 1), ("1D", 7), ("7D", 52), ("31D", 12), ("28D", 12), ("91D", 4), ("365D", 1)],
-)
-def test_the_season_follows_from_the_spacing(step, season):
-    assert season_of(pd.Timedelta(step)) == season
-    assert season_of(None) == 1
+    assert read.season == 24
 
 
 NAN = [1, 2, 3, np.nan, 5, 6]
@@ -139,20 +131,29 @@ def test_bad_files(csv_of, table, settings, says):
     [
         (["2024-01-30", "2024-01-31", "2024-02-01"], ["2024-02-02", "2024-02-03"]),
         (["2023-11-30", "2023-12-31", "2024-01-31"], ["2024-02-29", "2024-03-31"]),
-        (["2024-01-01", "2024-02-01", "2024-03-01"], ["2024-04-01", "2024-05-01"]),
-        (["2024-01-25", "2024-01-26", "2024-01-29", "2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"],
-         ["2024-02-05", "2024-02-06"]),
+        (["2024-01", "2024-02", "2024-03"], ["2024-04", "2024-05"]),
+        (["15.01.2024", "15.02.2024", "15.03.2024"], ["15.04.2024", "15.05.2024"]),
+        (["1/2/2024", "1/3/2024", "1/13/2024", "1/14/2024"], ["2024-01-15", "2024-01-16"]),
         (["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-06"], ["2024-01-07", "2024-01-08"]),
-        (["2024-01-01 00:00+02:00", "2024-01-01 01:00+02:00"], ["2024-01-01 00:00Z", "2024-01-01 01:00Z"]),
+        (["2024-01-01 22:00", "2024-01-01 23:00"], ["2024-01-02 00:00", "2024-01-02 01:00"]),
+        (["2024-01-01 00:00+02:00", "2024-01-01 01:00+02:00"],
+         ["2024-01-01 00:00:00+00:00", "2024-01-01 01:00:00+00:00"]),
+        ([201610, 201611, 201612], [201701, 201702]),
+        ([20240227, 20240228], [20240229, 20240301]),
+        ([1999, 2000, 2001], [2002, 2003]),
         ([3, 6, 9, 12], [15, 18]),
-        ([0.5, 1.0], [1.5, 2.0]),
+        ([1, 2, 3, 5, 6], [7, 8]),
+        ([0.1, 0.2, 0.3, 0.4], [0.5, 0.6]),
+        (["2024-01-01", "2024-01-02", "2024-01-09", "2024-01-11"], ["2024-01-12", "2024-01-13"]),
+        (["2024-01-01"], ["2024-01-02", "2024-01-03"]),
+        ([7], [8, 9]),
     ],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.*not evenly spaced")
-def test_the_times_after_the_end_follow_the_same_calendar(csv_of, dates, following):
-    series = read_series(csv_of(sales(len(dates), date=dates)), "date", None, None)
-    expected = [pd.Timestamp(day) for day in following] if isinstance(dates[0], str) else following
-    assert list(series.following(0, 2)) == expected
+@pytest.mark.filterwarnings("ignore:.*(not evenly spaced|has gaps)")
+def test_the_times_after_the_end_follow_the_same_calendar_and_are_written_alike(csv_of, tmp_path, dates, following):
+    series = read_series(csv_of(sales(len(dates), date=dates)), "date", None, ["units"])
+    Future(series, 1, 2).rows("date", None).to_csv(tmp_path / "next.csv", index=False)
+    assert (tmp_path / "next.csv").read_text().split("\n")[1:-1] == [str(time) for time in following]
 
 
 def test_without_a_column_of_times_the_steps_ahead_are_counted(csv_of):
@@ -176,19 +177,41 @@ def test_the_order_is_checked_within_each_series(csv_of):
         read_series(csv_of(table.iloc[[0, 1, 2, 3, 5, 4]]), "date", "shop", None)
 
 
-def test_uneven_spacing_is_warned_of_but_calendar_months_and_working_days_are_not(csv_of, recwarn):
+def test_gaps_are_warned_of_but_calendar_months_working_days_and_holidays_are_not(csv_of, recwarn):
     for freq in ("MS", "B", "D"):
         dates = pd.date_range("2024-01-01", periods=24, freq=freq).astype(str)
         read_series(csv_of(sales(24, date=dates)), "date", None, ["units"])
     read_series(csv_of(sales(date=[0, 10, 20, 30, 40, 50])), "date", None, ["units"])
+    read_series(csv_of(sales(5, date=[0.1, 0.2, 0.3, 0.4, 0.5])), "date", None, ["units"])
+    working = pd.date_range("2024-01-01", periods=60, freq="B").delete([5, 20, 30]).astype(str)
+    read_series(csv_of(sales(57, date=working)), "date", None, ["units"])
     assert not recwarn.list
-    with pytest.warns(UserWarning, match=r"1 steps differ from the usual 1 days.*the first before line 6"):
-        read_series(csv_of(sales(date=[*DATES[:4], "2024-03-01", "2024-03-02"])), "date", None, ["units"])
+    for dates, missing, line in (
+        ([*DATES[:4], "2024-03-01", "2024-03-02"], 27, 6),
+        (["2024-01-01", "2024-02-01", "2024-05-01", "2024-06-01", "2024-07-01", "2024-08-01"], 2, 4),
+        ([1, 2, 3, 5, 6, 7], 1, 5),
+    ):
+        with pytest.warns(
+            UserWarning, match=f"gaps in date: {missing} steps are missing, the first before line {line}"
+        ):
+            read_series(csv_of(sales(date=dates)), "date", None, ["units"])
+    month_off = pd.date_range("2024-01-01", periods=60, freq="B").delete(range(20, 42)).astype(str)
+    with pytest.warns(UserWarning, match="22 steps are missing, the first before line 22"):
+        read_series(csv_of(sales(38, date=month_off)), "date", None, ["units"])
 
 
-def test_months_are_recognised_by_their_usual_length(csv_of):
-    dates = pd.date_range("2024-01-01", periods=24, freq="MS").astype(str)
-    assert season_of(read_series(csv_of(sales(24, date=dates)), "date", None, ["units"]).step) == 12
+def test_rows_without_a_calendar_are_not_to_be_filled(csv_of):
+    odd = ["2024-01-01", "2024-01-04", "2024-01-11", "2024-01-13", "2024-01-30", "2024-02-02"]
+    with pytest.warns(UserWarning, match=r"not evenly spaced in date: 3 steps differ from the usual 3 days") as caught:
+        series = read_series(csv_of(sales(date=odd)), "date", None, ["units"])
+    assert "fill" not in str(caught[0].message)
+    assert series.season == 1
+
+
+def test_the_season_is_that_of_most_rows(csv_of):
+    days, months = sales(10, shop="a"), sales(30, shop="b")
+    months["date"] = pd.date_range("2010-01-01", periods=30, freq="MS").astype(str)
+    assert read_series(csv_of(pd.concat([days, months])), "date", "shop", ["units"]).season == 12
 
 
 def test_etth1_is_downloaded_once_and_only_if_it_is_the_right_file(tmp_path, monkeypatch):
@@ -208,6 +231,10 @@ def test_etth1_is_downloaded_once_and_only_if_it_is_the_right_file(tmp_path, mon
     etth1.fetch()
     assert path.read_bytes() == contents
     assert calls == [sources.ETTH1_URL] * 2
+    path.write_bytes(contents.replace(b"OT", b"TO"))
+    with pytest.raises(InputError, match=r"ETTh1.csv is not the ETTh1.csv that published .* delete it to download it"):
+        etth1.load()
+    assert len(calls) == 2, "a file of the user's is not overwritten"
 
 
 def test_without_a_network_the_message_says_where_to_get_etth1(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ class Ramp(SeriesSource):
 
     def load(self):
         heights = np.arange(100.0)[:, None]
-        return Series(heights, ["height"], [100], np.arange(100), None)
+        return Series(heights, ["height"], [100], np.arange(100))
 
     def cuts(self, total):
         return 60, 80, total

@@ -54,7 +54,7 @@ class Future:
         """The series and the time of each step that is forecast, in columns of these names."""
         tables = []
         for number in self.numbers:
-            table = pd.DataFrame({time: self.series.following(number, self.horizon)})
+            table = pd.DataFrame({time: self.series.written(self.series.following(number, self.horizon))})
             if group is not None:
                 table.insert(0, group, self.series.names[number])
             tables.append(table)

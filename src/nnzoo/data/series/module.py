@@ -18,7 +18,7 @@ from nnzoo.data.room import RoomDataModule
 from nnzoo.data.series.dataset import WindowDataset, warn_without_scale
 from nnzoo.data.series.future import Future
 from nnzoo.data.series.scale import check_columns, naive_errors
-from nnzoo.data.series.series import Series, season_of
+from nnzoo.data.series.series import Series
 from nnzoo.data.series.sources import SOURCES, SeriesSource
 from nnzoo.data.series.split import SeriesSplit
 from nnzoo.data.sources import options_of
@@ -58,8 +58,9 @@ class ForecastDataModule(RoomDataModule):
         history: Steps the model sees; by default seven seasons (84 steps without a season), or what a short series
             leaves room for, see :func:`~nnzoo.data.series.split.default_sizes`.
         horizon: Steps it forecasts; by default one season (12 steps without one), or what a short series has room for.
-        season: Steps after which the series repeats, for the seasonal-naive forecast and MASE; from the spacing of the
-            times if not given (24 for hours, 7 for days, 52 for weeks, 12 for months, 4 for quarters, else 1).
+        season: Steps after which the series repeats, for the seasonal-naive forecast and MASE; from the calendar of the
+            times if not given (24 for hours, 8 for every third, 7 for days, 5 for business days, 52 for weeks, 12 for
+            months, 4 for quarters, else 1).
         batch_size: Windows per step over ALL devices.
         val_fraction: Share of the time for validation (not for etth1).
         test_fraction: Share of the time for the test, at the end (not for etth1).
@@ -134,7 +135,7 @@ class ForecastDataModule(RoomDataModule):
     @cached_property
     def _split(self) -> SeriesSplit:
         cuts = self.source.cuts(int(self.series.times.max()) + 1)
-        season = self.hparams["season"] or season_of(self.series.step)
+        season = self.hparams["season"] or self.series.season
         split = SeriesSplit(self.series, cuts, season, self.hparams["history"], self.hparams["horizon"])
         check_columns(self.columns, np.concatenate(split.training_rows))
         return split

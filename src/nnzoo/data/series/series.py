@@ -9,9 +9,13 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
+from nnzoo.data.calendars import Calendar, calendar_of
 from nnzoo.data.csv_file import check_columns, read_csv
-from nnzoo.data.times import frequency, read_times
+from nnzoo.data.times import read_times, time_format
 from nnzoo.errors import InputError
+
+LONGEST_HOLIDAYS = 2
+"""Seasons, which are weeks of business days or days of opening hours, that may be missing without a word."""
 
 
 class Series(NamedTuple):
@@ -22,18 +26,20 @@ class Series(NamedTuple):
         columns: Names of the D columns.
         lengths: Rows of each series; their sum is N.
         times: Number of each row's time among all distinct times, from 0: (N,).
-        step: The usual time between two rows, where times are dates.
-        clocks: The times of each series as the file has them, where it has any.
+        season: Steps after which the series usually repeat; 1 if that is not known.
+        clocks: The times of each series, where the file has any.
         names: Name of each series, where there are several.
+        time_format: How the file writes times, for ``strftime``; None if they are numbers, or written in no one way.
     """
 
     values: NDArray[np.float64]
     columns: list[str]
     lengths: list[int]
     times: NDArray[np.int64]
-    step: pd.Timedelta | None
+    season: int = 1
     clocks: "Sequence[pd.Series[Any]]" = ()
     names: Sequence[Any] = ()
+    time_format: str | None = None
 
     def only(self, columns: Sequence[str]) -> "Series":
         """The same series with these columns alone."""
@@ -45,24 +51,20 @@ class Series(NamedTuple):
         if not self.clocks:
             return range(1, steps + 1)
         clock = self.clocks[number]
-        last = clock.iloc[-1]
-        if self.step is None:
-            differences = clock.diff().mode()
-            return [last + (differences.iloc[0] if len(differences) else 1) * step for step in range(1, steps + 1)]
-        return pd.date_range(last, periods=steps + 1, freq=frequency(clock) or self.step)[1:].to_list()
+        last, calendar = clock.iloc[-1], calendar_of(clock)
+        if calendar is not None:
+            return list(calendar.following(last, steps))
+        differences = clock.diff().mode()
+        dates = pd.api.types.is_datetime64_any_dtype(clock)
+        usual = differences.iloc[0] if len(differences) else pd.Timedelta(days=1) if dates else 1
+        return [last + usual * step for step in range(1, steps + 1)]
 
-
-def season_of(step: pd.Timedelta | None) -> int:
-    """Steps of a usual season: a day of steps up to an hour, a week of days, a year of longer steps; else 1."""
-    if step is None or step <= pd.Timedelta(0):
-        return 1
-    days = step / pd.Timedelta(days=1)
-    if days <= 1 / 24:
-        return round(1 / days)
-    for low, high, season in ((1, 1, 7), (7, 7, 52), (28, 31, 12), (89, 92, 4)):
-        if low <= days <= high:
-            return season
-    return 1
+    def written(self, times: Sequence[Any]) -> Sequence[Any]:
+        """Times as the file writes them."""
+        if self.time_format is None:
+            return times
+        texts = pd.DatetimeIndex(list(times)).strftime(self.time_format)
+        return texts.astype(int) if self.time_format in ("%Y%m%d", "%Y%m") else texts
 
 
 def read_series(
@@ -105,14 +107,17 @@ def read_series(
     if time is not None:
         for one in clocks:
             _check_order(one, path, time, group)
-        _warn_of_gaps(clocks, path, time)
     # Without a column of times, rows count from 0 in each series.
     numbers = np.concatenate([np.arange(len(one)) if time is None else one.to_numpy() for one in clocks])
     times = pd.factorize(numbers, sort=True)[0].astype(np.int64)
     lengths = [len(one) for one in clocks]
-    return Series(
-        values[np.concatenate(rows)], columns, lengths, times, _usual_step(clocks), clocks if time else (), names
-    )
+    joined = values[np.concatenate(rows)]
+    if time is None:
+        return Series(joined, columns, lengths, times, names=names)
+    calendars = _calendars(clocks)
+    _warn_of_gaps(clocks, calendars, path, time)
+    written = time_format(table[time], clock) if pd.api.types.is_datetime64_any_dtype(clock) else None
+    return Series(joined, columns, lengths, times, _season(calendars, lengths), clocks, names, written)
 
 
 def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
@@ -142,27 +147,50 @@ def _check_order(times: "pd.Series[Any]", path: Path, time: str, group: str | No
             raise InputError(f"{path}, line {_line(wrong)} {says}{hint}.")
 
 
-def _usual_step(clocks: "list[pd.Series[Any]]") -> pd.Timedelta | None:
-    if not pd.api.types.is_datetime64_any_dtype(clocks[0]):
-        return None
-    steps = pd.concat([clock.diff().iloc[1:] for clock in clocks])
-    return steps.mode().iloc[0] if len(steps) else None
+def _calendars(clocks: "Sequence[pd.Series[Any]]") -> list[Calendar | None]:
+    """The calendar of each series; those of the same times are found once."""
+    dates = pd.api.types.is_datetime64_any_dtype(clocks[0])
+    keys = [(clock.astype("int64") if dates else clock).to_numpy().tobytes() for clock in clocks]
+    found = {key: calendar_of(clock) for key, clock in dict(zip(keys, clocks, strict=True)).items()}
+    return [found[key] for key in keys]
 
 
-def _warn_of_gaps(clocks: "list[pd.Series[Any]]", path: Path, time: str) -> None:
-    for clock in clocks:
-        steps = clock.diff().iloc[1:]
-        if steps.nunique() <= 1:
+def _season(calendars: Sequence[Calendar | None], lengths: Sequence[int]) -> int:
+    """The season of most rows."""
+    rows: dict[int, int] = {}
+    for calendar, length in zip(calendars, lengths, strict=True):
+        season = calendar.season if calendar else 1
+        rows[season] = rows.get(season, 0) + length
+    return max(rows, key=rows.__getitem__)
+
+
+def _warn_of_gaps(
+    clocks: "Sequence[pd.Series[Any]]", calendars: Sequence[Calendar | None], path: Path, time: str
+) -> None:
+    """Warns of the first series that has no calendar, or lacks steps of it."""
+    for clock, calendar in zip(clocks, calendars, strict=True):
+        if len(clock) < 3:
             continue
-        if pd.api.types.is_datetime64_any_dtype(clock) and frequency(clock):
-            continue
-        usual = steps.mode().iloc[0]
-        unusual = steps != usual
-        rank_zero_warn(
-            f"{path} is not evenly spaced in {time}: {int(unusual.sum())} steps differ from the usual {usual}, the "
-            f"first before line {_line(unusual)}. The model takes every step for the same: fill the gaps."
-        )
-        return
+        if calendar is None:
+            steps = clock.diff().iloc[1:]
+            usual = steps.mode().iloc[0]
+            unusual = steps != usual
+            rank_zero_warn(
+                f"{path} is not evenly spaced in {time}: {int(unusual.sum())} steps differ from the usual {usual}, the "
+                f"first before line {_line(unusual)}. The model takes every step for the same: bring the rows to even "
+                "steps, such as the mean of each day or month."
+            )
+            return
+        steps = pd.Series(np.diff(calendar.numbers(pd.Index(clock))), clock.index[1:])
+        gaps = steps > 1
+        # Holidays are no gaps, but a month without a business day is one.
+        if gaps.any() and not (calendar.usual_gaps and steps.max() <= LONGEST_HOLIDAYS * calendar.season):
+            rank_zero_warn(
+                f"{path} has gaps in {time}: {int((steps - 1).clip(lower=0).sum())} steps are missing, the first "
+                f"before line {_line(gaps)}. The model takes every step for the same: fill the gaps, say with the "
+                "values before them."
+            )
+            return
 
 
 def _line(flags: "pd.Series[bool]") -> int:

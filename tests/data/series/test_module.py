@@ -375,7 +375,7 @@ def test_etth1_with_rows_missing(tmp_path):
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(500, 7)), columns=columns)
     (tmp_path / "ETTh1").mkdir()
     table.assign(date=rows).to_csv(tmp_path / "ETTh1" / "ETTh1.csv", index=False)
-    with pytest.raises(InputError, match="is not the ETTh1.csv that published numbers are for"):
+    with pytest.raises(InputError, match=r"is not the ETTh1\.csv that published numbers are for"):
         ForecastDataModule(dataset="etth1", root=str(tmp_path)).setup()
 
 

@@ -47,3 +47,11 @@ def make_trainer(tmp_path):
         return L.Trainer(accelerator="cpu", devices=1, default_root_dir=tmp_path, **settings)
 
     return make
+
+
+@pytest.fixture
+def trained_forecaster(tmp_path):
+    """Trains a forecaster for a moment on a table; returns (module, data, test metrics)."""
+    from support.forecaster import train
+
+    return functools.partial(train, tmp_path)

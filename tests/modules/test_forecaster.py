@@ -6,44 +6,15 @@ import pandas as pd
 import pytest
 import torch
 from nnzoo.recipes import forecaster as recipe
-from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
 from nnzoo import ForecastDataModule, Forecaster, InputError
-from nnzoo.baselines.series import ForecastBaselines, RidgeForecast
+from nnzoo.baselines.series import ForecastBaselines
+from support.forecaster import HORIZON, H, walk
 from support.found import build, linked
 from support.quiet import QUIET
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
-H, HORIZON = 24, 6
-
-
-def walk(rows=400, columns=2, seed=0):
-    """A file's rows: daily random walks with a weekly wave, of different levels and units."""
-    rng = np.random.default_rng(seed)
-    wave = 3 * np.sin(2 * np.pi * np.arange(rows) / 7)[:, None]
-    values = (rng.normal(size=(rows, columns)).cumsum(axis=0) + wave) * [1.0, 50.0][:columns] + [10.0, 4000.0][:columns]
-    table = pd.DataFrame(values, columns=["units", "income"][:columns])
-    return table.assign(date=pd.date_range("2024-01-01", periods=rows, freq="D").astype(str))
-
-
-@pytest.fixture
-def trained(tmp_path):
-    """Trains a moment on a table with the baselines; returns (module, data, test metrics)."""
-
-    def train(table, model=None, **settings):
-        path = tmp_path / "walk.csv"
-        table.to_csv(path, index=False)
-        defaults = {"time": "date", "targets": "all", "history": H, "horizon": HORIZON, "batch_size": 32}
-        data = ForecastDataModule(csv=str(path), **{**defaults, **settings})
-        small = {} if (model or {}).get("net") == "linear" else {"hidden_size": 8}
-        module = Forecaster(**linked(Forecaster, data), **{**small, "instance_norm": "last", **(model or {})})
-        trainer = L.Trainer(**QUIET, max_epochs=2, callbacks=[ForecastBaselines()])
-        trainer.fit(module, data)
-        (metrics,) = trainer.test(module, data, verbose=False)
-        return module.eval(), data, metrics
-
-    return train
 
 
 def flat(values):
@@ -64,8 +35,8 @@ def expected_metrics(data, target, predicted):
     }
 
 
-def test_metrics_and_baselines_are_those_of_all_test_windows_at_once(trained):
-    module, data, metrics = trained(walk())
+def test_metrics_and_baselines_are_those_of_all_test_windows_at_once(trained_forecaster):
+    module, data, metrics = trained_forecaster(walk())
     history, target = data.windows("test", 10_000)
     assert len(history) == 60 - HORIZON + 1, "none is dropped"
     season = history[:, -7:].repeat(1, 2, 1)[:, :HORIZON]
@@ -78,75 +49,6 @@ def test_metrics_and_baselines_are_those_of_all_test_windows_at_once(trained):
             assert metrics[f"{prefix}/{name}"] == pytest.approx(value, rel=1e-4), (prefix, name)
     assert metrics["test/loss"] == pytest.approx(metrics["test/mse"], rel=1e-5)
     assert metrics["baseline/ridge/mse"] < metrics["baseline/naive/mse"]
-
-
-def test_the_ridge_baseline_is_the_best_on_validation_of_scikit_learns_ridges(trained):
-    _, data, metrics = trained(walk(columns=1))
-    mean, std = data.column_mean[0], data.column_std[0]
-    x, y = {}, {}
-    for part in ("train", "val", "test"):
-        history, target = (((v - mean) / std).squeeze(2).numpy().astype(float) for v in data.windows(part, 10_000))
-        x[part], y[part] = history - history[:, -1:], target - history[:, -1:]
-    models = [Ridge(alpha=alpha).fit(x["train"], y["train"]) for alpha in RidgeForecast.ALPHAS]
-    best = min(models, key=lambda model: mean_squared_error(y["val"], model.predict(x["val"])))
-    assert metrics["baseline/ridge/mse"] == pytest.approx(
-        mean_squared_error(y["test"], best.predict(x["test"])), rel=1e-3
-    )
-
-
-def test_the_ridge_baseline_reads_all_columns_where_that_helps():
-    rng = np.random.default_rng(0)
-    leader = rng.normal(size=600)
-    follower = np.roll(leader, 3) + 0.01 * rng.normal(size=600)
-    series = np.stack([leader, follower], axis=1).astype(np.float32)
-    windows = np.stack([series[i : i + 8] for i in range(590)])
-    read = []
-
-    def part(rows):
-        def chosen(columns, target):
-            read.append(columns)
-            return windows[rows, :6][:, :, columns], windows[rows, 6:, target]
-
-        return chosen
-
-    parts = part(slice(400)), part(slice(400, 590))
-    ridge = RidgeForecast([1]).fit(*parts, 6, 2)
-    assert ridge.models[0][0] == [0, 1]
-    assert np.square(ridge.predict(windows[400:, :6]) - windows[400:, 6:, 1:]).mean() < 0.01
-    read.clear()
-    assert RidgeForecast([1], max_features=6).fit(*parts, 6, 2).models[0][0] == [1]
-    assert read == [[1], [1]], "the other column is not even read"
-
-
-def test_a_long_history_is_cut_to_the_last_values_for_ridge():
-    series = np.random.default_rng(0).normal(size=400).astype(np.float32)
-    windows = np.stack([series[i : i + 40] for i in range(360)])[:, :, None]
-
-    def part(columns, target):
-        return windows[:, :38][:, :, columns], windows[:, 38:, target]
-
-    cut, whole = (RidgeForecast([0], max_features=most).fit(part, part, 38, 1) for most in (10, 38))
-    assert [ridge.models[0][1].coef_.shape for ridge in (cut, whole)] == [(2, 10), (2, 38)]
-    other = windows[:, :38].copy()
-    other[:, :28] = 0
-    np.testing.assert_array_equal(cut.predict(other), cut.predict(windows[:, :38]))
-
-
-def test_the_baselines_never_hold_all_windows_of_all_columns(trained, monkeypatch):
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame(rng.normal(size=(200, 60)).cumsum(axis=0), columns=[f"c{i}" for i in range(60)])
-    sizes, windows = [], ForecastDataModule.windows
-
-    def measured(self, part, limit, *columns):
-        found = windows(self, part, limit, *columns)
-        sizes.append(max(tensor.numel() for tensor in found))
-        return found
-
-    monkeypatch.setattr(ForecastDataModule, "windows", measured)
-    monkeypatch.setattr("nnzoo.baselines.series.MAX_VALUES", 1000)
-    trained(table, time=None)  # 24 steps of 60 columns are more than ridge takes
-    assert len(sizes) == 60 * 2
-    assert max(sizes) <= 1000
 
 
 @torch.no_grad()
@@ -177,8 +79,8 @@ def test_the_scaler_is_undone_exactly():
     )
 
 
-def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained):
-    module, data, metrics = trained(walk(), {"net": "linear", "lr": 1e-12})
+def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained_forecaster):
+    module, data, metrics = trained_forecaster(walk(), {"net": "linear", "lr": 1e-12})
     with torch.no_grad():
         for parameter in module.net.parameters():
             parameter.zero_()
@@ -188,8 +90,8 @@ def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained)
     assert expected_metrics(data, target, predicted)["mse"] == pytest.approx(metrics["baseline/naive/mse"], rel=1e-4)
 
 
-def test_a_linear_forecaster_reaches_least_squares(trained):
-    module, data, _ = trained(walk(columns=1), {"net": "linear"})
+def test_a_linear_forecaster_reaches_least_squares(trained_forecaster):
+    module, data, _ = trained_forecaster(walk(columns=1), {"net": "linear"})
     history, target = data.windows("train", 10_000)
     x, y = ((values[:, :, 0] - data.column_mean[0]) / data.column_std[0] for values in (history, target))
     x, y = x - x[:, -1:], y - x[:, -1:]
@@ -207,8 +109,8 @@ def test_a_linear_forecaster_reaches_least_squares(trained):
     assert closure().item() == pytest.approx(best, rel=0.01)
 
 
-def test_a_checkpoint_of_windows_of_other_sizes_is_refused(trained, tmp_path):
-    module, data, _ = trained(walk())
+def test_a_checkpoint_of_windows_of_other_sizes_is_refused(trained_forecaster, tmp_path):
+    module, data, _ = trained_forecaster(walk())
     module.trainer.save_checkpoint(tmp_path / "x.ckpt")
     loaded = Forecaster.load_from_checkpoint(tmp_path / "x.ckpt")
     torch.testing.assert_close(loaded(data.last_history()), module(data.last_history()))
@@ -235,8 +137,8 @@ def test_a_checkpoint_of_windows_of_other_sizes_is_refused(trained, tmp_path):
     Forecaster(**{**module.hparams, "columns": []}).on_load_checkpoint({"hyper_parameters": module.hparams})
 
 
-def test_the_scaler_of_a_checkpoint_counts_for_loss_metrics_and_baselines_of_other_data(trained, tmp_path):
-    module, _, _ = trained(walk())
+def test_the_scaler_of_a_checkpoint_counts_for_loss_metrics_and_baselines_of_other_data(trained_forecaster, tmp_path):
+    module, _, _ = trained_forecaster(walk())
     module.trainer.save_checkpoint(tmp_path / "x.ckpt")
     std = module.column_std.numpy()
     other = walk(seed=1)
@@ -262,11 +164,11 @@ def shops(*tables):
     return pd.concat([table.assign(shop=f"s{number}") for number, table in enumerate(tables)])
 
 
-def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_error(trained):
+def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_error(trained_forecaster):
     """Two walks, one with a hundred times the steps: a pooled scale would all but hide the small one."""
     first, second = walk(columns=1), walk(columns=1, seed=1)
     second["units"] *= 100
-    module, data, metrics = trained(shops(first, second), group="shop")
+    module, data, metrics = trained_forecaster(shops(first, second), group="shop")
     history, target = data.windows("test", 10_000)
     half = len(history) // 2
     for prefix, predicted in (
@@ -282,31 +184,31 @@ def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_erro
         assert metrics[f"{prefix}/mase"] == pytest.approx(np.mean(expected), rel=1e-4)
 
 
-def test_series_without_a_scale_are_left_out_of_mase_and_mase_where_none_has_one(trained):
+def test_series_without_a_scale_are_left_out_of_mase_and_mase_where_none_has_one(trained_forecaster):
     repeats = walk(columns=1).assign(units=np.arange(400.0) % 7)
-    module, data, metrics = trained(shops(walk(columns=1), repeats), group="shop")
+    module, data, metrics = trained_forecaster(shops(walk(columns=1), repeats), group="shop")
     history, target = data.windows("test", 10_000)
     rows, scale = slice(len(history) // 2), data.naive_error[0, 0].item()
     own = mean_absolute_error(flat(target[rows]), flat(module(history)[rows].detach())) / scale
     assert metrics["test/mase"] == pytest.approx(own, rel=1e-4)
-    module, _, metrics = trained(shops(repeats, repeats), group="shop")
+    module, _, metrics = trained_forecaster(shops(repeats, repeats), group="shop")
     assert not any("mase" in name for name in [*metrics, *module.trainer.callback_metrics])
     assert {"test/mse", "baseline/naive/mse", "baseline/ridge/smape"} <= set(metrics)
     assert np.isfinite(list(metrics.values())).all()
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_model_worse_than_the_naive_forecast_says_so(trained):
+def test_a_model_worse_than_the_naive_forecast_says_so(trained_forecaster):
     bad = {"net": "linear", "instance_norm": "none", "lr": 1e-12}
     noise, wave = np.random.default_rng(0).normal(size=400), np.sin(2 * np.pi * np.arange(400) / 7)
     for units, name in ((noise.cumsum(), "naive"), (wave + 0.1 * noise, "seasonal-naive")):
         with pytest.warns(UserWarning, match=f"The {name} forecast is better than the model .test MSE [0-9.]+ against"):
-            trained(walk(columns=1).assign(units=units), bad)
+            trained_forecaster(walk(columns=1).assign(units=units), bad)
 
 
-def test_a_model_better_than_the_naive_forecasts_says_nothing(trained, recwarn):
+def test_a_model_better_than_the_naive_forecasts_says_nothing(trained_forecaster, recwarn):
     table = walk(columns=1).assign(units=np.random.default_rng(0).normal(size=400))
-    trained(table, {"net": "linear", "instance_norm": "none", "lr": 1e-3})
+    trained_forecaster(table, {"net": "linear", "instance_norm": "none", "lr": 1e-3})
     assert not [warning for warning in recwarn if "is better than the model" in str(warning.message)]
 
 

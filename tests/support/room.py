@@ -8,6 +8,7 @@ import sys
 from typing import Literal, get_args, get_origin
 
 import pytest
+from jsonargparse import ArgumentParser
 
 from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
@@ -59,6 +60,23 @@ def other_value(cls, option):
     if isinstance(default, int | float):
         return default + 1 if isinstance(default, int) else default / 2
     return ["other"] if default == () else "other"
+
+
+def check_that_further_sources_can_be_chosen(cls, known):
+    """The command line offers a datamodule's further sources, and the datamodule as it is refuses them by name.
+
+    Args:
+        cls: The datamodule with further sources.
+        known: The datamodule without.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cls, "data")
+    assert f"--data.dataset {{{','.join(cls.sources)}}}" in parser.format_help()
+    further = cls.sources.keys() - known.sources.keys()
+    assert further
+    for name in further:
+        with pytest.raises(InputError, match=f"There is no dataset '{name}': choose one of {', '.join(known.sources)}"):
+            known(dataset=name)
 
 
 def check_that_options_act_or_are_refused(cls, settings):

@@ -1,8 +1,9 @@
-"""Batches of padded sequences, and what a module measures on them."""
+"""Sequences as data, batches of padded ones, and what a module measures on them."""
 
 import lightning as L
 import torch
 
+from nnzoo import SequenceDataModule
 from nnzoo.nets.rnn import valid_steps
 from support.quiet import QUIET
 
@@ -27,3 +28,16 @@ def step_batches(labels=False):
         target[~valid_steps(lengths, steps)] = -100
         batches.append((torch.randn(len(lengths), steps, 3), lengths, target))
     return batches
+
+
+def ready(**settings):
+    data = SequenceDataModule(**settings)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def whole(data, part):
+    """All sequences of a part without padding, with their targets."""
+    dataset = data.parts[part]
+    return [dataset[i] for i in range(len(dataset))]

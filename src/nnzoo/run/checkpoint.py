@@ -118,12 +118,14 @@ class ExactResume(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """After a resume in the middle of an epoch, restores what the start of the epoch may have changed."""
+        """After a resume in the middle of an epoch, restores the metrics, which Lightning resets at its start.
+
+        Not the random generators again: the batch is there, and a dataset may have drawn from them.
+        """
         if self._states is None:
             return
         state = self._state_of(trainer)
         if batch_idx > 0 and state is not None:
-            set_random_states(state["random"])
             set_metric_states(pl_module, state["metrics"])
         self._states = None
 

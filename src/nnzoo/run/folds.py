@@ -1,6 +1,5 @@
 """Cross-validation: a recipe once per fold, and one table of means and spreads."""
 
-import datetime
 import math
 import os
 import statistics
@@ -10,7 +9,7 @@ from pathlib import Path
 from nnzoo.errors import InputError
 from nnzoo.files import replacing, to_json
 from nnzoo.run.arguments import take
-from nnzoo.run.folder import RESULT
+from nnzoo.run.folder import RESULT, new_folder
 from nnzoo.run.report import table
 
 Metrics = dict[str, float]
@@ -40,7 +39,8 @@ def cross_validate(run: Callable[[list[str]], Metrics], recipe: str, args: list[
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("--folds runs on one device: set --trainer.devices 1.")
     roots = take(args, "--trainer.default_root_dir")
-    folder = Path(roots[-1] if roots else "runs", recipe, f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}-{folds}-folds")
+    # Made by the first fold, so that flags that are refused leave nothing behind.
+    folder = new_folder(Path(roots[-1] if roots else "runs"), recipe, f"-{folds}-folds", make=False)
     runs = []
     for fold in range(int(folds)):
         print(f"fold {fold + 1} of {folds}")
@@ -53,7 +53,7 @@ def cross_validate(run: Callable[[list[str]], Metrics], recipe: str, args: list[
         temporary.write_text(to_json({"folds": int(folds), "metrics": summary}), encoding="utf-8")
     print(table({name: f"{s['mean']:.4f} ± {s['std']:.4f}" for name, s in summary.items()}, recipe))
     print(f"mean ± standard deviation over {folds} folds: {folder}")
-    return {name: float(s["mean"]) for name, s in summary.items()}  # type: ignore[arg-type]
+    return {name: statistics.fmean(v) for name, v in values.items()}
 
 
 def _spread(values: list[float]) -> float:

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from jsonargparse import ArgumentParser
 
 from nnzoo import InputError, SequenceDataModule
 from nnzoo.data.sequences.dataset import SequenceDataset
@@ -11,6 +10,7 @@ from nnzoo.data.sequences.sources import SOURCES
 from nnzoo.data.splits import PARTS
 from support.room import (
     check_that_a_source_reads_what_it_says,
+    check_that_further_sources_can_be_chosen,
     check_that_options_act_or_are_refused,
     module_with,
     names,
@@ -64,11 +64,7 @@ def test_a_new_source_needs_no_other_edit(monkeypatch):
     assert data.predicted_rows() is None
     with pytest.raises(InputError, match=r"memory does nothing with dataset countdown: .* set --data.dataset copy"):
         cls(dataset="countdown", memory=3)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, "data")
-    assert "--data.dataset {digits,mnist,adding,copy,jsb,csv,countdown}" in parser.format_help()
-    with pytest.raises(InputError, match=r"There is no dataset 'countdown': choose one of digits, .*, csv"):
-        SequenceDataModule(dataset="countdown")
+    check_that_further_sources_can_be_chosen(cls, SequenceDataModule)
 
 
 def test_every_option_acts_or_is_refused(settings):

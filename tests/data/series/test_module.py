@@ -1,6 +1,4 @@
 import os
-import re
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -9,39 +7,8 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from nnzoo import ForecastDataModule, InputError
-
-PARTS = ("train", "val", "test")
-H, HORIZON = 8, 3
-
-
-def sales(rows=100, seed=0, **columns):
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=rows, freq="D").astype(str)})
-    table["units"] = rng.normal(50, 10, rows).round(3)
-    table["price"] = rng.normal(3, 0.5, rows).round(3)
-    return table.assign(**columns)
-
-
-@pytest.fixture
-def data_of(tmp_path):
-    """Writes a table and returns its datamodule, set up."""
-
-    def make(table, **settings):
-        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.csv"
-        table.to_csv(path, index=False)
-        defaults = {"time": "date", "target": "units", "history": H, "horizon": HORIZON, "batch_size": 8}
-        data = ForecastDataModule(csv=str(path), **{**defaults, **settings})
-        data.setup()
-        return data
-
-    return make
-
-
-def whole(data, part):
-    """History and target of all windows of a part, in order."""
-    dataset = data.parts[part]
-    history, _, target = dataset.batch(torch.arange(len(dataset)))
-    return history, target
+from nnzoo.data.splits import PARTS
+from support.series import HORIZON, H, sales, whole
 
 
 def test_every_target_lies_in_its_part_and_every_window_of_it_is_there(data_of):
@@ -103,85 +70,6 @@ def test_the_scale_of_mase_is_the_mean_of_t_minus_m_seasonal_differences_in_trai
             y = table[name][:70].tolist()
             expected = sum(abs(y[t] - y[t - season]) for t in range(season, 70)) / (70 - season)
             assert data.naive_error[0, column].item() == pytest.approx(expected)
-
-
-def test_several_series_are_cut_at_the_same_time_and_no_window_crosses_them(data_of):
-    late = sales(60, seed=1)
-    late["date"] = sales()["date"][40:].to_numpy()
-    table = pd.concat([sales().assign(shop="early"), late.assign(shop="late")])
-    data = data_of(table, group="shop", inputs="target")
-    shops = [sales()["units"].to_numpy(np.float32), late["units"].to_numpy(np.float32)]
-    for part, (start, end) in zip(PARTS, [(0, 70), (70, 85), (85, 100)], strict=True):
-        expected = []
-        for values, first in zip(shops, (0, 40), strict=True):
-            for origin in range(H, len(values) - HORIZON + 1):
-                if start <= first + origin and first + origin + HORIZON <= end:
-                    expected.append((values[origin - H : origin], values[origin : origin + HORIZON]))
-        history, target = whole(data, part)
-        np.testing.assert_array_equal(history[:, :, 0], np.stack([window for window, _ in expected]))
-        np.testing.assert_array_equal(target[:, :, 0], np.stack([window for _, window in expected]))
-    training = [shops[0][:70].astype(float), shops[1][:30].astype(float)]
-    assert data.column_mean[0] == pytest.approx(np.concatenate(training).mean(), rel=1e-6)
-    for scale, y in zip(data.naive_error[:, 0].tolist(), training, strict=True):
-        assert scale == pytest.approx(np.abs(y[7:] - y[:-7]).mean(), rel=1e-5)
-
-
-def test_every_window_comes_with_the_scale_of_its_own_series(data_of):
-    shops = [sales(100, seed).assign(shop=seed) for seed in range(3)]
-    for seed, shop in enumerate(shops):
-        shop["units"] *= 10.0**seed
-    data = data_of(pd.concat(shops), group="shop", targets="all")
-    assert (data.naive_error[1:, 0] / data.naive_error[:-1, 0] > 3).all()
-    for part in PARTS:
-        dataset = data.parts[part]
-        history, naive_error, _ = dataset.batch(torch.arange(len(dataset)))
-        shop = (history[:, :, 0].mean(dim=1) / 50).log10().round().long()
-        assert shop.unique().tolist() == [0, 1, 2]
-        assert torch.equal(naive_error, data.naive_error[shop])
-
-
-def test_a_series_without_a_scale_has_0(data_of):
-    """One repeats exactly, one up to rounding, one has a training part of one season."""
-    new = sales(37, seed=3).assign(date=sales()["date"][63:].to_numpy())
-    exact = sales().assign(units=np.arange(100) % 7)
-    rounded = sales().assign(units=50 + np.sin(2 * np.pi * np.arange(100) / 7))
-    table = pd.concat(
-        [sales().assign(shop="a"), exact.assign(shop="b"), rounded.assign(shop="c"), new.assign(shop="d")]
-    )
-    naive_error = data_of(table, group="shop", targets="all").naive_error
-    assert (naive_error[:, 0] > 0).tolist() == [True, False, False, False]
-    assert (naive_error[:, 1] > 0).tolist() == [True, True, True, False]
-    assert naive_error.isfinite().all()
-
-
-def test_a_part_in_which_no_series_has_a_scale_is_told_once(data_of):
-    exact = sales().assign(units=np.arange(100) % 7)
-    with pytest.warns(UserWarning, match="MASE") as caught:
-        data_of(exact)
-    said = [str(warning.message) for warning in caught if "MASE" in str(warning.message)]
-    assert len(said) == 1
-    assert said[0].startswith("MASE is left out (val and test)")
-
-
-def test_series_that_end_early_are_named(data_of):
-    table = pd.concat([
-        sales().assign(shop="whole"),
-        sales(60).assign(shop="first"),
-        sales(80).assign(shop="second"),
-        sales(87).assign(shop="third"),  # two rows of the test part, which are no horizon
-        sales(5).assign(shop="tiny"),
-    ])  # fmt: skip
-    with pytest.warns(UserWarning, match="series") as caught:
-        data_of(table, group="shop")
-    said = [str(warning.message) for warning in caught]
-    assert said == [
-        "1 of 5 series are too short for a window and not used.",
-        "1 of 5 series end before the validation part, or leave no window in it, and are not validated on: first.",
-        "3 of 5 series end before the test part, or leave no window in it, and are not tested: first, second, third.",
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        data_of(pd.concat([sales().assign(shop="a"), sales().assign(shop="b")]), group="shop")
 
 
 def test_inputs_and_targets_can_be_chosen(data_of):
@@ -296,67 +184,6 @@ def test_data_that_cannot_be_used(data_of, table, settings, says):
 def test_settings_out_of_range(settings, says):
     with pytest.raises(InputError, match=says):
         ForecastDataModule(**settings)
-
-
-def rows_of(count, freq):
-    """A series with dates of a frequency, without a season that helps."""
-    dates = pd.date_range("1500-01-01", periods=count, freq=freq, unit="s").astype(str)
-    return pd.DataFrame({"date": dates, "units": np.random.default_rng(0).normal(50, 10, count)})
-
-
-@pytest.mark.parametrize(
-    ("count", "freq", "sizes"),
-    [
-        (14_400, "h", (168, 24)),
-        (800, "D", (49, 7)),
-        (2000, "MS", (84, 12)),
-        (500, "QS", (28, 4)),
-        (3000, "W", (364, 52)),
-        (144, "MS", (48, 12)),
-        (60, "MS", (12, 6)),  # validation and test part have 9 rows
-        (260, "W", (52, 26)),
-        (30, "MS", (12, 2)),
-        (20, "D", (7, 2)),
-        (4, "D", (1, 1)),
-        (3000, "s", (84, 12)),  # not a day of seconds
-    ],
-)
-def test_history_and_horizon_are_seasons_or_what_fits(data_of, count, freq, sizes):
-    data = data_of(rows_of(count, freq), history=None, horizon=None)
-    assert (data.history, data.horizon) == sizes
-    assert all(len(data.parts[part]) for part in PARTS)
-
-
-def test_one_size_that_is_given_leaves_room_for_the_other(data_of):
-    table = rows_of(60, "MS")
-    given = data_of(table, history=None, horizon=9)
-    assert (given.history, given.horizon) == (12, 9)
-    given = data_of(table, history=38, horizon=None)
-    assert (given.history, given.horizon) == (38, 4), "the training part has 42 rows"
-    assert data_of(sales(200), history=None, horizon=None, season=5).history == 35
-
-
-def test_few_long_series_do_not_set_the_sizes_of_many_short_ones(data_of):
-    long, short = rows_of(100, "MS"), [rows_of(100, "MS")[40:].assign(shop=shop) for shop in range(5)]
-    data = data_of(pd.concat([*short, long.assign(shop=9)]), group="shop", history=None, horizon=None)
-    assert (data.history, data.horizon) == (12, 10), "their training part has 30 rows, the long one's 70"
-    assert all(len(data.parts[part].series.unique()) == 6 for part in PARTS)
-
-
-@pytest.mark.parametrize(("history", "horizon"), [(168, 24), (41, 2), (8, 10), (500, 1)])
-def test_the_largest_sizes_that_are_named_fit_and_larger_ones_do_not(data_of, history, horizon):
-    table = rows_of(60, "MS")
-    with pytest.raises(InputError) as error:
-        data_of(table, history=history, horizon=horizon)
-    named = dict(re.findall(r"--data\.(\w+) to (\d+) or less", str(error.value)))
-    most, longest = int(named.get("horizon", horizon)), int(named["history"])
-    assert most <= horizon
-    assert all(len(data_of(table, history=longest, horizon=most).parts[part]) for part in PARTS)
-    with pytest.raises(InputError):
-        data_of(table, history=longest + 1, horizon=most)
-    if most < horizon:
-        with pytest.raises(InputError):
-            data_of(table, history=1, horizon=most + 1)
 
 
 def test_the_largest_level_that_float32_can_take_is_taken(data_of):

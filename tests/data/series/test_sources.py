@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from jsonargparse import ArgumentParser
 
 from nnzoo import ForecastDataModule, InputError
 from nnzoo.data.series.series import Series
@@ -10,6 +9,7 @@ from nnzoo.data.series.sources import SOURCES, SeriesSource
 from nnzoo.data.splits import PARTS
 from support.room import (
     check_that_a_source_reads_what_it_says,
+    check_that_further_sources_can_be_chosen,
     check_that_options_act_or_are_refused,
     module_with,
     names,
@@ -53,11 +53,7 @@ def test_a_new_source_needs_no_other_edit(monkeypatch):
     assert data.last_history().flatten().tolist() == [95, 96, 97, 98, 99]
     with pytest.raises(InputError, match="val_fraction does nothing with dataset ramp"):
         cls(dataset="ramp", val_fraction=0.2)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, "data")
-    assert "--data.dataset {generated,etth1,csv,ramp}" in parser.format_help()
-    with pytest.raises(InputError, match="There is no dataset 'ramp': choose one of generated, etth1, csv"):
-        ForecastDataModule(dataset="ramp")
+    check_that_further_sources_can_be_chosen(cls, ForecastDataModule)
 
 
 def test_every_option_acts_or_is_refused(settings):

@@ -1,5 +1,4 @@
 import pytest
-from jsonargparse import ArgumentParser
 
 from nnzoo import InputError, StringPairsDataModule
 from nnzoo.data.splits import PARTS
@@ -7,6 +6,7 @@ from nnzoo.data.strings.pairs import Pair
 from nnzoo.data.strings.sources import SOURCES, GeneratedPairs, PairSource
 from support.room import (
     check_that_a_source_reads_what_it_says,
+    check_that_further_sources_can_be_chosen,
     check_that_options_act_or_are_refused,
     module_with,
     names,
@@ -58,11 +58,7 @@ def test_a_new_source_needs_no_other_edit(monkeypatch):
     assert set("-.") < set(data.vocabulary)
     with pytest.raises(InputError, match=r"num_samples does nothing with dataset morse: .* or doubling"):
         cls(dataset="morse", num_samples=5)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, "data")
-    assert "--data.dataset {reversal,dates,csv,doubling,morse}" in parser.format_help()
-    with pytest.raises(InputError, match="There is no dataset 'morse': choose one of reversal, dates, csv"):
-        StringPairsDataModule(dataset="morse")
+    check_that_further_sources_can_be_chosen(cls, StringPairsDataModule)
 
 
 def test_every_option_acts_or_is_refused(settings):

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 from torchvision.transforms import v2
 
@@ -39,6 +41,16 @@ def test_a_blur_equals_torchvisions():
         v2.functional.gaussian_blur(image, [9, 9], [float(s)] * 2) for image, s in zip(images, sigma, strict=True)
     ]
     torch.testing.assert_close(blur(images, sigma, reach=4), torch.stack(expected), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 9), (2, 9, 1), (1, 2, 3), (3, 4, 5)])
+def test_a_blur_of_few_pixels_mirrors_the_border_as_often_as_it_needs(shape):
+    images, sigma, reach = torch.rand(4, *shape, dtype=torch.float64), torch.tensor([0.3, 0.8, 1.5, 4.0]), 12
+    expected = [
+        scipy.ndimage.gaussian_filter(image, (0, s, s), mode="mirror", radius=(0, reach, reach))
+        for image, s in zip(images.numpy(), sigma.tolist(), strict=True)
+    ]
+    torch.testing.assert_close(blur(images, sigma.double(), reach), torch.from_numpy(np.stack(expected)))
 
 
 def test_crops_are_torchvisions_padded_crops_each_as_likely():

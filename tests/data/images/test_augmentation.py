@@ -1,13 +1,18 @@
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from sklearn.datasets import load_digits
 
+from nnzoo.data.images.augment import NUM_DRAWS
 from nnzoo.data.images.module import ImageDataModule, ImageDataset
 from nnzoo.data.sampler import BatchIndex
+from nnzoo.errors import InputError
 from support.image_data import PARTS, batches, images, prepared, same
+from support.image_files import save
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 AUGMENTATIONS = {
@@ -75,17 +80,60 @@ def test_copies_of_an_image_in_one_batch_are_changed_differently(arguments):
     assert len(distinct) > (10 if few else 50)
 
 
-def dot(**arguments):
+def dot(count=400, **arguments):
     """Augmented images of a single bright pixel in the middle."""
-    pixels = torch.zeros(400, 1, 9, 9, dtype=torch.uint8)
+    pixels = torch.zeros(count, 1, 9, 9, dtype=torch.uint8)
     pixels[:, :, 4, 4] = 255
-    dataset = ImageDataset(pixels, torch.zeros(400), augment=ImageDataModule(**arguments).augment)
-    return dataset.__getitems__(BatchIndex(torch.arange(400), 0, slice(None), 400))[0]
+    dataset = ImageDataset(pixels, torch.zeros(count), augment=ImageDataModule(**arguments, image_size=9).augment)
+    return dataset.__getitems__(BatchIndex(torch.arange(count), 0, slice(None), count))[0]
 
 
 def test_a_shift_moves_up_to_its_share_of_the_side_in_all_directions():
     places = {tuple(place) for place in dot(shift=0.23)[:, 0].nonzero()[:, 1:].tolist()}
     assert places == {(y, x) for y in range(2, 7) for x in range(2, 7)}
+
+
+@pytest.mark.parametrize(("shift", "most"), [(0.125, 1), (0.06, 1), (0.2, 2), (0.14, 1), (0.42, 4)])
+def test_every_shift_is_as_likely_as_any_other(shift, most):
+    """Of 9 pixels, shares are rounded to whole ones: chi-square over all places at once."""
+    places = dot(count=20_000, shift=shift)[:, 0].nonzero()[:, 1:].tolist()
+    counts = Counter(map(tuple, places))
+    around = range(4 - most, 4 + most + 1)
+    assert set(counts) == {(y, x) for y in around for x in around}
+    assert scipy.stats.chisquare(list(counts.values())).pvalue > 0.001
+
+
+def test_a_shift_is_rounded_for_each_side_apart():
+    pixels = torch.zeros(500, 1, 3, 20)
+    pixels[:, :, 1, 10] = 1
+    moved = ImageDataModule(shift=0.1).augment(pixels, torch.rand(500, NUM_DRAWS))[:, 0].nonzero()[:, 1:]
+    assert moved[:, 0].unique().tolist() == [1]
+    assert moved[:, 1].unique().tolist() == [8, 9, 10, 11, 12]
+
+
+@pytest.mark.parametrize(
+    ("size", "arguments", "message"),
+    [
+        ((8, 8), {"shift": 0.06}, r"shift 0\.06 is less than half a pixel of 8x8 .* set --data\.shift 0\.0625 or more"),
+        ((8, 8), {"blur": 0.1}, r"blur 0\.1 changes no grey level of images of 8x8"),
+        ((1, 1), {"blur": 2.0}, r"blur 2 changes no grey level of images of 1x1"),
+        ((6, 1), {"flip": True}, "flip does nothing to images one pixel wide"),
+    ],
+)
+def test_a_change_that_does_nothing_is_refused(tmp_path, size, arguments, message):
+    for index in range(20):
+        save(tmp_path / f"{index}.png", np.full(size, 10 * index, np.uint8))
+    with pytest.raises(InputError, match=message):
+        prepared(dataset="folder", root=str(tmp_path), **arguments)
+
+
+def test_the_smallest_shift_and_blur_that_are_taken_change_images():
+    plain = batches(prepared(**FEW))
+    assert not same(batches(prepared(**FEW, shift=0.0625)), plain)
+    pixels = torch.zeros(400, 1, 9, 9)
+    pixels[:, :, 4, 4] = 1
+    blurred = ImageDataModule(blur=0.3).augment(pixels, torch.rand(400, NUM_DRAWS))
+    assert (blurred[:, 0, 4, 5] * 255).max() > 0.5
 
 
 def test_a_rotation_keeps_the_centre_and_exposure_scales_up_to_its_share():
@@ -107,7 +155,7 @@ def test_blur_spreads_a_dot_by_at_most_its_standard_deviation_and_keeps_the_sum(
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"blur": 0.005}, {"blur": 1e-6}, {"blur": 10.0}, {"exposure": 3.0}, {"rotation": 720.0}]
+    "arguments", [{"blur": 0.3}, {"rotation": 1e-6}, {"blur": 10.0}, {"exposure": 3.0}, {"rotation": 720.0}]
 )
 def test_very_weak_and_very_strong_augmentations_work(arguments):
     pixels = images(batches(prepared(**FEW, **arguments)))

@@ -5,11 +5,14 @@ network's training step.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from nnzoo.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Augmentation:
     """Random changes of a batch of images (B, C, H, W) in [0, 1]; what leaves the image is lost, what enters is black.
 
     Attributes:
-        shift: Largest shift, as a share of the side: whole pixels, uniform up to there.
+        shift: Largest shift, as a share of the side, rounded to whole pixels s: each of -s ... s is as likely.
         rotation: Largest rotation in degrees, bilinear.
         crop_padding: Pixels of black padding on every side before a crop of the image's own size.
         flip: Mirror every second image, left to right.
@@ -35,6 +38,28 @@ class Augmentation:
     def __bool__(self) -> bool:
         return any(astuple(self))
 
+    def check(self, size: Sequence[int]) -> None:
+        """Raises InputError if a change does nothing to images of that height and width in 256 grey levels."""
+        height, width = size
+        if self.shift and not any(self._reach(size)):
+            least = math.ceil(0.5 / max(size) * 1e4) / 1e4
+            raise InputError(
+                f"shift {self.shift:g} is less than half a pixel of {height}x{width} and does nothing: set "
+                f"--data.shift {least:g} or more, or 0."
+            )
+        # A neighbour's share, exp(-1 / 2 sigma^2), has to reach half a grey level.
+        if self.blur and (max(size) == 1 or math.exp(-0.5 / max(self.blur, 0.1) ** 2) < 0.5 / 255):
+            raise InputError(
+                f"blur {self.blur:g} changes no grey level of images of {height}x{width} pixels: set --data.blur to "
+                "0.3 or more for images of several pixels, or to 0."
+            )
+        if self.flip and width == 1:
+            raise InputError("flip does nothing to images one pixel wide: leave --data.flip out.")
+
+    def _reach(self, size: Sequence[int]) -> list[int]:
+        """Largest shift down and right in pixels."""
+        return [int(self.shift * side + 0.5) for side in size]
+
     def __call__(self, images: Tensor, uniform: Tensor) -> Tensor:
         """Changes images as numbers (B, 8) say that were drawn uniformly from [0, 1)."""
         flip, angle, down, right, top, left, sigma, factor = uniform.to(images).T
@@ -43,10 +68,9 @@ class Augmentation:
         if self.rotation:
             images = rotate(images, (2 * angle - 1) * self.rotation)
         if self.shift or self.crop_padding:
-            reach = torch.tensor([self.shift * side for side in images.shape[2:]])
-            moved = torch.round((2 * torch.stack([down, right], dim=1) - 1) * reach)
-            cropped = torch.floor(torch.stack([top, left], dim=1) * (2 * self.crop_padding + 1)) - self.crop_padding
-            images = translate(images, (moved + cropped).long())
+            moved = whole_numbers(torch.stack([down, right], dim=1), self._reach(images.shape[2:]))
+            cropped = whole_numbers(torch.stack([top, left], dim=1), [self.crop_padding] * 2)
+            images = translate(images, moved + cropped)
         if self.blur:
             images = blur(images, sigma * self.blur, math.ceil(3 * self.blur))
         if self.exposure:
@@ -57,6 +81,12 @@ class Augmentation:
 
 NUM_DRAWS = 8
 """Uniform numbers that an :class:`Augmentation` takes per image."""
+
+
+def whole_numbers(uniform: Tensor, reach: Sequence[int]) -> Tensor:
+    """Whole numbers -r ... r, each as likely, from numbers (B, K) drawn uniformly from [0, 1) and K reaches r."""
+    most = torch.tensor(reach, device=uniform.device)
+    return torch.floor(uniform * (2 * most + 1)).long() - most
 
 
 def translate(images: Tensor, offsets: Tensor) -> Tensor:
@@ -82,13 +112,23 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
 
 
 def blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
-    """Images (B, C, H, W) convolved with Gaussians of standard deviations (B,), cut off at ``reach`` pixels."""
-    count, channels = images.shape[:2]
-    reach = min(reach, min(images.shape[2:]) - 1)  # the border is mirrored, which the image must be large enough for
+    """Images (B, C, H, W) convolved with Gaussians of standard deviations (B,), cut off at ``reach`` pixels.
+
+    The border is mirrored about the outermost pixel, as often as ``reach`` needs.
+    """
+    count, channels, height, width = images.shape
     places = torch.arange(-reach, reach + 1, device=images.device)
     kernels = (-0.5 * (places / sigma.clamp(min=1e-6)[:, None]).square()).softmax(dim=1)
     kernels = kernels.repeat_interleave(channels, dim=0)[:, None]
-    maps = F.pad(images, (reach, reach, reach, reach), mode="reflect").flatten(0, 1)[None]
+    rows, columns = (mirrored(side, reach).to(images.device) for side in (height, width))
+    maps = images[:, :, rows[:, None], columns].flatten(0, 1)[None]
     maps = F.conv2d(maps, kernels[:, :, None, :], groups=count * channels)
     maps = F.conv2d(maps, kernels[:, :, :, None], groups=count * channels)
     return maps.reshape(images.shape)
+
+
+def mirrored(side: int, reach: int) -> Tensor:
+    """Which of ``side`` pixels stands at each place from ``-reach`` to ``side - 1 + reach``."""
+    period = max(1, 2 * (side - 1))
+    places = torch.arange(-reach, side + reach) % period
+    return torch.minimum(places, (period - places) % period)

@@ -53,7 +53,7 @@ class ImageDataModule(SplitDataModule):
         binarize: none | dynamic (each pixel drawn anew in every epoch with its grey value as probability) | static
             (drawn once, with a seed of our own: not the fixed files of Larochelle). Validation and test images are
             drawn once in either case.
-        shift: Augmentation: largest shift, as a share of the side.
+        shift: Augmentation: largest shift, as a share of the side, rounded to whole pixels.
         rotation: Augmentation: largest rotation in degrees.
         crop_padding: Augmentation: black pixels added on every side before a random crop of the image's own size.
         flip: Augmentation: mirror every second image, left to right; not for digits and letters.
@@ -131,7 +131,9 @@ class ImageDataModule(SplitDataModule):
     def augment(self) -> Augmentation | None:
         """Random changes of the training images, or None."""
         names = ("shift", "rotation", "crop_padding", "flip", "blur", "exposure")
-        return Augmentation(**{name: self.hparams[name] for name in names}) or None
+        augmentation = Augmentation(**{name: self.hparams[name] for name in names})
+        augmentation.check(self.in_shape[1:])
+        return augmentation or None
 
     @held("use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root")
     def classes(self) -> list[str]:

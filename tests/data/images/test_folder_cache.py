@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from nnzoo.data.images.folder import CachedImages, ImageFolder
+from nnzoo.data.images.cache import CachedImages
+from nnzoo.data.images.folder import ImageFolder
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import InputError
 from support.image_data import PARTS
-from support.image_files import noise, noise_folder, prepared, read, save
+from support.image_files import noise_folder, prepared, read, save
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
 
@@ -72,7 +73,7 @@ def test_cached_images_are_decoded_only_once(tmp_path, monkeypatch, again):
     module = ImageDataModule(dataset="folder", root=str(tmp_path / "images"), cache="h5", batch_size=4)
     module.prepare_data()
     plain = prepared(tmp_path / "images")
-    monkeypatch.setattr(ImageFolder, "decode", fail)
+    monkeypatch.setattr(ImageFolder, "_decoded", fail)
     if again == "setup":
         module.setup()
     else:
@@ -80,53 +81,17 @@ def test_cached_images_are_decoded_only_once(tmp_path, monkeypatch, again):
     assert same_batches(plain, module, "train")
 
 
-def change(path):
-    save(path, noise(8, 8, 3, seed=99))
-    os.utime(path, ns=(1, 1))
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda root: save(root / "a" / "new.png", noise(8, 8, 3)),
-        lambda root: (root / "a" / "000.png").unlink(),
-        lambda root: change(root / "a" / "000.png"),
-        lambda root: (root / "a" / "000.png").rename(root / "b" / "000.png"),
-    ],
-    ids=["added", "removed", "changed", "moved"],
-)
-def test_a_changed_folder_gets_a_new_cache(tmp_path, edit):
-    root, cache = tmp_path / "images", tmp_path / "cache"
-    noise_folder(root, count=10)
-    old = read(root).cache(cache)
-    assert read(root).cache(cache) == old
-    edit(root)
-    new = read(root).cache(cache)
-    assert new != old
-    folder = read(root)
-    images = CachedImages(new, torch.arange(len(folder.paths)))
-    assert torch.equal(images[torch.arange(len(folder.paths))], folder.load())
-
-
-def test_other_sizes_and_colours_and_folders_have_caches_of_their_own(tmp_path):
-    for root in ("one", "two"):
-        noise_folder(tmp_path / root, count=6)
-    settings = [("one", None, "auto"), ("one", 4, "auto"), ("one", 4, "grey"), ("two", None, "auto")]
-    paths = [read(tmp_path / root, size, color).cache(tmp_path / "cache") for root, size, color in settings]
-    assert len(set(paths)) == len(os.listdir(tmp_path / "cache")) == 4
-
-
 def test_a_failure_while_the_cache_is_written_leaves_no_file(tmp_path, monkeypatch):
     expected = noise_folder(tmp_path / "images", count=20)
-    folder, decode = read(tmp_path / "images"), ImageFolder.decode
+    folder, decode = read(tmp_path / "images"), ImageFolder._decoded
 
-    def fail_late(self, index):
-        if index == 15:
+    def fail_late(self, path):
+        if path == self.paths[15]:
             raise InputError("damaged")
-        return decode(self, index)
+        return decode(self, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ImageFolder, "decode", fail_late)
+        patch.setattr(ImageFolder, "_decoded", fail_late)
         with pytest.raises(InputError, match="damaged"):
             folder.cache(tmp_path / "cache")
     assert os.listdir(tmp_path / "cache") == []

@@ -172,6 +172,8 @@ def test_options_act_with_the_sources_that_read_them():
         "test_fraction": ["digits", "folder"],
         "fit": ["folder"],
         "cache": ["folder"],
+        "skip_broken": ["folder"],
+        "grey_range": ["folder"],
     }
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nnzoo.data.images.augment import NUM_DRAWS, Augmentation
-from nnzoo.data.images.folder import CachedImages
+from nnzoo.data.images.cache import CachedImages
 from nnzoo.data.sampler import BatchIndex
 
 

@@ -1,41 +1,49 @@
 """Folders of images: finding, checking and decoding them, with an optional HDF5 cache."""
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import h5py
 import numpy as np
+import PIL
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from nnzoo.data.base import cache_root
+from nnzoo.data.images.cache import facts_in, write_facts, write_images
+from nnzoo.data.images.decoding import (
+    GREY_MODES,
+    RESIZE,
+    Color,
+    Fit,
+    Header,
+    Range,
+    attempt,
+    extent,
+    in_threads,
+    is_deep,
+    read_header,
+    read_image,
+    to_bytes,
+)
+from nnzoo.data.images.files import EXTENSIONS, classified, counted, find_images, listed, shown
 from nnzoo.errors import InputError
 from nnzoo.files import replacing
-
-Color = Literal["auto", "grey", "rgb"]
-Fit = Literal["crop", "pad", "squash"]
-RESIZE: dict[str, Callable[..., Image.Image]] = {
-    "crop": ImageOps.fit,
-    "pad": ImageOps.pad,
-    "squash": Image.Image.resize,
-}
-EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
-PARTS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
-GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
 
 
 class ImageFolder:
     """The images under a folder, with the names of its subfolders as classes.
 
     Images directly in the folder have one common class. Where the folder holds ``train`` and ``test`` (or ``val``)
-    folders, they are kept as official parts, and the classes are looked for inside them.
+    folders, they are kept as official parts, and the classes are looked for inside them. Links are followed.
+
+    Images of 16 or 32 bits share one scale, ``grey_range``: what is lowest in the folder (outside official validation
+    and test parts) becomes black, what is highest white.
 
     Args:
         root: The folder.
@@ -44,63 +52,99 @@ class ImageFolder:
         fit: How an image that is not square is resized: ``crop`` (the shorter side, then cut out the centre), ``pad``
             (the longer side, with black bars) or ``squash`` (both).
         labelled: Whether the names of subfolders say something; otherwise there are no classes, and labels are -1.
+        grey_range: The values of images of 16 or 32 bits that become black and white, if not the lowest and highest.
+        skip_broken: Leave images out that cannot be read, which are otherwise refused, all at once.
 
     Attributes:
-        paths: The image files, sorted.
+        paths: The image files, sorted; without those that are broken once all have been decoded.
         parts: "train", "val" or "test" for each file, or "" where the folder brings no split.
         classes: Names of the classes; empty where there are none.
         labels: Class number of each file.
         shape: (C, H, W) after decoding.
 
     Raises:
-        InputError: If the folder does not exist, holds no image, an unreadable one, or images of different sizes.
+        InputError: If the folder does not exist, holds no image, unreadable ones, or images of different sizes.
     """
 
     def __init__(
-        self, root: Path, image_size: int | None, color: Color, fit: Fit = "crop", labelled: bool = True
+        self,
+        root: Path,
+        image_size: int | None,
+        color: Color,
+        fit: Fit = "crop",
+        labelled: bool = True,
+        grey_range: Range | None = None,
+        skip_broken: bool = False,
     ) -> None:
         if not root.is_dir():
             option = "--data.root" if labelled else "--data.predict_root"
             raise InputError(f"There is no folder {root}: set {option} to the folder that holds your images.")
-        self.root, self.image_size, self.fit = root, image_size, fit
-        files = sorted(path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS)
-        # Hidden files are leftovers of other programs (macOS writes ._photo.jpg beside photo.jpg).
-        self.paths = [path for path in files if not any(p.startswith(".") for p in path.relative_to(root).parts)]
+        self.root, self.image_size, self.fit, self.skip_broken = root, image_size, fit, skip_broken
+        self._given_range = grey_range
+        self._found, left_out = find_images(root)
+        self.paths = list(self._found)
         if not self.paths:
-            raise InputError(f"No images in {root}: looked for {', '.join(EXTENSIONS)} there and in its folders.")
-        unlabelled = ([""] * len(self.paths), list[str](), torch.full((len(self.paths),), -1))
-        self.parts, self.classes, self.labels = self._classify() if labelled else unlabelled
-        self.shape = self._shape(color)
-
-    def _classify(self) -> tuple[list[str], list[str], Tensor]:
-        inside = [path.relative_to(self.root).parts for path in self.paths]
-        part_of = {name: part for part, names in PARTS.items() for name in names}
-        tops = {names[0].lower() for names in inside if len(names) > 1}
-        evaluation = tops & set(part_of) - set(PARTS["train"])
-        nested = all(len(names) > 2 for names in inside)
-        has_parts = bool(tops & set(PARTS["train"])) and bool(evaluation or (len(tops) == 1 and nested))
-        unknown = [names[0] for names in inside if names[0].lower() not in part_of]
-        if has_parts and unknown:
+            there = f"; there are {counted(left_out, root)}" if left_out else ""
             raise InputError(
-                f"{self.root} holds {unknown[0]} beside folders for training and {', '.join(sorted(evaluation))}: move "
-                "it out, or rename them if they are classes."
+                f"No images in {root}: looked for {', '.join(EXTENSIONS)} there and in its folders{there}."
             )
-        parts = [part_of[names[0].lower()] if has_parts else "" for names in inside]
-        owners = [names[1:] if has_parts else names for names in inside]
-        names = [owner[0] if len(owner) > 1 else "" for owner in owners]
-        classes = sorted(set(names))
-        if len(classes) > 1 and "" in classes:
-            loose = self.paths[names.index("")]
-            raise InputError(f"{loose} lies beside class folders: move it into one of them.")
-        labels = torch.tensor([classes.index(name) for name in names])
-        return parts, ([] if classes == [""] else classes), labels
+        if left_out:
+            rank_zero_warn(f"Left out of {root}: {counted(left_out, root)}.")
+        unlabelled = ([""] * len(self.paths), list[str](), torch.full((len(self.paths),), -1))
+        self.parts, self.classes, self.labels = classified(root, self.paths) if labelled else unlabelled
+        self._warn_of_repeated(labelled)
+        self._headers = self._read_headers()
+        self.shape = self._shape(color)
+        self._key = self._digest()
+
+    def _warn_of_repeated(self, labelled: bool) -> None:
+        first: dict[str, Path] = {}
+        again = [(path, first[file.real]) for path, file in self._found.items()
+                 if first.setdefault(file.real, path) != path]  # fmt: skip
+        if again and labelled:
+            path, other = again[0]
+            rank_zero_warn(
+                f"Links lead to {len(again)} images in {self.root} more than once, such as {shown(path, self.root)}, "
+                f"which is {shown(other, self.root)}: in the training and the test part they make results too good."
+            )
+
+    def _read_headers(self) -> dict[Path, Header]:
+        tried = {path: attempt(read_header, path) for path in self.paths}  # cheap: nothing is decoded
+        broken = {path: header for path, header in tried.items() if isinstance(header, Exception)}
+        if broken and not self.skip_broken:  # so that one message names all
+            whole = [path for path in self.paths if path not in broken]
+            decoded = zip(whole, in_threads(lambda path: read_image(path).close(), whole), strict=True)
+            broken |= {path: error for path, error in decoded if error is not None}
+        self._leave_out(broken)
+        headers = {path: header for path, header in tried.items() if isinstance(header, Header)}
+        for fault, paths in (
+            ("a damaged EXIF note and are used as they are stored", [p for p, h in headers.items() if h.damaged_exif]),
+            ("colours of 16 bits, of which the upper 8 are used", [p for p, h in headers.items() if h.cut]),
+        ):
+            if paths:
+                rank_zero_warn(f"{len(paths)} images in {self.root} have {fault}: {listed(paths, self.root)}.")
+        return headers
+
+    def _leave_out(self, broken: dict[Path, Exception]) -> None:
+        """Raises InputError that names images which cannot be read; with ``skip_broken``, goes on without them."""
+        if not broken:
+            return
+        names = [
+            f"{shown(path, self.root)} ({str(error) or type(error).__name__})" for path, error in sorted(broken.items())
+        ]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        said = f"{len(names)} of {len(self.paths)} images in {self.root} cannot be read: {', '.join(names[:5])}{more}"
+        if not self.skip_broken or len(broken) == len(self.paths):
+            hint = ", or go on without them by --data.skip_broken true" if not self.skip_broken else ""
+            raise InputError(f"{said}: repair, replace or remove them{hint}.")
+        rank_zero_warn(f"{said}: going on without them.")
+        kept = [index for index, path in enumerate(self.paths) if path not in broken]
+        self.paths, self.parts = [self.paths[index] for index in kept], [self.parts[index] for index in kept]
+        self.labels = self.labels[kept]
 
     def _shape(self, color: Color) -> tuple[int, int, int]:
-        modes, sizes = set(), {}
-        for path in self.paths:  # headers only: cheap
-            with _opened(path) as image:
-                modes.add(image.mode)
-                sizes[_upright_size(path, image)] = path
+        modes = {header.mode for header in self._headers.values()}
+        sizes = {header.size: path for path, header in self._headers.items()}
         channels = 1 if color == "grey" or (color == "auto" and modes <= GREY_MODES) else 3
         if self.image_size is not None:
             return channels, self.image_size, self.image_size
@@ -113,35 +157,59 @@ class ImageFolder:
         width, height = next(iter(sizes))
         return channels, height, width
 
+    @cached_property
+    def grey_range(self) -> Range | None:
+        """The values of images of 16 or 32 bits that become black and white; None if there are no such images."""
+        modes = {path: self._headers[path].mode for path in self.paths if is_deep(self._headers[path].mode)}
+        if not modes:
+            return None
+        if "F" in modes.values() and set(modes.values()) != {"F"}:
+            raise InputError(
+                f"{self.root} holds images of floats beside images of whole numbers of 16 or 32 bits, which have no "
+                "common scale: convert them to one kind."
+            )
+        found = self._given_range or self._extent(list(modes))
+        rank_zero_info(
+            f"{len(modes)} of {len(self.paths)} images in {self.root} have 16 or 32 bits: {found[0]:g} becomes black, "
+            f"{found[1]:g} white (--data.grey_range sets other values)."
+        )
+        return found
+
+    def _extent(self, deep: list[Path]) -> Range:
+        part_of = dict(zip(self.paths, self.parts, strict=True))
+        chosen = [path for path in deep if part_of[path] in ("", "train")] or deep
+        extents = [both for both in in_threads(extent, chosen) if not isinstance(both, Exception)]
+        return min((low for low, _ in extents), default=0.0), max((high for _, high in extents), default=1.0)
+
     def decode(self, index: int) -> NDArray[np.uint8]:
         """The image of that number as (C, H, W) bytes."""
+        return self._decoded(self.paths[index])
+
+    def _decoded(self, path: Path) -> NDArray[np.uint8]:
         channels, height, width = self.shape
-        with _opened(self.paths[index]) as image:
-            try:
-                image = _to_mode(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
-            except (OSError, ValueError, SyntaxError) as error:
-                raise _unreadable(self.paths[index], error) from error
+        image = to_bytes(read_image(path), channels, self.grey_range)
         if image.size != (width, height):
             if self.image_size is None:
-                raise InputError(
-                    f"{self.paths[index]} is {image.width}x{image.height}, not {width}x{height}: set --data.image_size."
-                )
+                raise ValueError(f"it is {image.width}x{image.height}, not {width}x{height}: set --data.image_size")
             image = RESIZE[self.fit](image, (width, height), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
 
     def decode_all(self) -> Iterator[NDArray[np.uint8]]:
-        """All images in order, decoded on all cores."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            # In chunks, so that a large folder does not pile up in memory before it is taken.
-            for start in range(0, len(self.paths), 1024):
-                yield from pool.map(self.decode, range(start, min(start + 1024, len(self.paths))))
+        """All images in order, decoded on all cores; at the end those that could not be are refused or left out."""
+        broken, _ = {}, self.grey_range  # found out before threads ask for it
+        for path, image in zip(self.paths, in_threads(self._decoded, self.paths), strict=True):
+            if isinstance(image, Exception):
+                broken[path] = image
+            else:
+                yield image
+        self._leave_out(broken)
 
     def load(self) -> Tensor:
         """All images in memory, uint8 (N, C, H, W)."""
-        images = np.empty((len(self.paths), *self.shape), np.uint8)
-        for index, image in enumerate(self.decode_all()):
-            images[index] = image
-        return torch.from_numpy(images)
+        images, count = np.empty((len(self.paths), *self.shape), np.uint8), 0
+        for count, image in enumerate(self.decode_all(), start=1):
+            images[count - 1] = image
+        return torch.from_numpy(images[:count])
 
     def read(self, cache: str) -> Tensor | Path:
         """All images in memory, or with ``h5`` the path of their cache."""
@@ -150,83 +218,33 @@ class ImageFolder:
     def cache(self, folder: Path) -> Path:
         """Decodes all images once into an HDF5 file (float16, [0, 1]) and returns its path.
 
-        The file's name contains a digest of every image's name, size and time of change, so a changed folder gets a new
-        cache. It is written under a temporary name first.
+        A folder that has changed, other options and another Pillow get another file; a damaged file is made again.
         """
-        stats = [
-            (str(path.relative_to(self.root)), path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths
-        ]
-        digest = hashlib.sha256(repr((stats, self.shape, self.fit)).encode()).hexdigest()[:16]
-        target = folder / f"{self.root.resolve().name}-{digest}.h5"
-        if target.is_file():
+        target = folder / f"{self.root.resolve().name}-{self._key}.h5"
+        if target == self._cached:
             return target
-        with replacing(target) as temporary, h5py.File(temporary, "w") as file:
-            shape = (len(self.paths), *self.shape)
-            data = file.create_dataset("images", shape, "float16", chunks=(1, *self.shape), compression="lzf")
-            for index, image in enumerate(self.decode_all()):
-                data[index] = image.astype(np.float32) / 255
+        facts = facts_in(target, self.shape) if target.exists() else None
+        if facts is None:
+            if target.exists():
+                rank_zero_warn(f"The cache {target} is damaged: decoding the images again.")
+            before = self.paths
+            with replacing(target) as temporary, h5py.File(temporary, "w") as file:
+                write_images(file, self.decode_all(), len(before), self.shape)
+                broken = [str(path.relative_to(self.root)) for path in before if path not in set(self.paths)]
+                write_facts(file, {"count": len(self.paths), "grey_range": self.grey_range, "broken": broken})
+        else:
+            self._given_range = self._given_range or (tuple(facts["grey_range"]) if facts["grey_range"] else None)
+            known = ValueError("it could not be decoded when the cache was made")
+            self._leave_out({self.root / name: known for name in facts["broken"]})
+        self._cached = target
         return target
 
+    _cached: Path | None = None
 
-class CachedImages:
-    """Images in an HDF5 cache, read batch by batch: for folders that do not fit in memory.
-
-    Indexing gives the same bytes as decoding: float16 is exact to a quarter of a grey level of 255.
-    """
-
-    def __init__(self, path: Path, indices: Tensor) -> None:
-        self.path, self.indices = path, indices
-        self._images: h5py.Dataset | None = None
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, which: Tensor) -> Tensor:
-        if self._images is None:  # opened on first use: an open file cannot be sent to a loader process
-            self._images = h5py.File(self.path, "r")["images"]
-        wanted, inverse = self.indices[which].unique(return_inverse=True)  # h5py wants them sorted, each once
-        images = np.round(self._images[wanted.numpy()].astype(np.float32) * 255).astype(np.uint8)
-        return torch.from_numpy(images)[inverse]
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_images": None}
-
-
-def _opened(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _upright_size(path: Path, image: Image.Image) -> tuple[int, int]:
-    """Width and height after turning the image as its EXIF note says, read without decoding it."""
-    if image.format == "PNG" and "exif" not in image.info:
-        return image.size  # Pillow would decode all of a PNG to look for a note at its end
-    try:
-        sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
-        if sideways and image.format == "TIFF":
-            raise ValueError("Pillow garbles a TIFF that lies on its side; save it upright")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _unreadable(path, error) from error
-    return (image.height, image.width) if sideways else image.size
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"Cannot read the image {path} ({error}): repair, replace or remove it.")
-
-
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":  # 16 bits: PIL would cut off instead of scaling
-        image = Image.fromarray((np.asarray(image).clip(0, 2**16 - 1).astype(np.uint32) >> 8).astype(np.uint8))
-    elif image.mode == "F":
-        values = np.asarray(image)
-        if not np.isfinite(values).all():
-            raise ValueError("it holds NaN or infinite values")
-        if values.min() < 0 or values.max() > 1:
-            raise ValueError(f"float images must lie in [0, 1], this one in [{values.min():.3g}, {values.max():.3g}]")
-        image = Image.fromarray((values.clip(0, 1) * 255).round().astype(np.uint8))
-    elif "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert(mode)
+    def _digest(self) -> str:
+        """Of all that can change the content of a cache."""
+        files = [(str(path.relative_to(self.root)), *file) for path, file in self._found.items()]
+        options = (self.shape, self.fit, self._given_range, self.skip_broken, PIL.__version__)
+        return hashlib.sha256(
+            repr((str(self.root.resolve()), files, options)).encode("utf-8", "backslashreplace")
+        ).hexdigest()[:16]

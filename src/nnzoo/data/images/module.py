@@ -19,8 +19,10 @@ from torchvision.transforms import v2
 from nnzoo.data.base import random_rows
 from nnzoo.data.facts import fact, held
 from nnzoo.data.images.augment import Augmentation
+from nnzoo.data.images.cache import CachedImages
 from nnzoo.data.images.dataset import ImageDataset
-from nnzoo.data.images.folder import CachedImages, Color, Fit, ImageFolder
+from nnzoo.data.images.decoding import Color, Fit
+from nnzoo.data.images.folder import ImageFolder
 from nnzoo.data.images.source import ImageSource
 from nnzoo.data.images.sources import SOURCES
 from nnzoo.data.room import SplitDataModule
@@ -61,6 +63,9 @@ class ImageDataModule(SplitDataModule):
         exposure: Augmentation: largest relative change of brightness.
         cache: h5 decodes a folder of images once into an HDF5 file under ~/.cache/nnzoo and reads batches from there,
             for folders that do not fit in memory.
+        skip_broken: Leave images out that cannot be read, with a warning that names them; otherwise they are an error.
+        grey_range: The values that become black and white in a folder's images of 16 or 32 bits; the lowest and highest
+            of its training images if not given.
         predict_root: A folder of images, in subfolders or not, that ``predict`` predicts in place of the test images;
             they are brought to the size of the others.
         shared: What :class:`nnzoo.data.room.SplitDataModule` takes.
@@ -90,6 +95,8 @@ class ImageDataModule(SplitDataModule):
         blur: float = 0.0,
         exposure: float = 0.0,
         cache: Literal["none", "h5"] = "none",
+        skip_broken: bool = False,
+        grey_range: tuple[float, float] | None = None,
         predict_root: str | None = None,
         **shared: Any,
     ) -> None:
@@ -107,6 +114,9 @@ class ImageDataModule(SplitDataModule):
             )
         if hparams["cache"] == "h5" and ("cache" not in uses or hparams["binarize"] != "none"):
             raise InputError("--data.cache h5 is for --data.dataset folder with --data.binarize none.")
+        low, high = hparams["grey_range"] or (0, 1)
+        if not (low < high and math.isfinite(high - low)):
+            raise InputError(f"grey_range must be two rising numbers, got {low:g} and {high:g}: set --data.grey_range.")
         changes = [hparams[name] for name in ("shift", "rotation", "blur", "exposure")]
         if not (hparams["shift"] < 1 and min(changes) >= 0 and math.isfinite(sum(changes))):
             raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
@@ -116,8 +126,9 @@ class ImageDataModule(SplitDataModule):
             )
 
     def acting_settings(self) -> Mapping[str, Any]:
-        """Images to predict are brought to the size of the others, whatever those come from: fit acts on them."""
-        return self.hparams if self.hparams["predict_root"] is None else {**self.hparams, "fit": "crop"}
+        """What acts on images to predict does so whatever the others come from."""
+        acting = {"fit": "crop", "skip_broken": False, "grey_range": None}
+        return self.hparams if self.hparams["predict_root"] is None else {**self.hparams, **acting}
 
     @held("set --data.image_size, --data.color and --data.binarize to match")
     def in_shape(self) -> tuple[int, int, int]:
@@ -145,6 +156,11 @@ class ImageDataModule(SplitDataModule):
         """Number of grey levels: 2 after binarisation, 17 for digits in their own size, else 256."""
         return 2 if self.binarize != "none" else self._grey_levels
 
+    @held("set --data.grey_range to match")
+    def grey_range(self) -> tuple[float, float] | None:
+        """The values that become black and white in a folder's images of 16 or 32 bits; None where there are none."""
+        return self.source.grey_range
+
     @property
     def _grey_levels(self) -> int:
         """Levels before binarisation: the data set's own, which resizing would mix."""
@@ -166,8 +182,9 @@ class ImageDataModule(SplitDataModule):
             self.parts[part] = self._dataset(part, images, labels, chosen, self._grey_levels)
         self._test_rows = rows["test"]
         if self._new is not None:
+            pixels = self._new.read(self.cache)  # which may leave some out
             every = torch.arange(len(self._new.paths))
-            self.parts["predict"] = self._dataset("predict", self._new.read(self.cache), self._new.labels, every)
+            self.parts["predict"] = self._dataset("predict", pixels, self._new.labels, every)
         counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
         rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")
 
@@ -201,7 +218,13 @@ class ImageDataModule(SplitDataModule):
             return None
         color: Color = "grey" if channels == 1 else "rgb"
         folder = ImageFolder(
-            Path(root), height if height == width else None, color, self.hparams["fit"], labelled=False
+            Path(root),
+            height if height == width else None,
+            color,
+            self.hparams["fit"],
+            labelled=False,
+            grey_range=self.grey_range or self.hparams["grey_range"],
+            skip_broken=self.hparams["skip_broken"],
         )
         if folder.shape != self.in_shape:
             raise InputError(f"The images of {root} have the shape {folder.shape}, those of training {self.in_shape}.")

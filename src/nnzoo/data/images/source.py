@@ -33,6 +33,11 @@ class ImageSource(Source):
     """Number of grey levels of the pixels."""
 
     @property
+    def grey_range(self) -> tuple[float, float] | None:
+        """The values that become black and white in images of 16 or 32 bits; None where there are none."""
+        return None
+
+    @property
     @abstractmethod
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images that are loaded."""

@@ -125,7 +125,7 @@ class Folder(ImageSource):
     """A folder of the user's own, see :class:`nnzoo.data.images.folder.ImageFolder`."""
 
     name = "folder"
-    uses = ("root", "fit", "cache", "test_fraction")
+    uses = ("root", "fit", "cache", "skip_broken", "grey_range", "test_fraction")
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)
@@ -135,7 +135,8 @@ class Folder(ImageSource):
     @cached_property
     def images(self) -> ImageFolder:
         """The files, of which this reads the headers."""
-        return ImageFolder(self.root, *(self.settings[name] for name in ("image_size", "color", "fit")))
+        names = ("image_size", "color", "fit", "grey_range", "skip_broken")
+        return ImageFolder(self.root, **{name: self.settings[name] for name in names})
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -146,6 +147,12 @@ class Folder(ImageSource):
     def classes(self) -> list[str]:
         """Names of the folders inside."""
         return self.images.classes
+
+    @property
+    def grey_range(self) -> tuple[float, float] | None:
+        """The values that become black and white in images of 16 or 32 bits; a cache knows them."""
+        self.fetch()
+        return self.images.grey_range
 
     def fetch(self) -> None:
         """Fills the cache, if one is asked for."""

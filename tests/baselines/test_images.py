@@ -75,7 +75,7 @@ def test_densities_are_those_of_scipy_and_chosen_on_the_validation_part():
         "kde": [lambda points, h=h: kernel_density(train, points, h) for h in kernels],
         "mixture": [model.score_samples for model in mixtures],
     }.items():
-        chosen, best_on_test = (max(scored, key=lambda score: score(part).mean()) for part in (val, test))  # noqa: B023
+        chosen, best_on_test = (max(scored, key=lambda score: score(part).mean()) for part in (val, test))
         expected[name] = in_bits(chosen(test))
         if name != "mixture":
             assert in_bits(best_on_test(test)) < expected[name] - 1e-3, "here the choice on the test is another"

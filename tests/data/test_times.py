@@ -64,10 +64,12 @@ def test_calendars():
         (["2024-01-31", "2024-02-01"], "%Y-%m-%d"),
         (["2024-01", "2024-02"], "%Y-%m"),
         (["31/01/2024", "01/02/2024"], "%d/%m/%Y"),
+        (["31.01.2024", "01.02.2024"], "%d.%m.%Y"),
         (["1/31/2024", "2/1/2024"], None),
         ([20240131, 20240201], "%Y%m%d"),
         ([201612, 201701], "%Y%m"),
     ],
 )
-def test_how_times_are_written(written, expected):
+def test_how_times_are_written_without_pandas_advice_to_its_callers(written, expected, recwarn):
     assert time_format(pd.Series(written), read(written)) == expected
+    assert not recwarn.list

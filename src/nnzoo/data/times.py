@@ -82,7 +82,9 @@ def time_format(column: Column, times: Column) -> str | None:
         return _compact_format(column)
     first, written = str(column.iloc[0]), column.astype(str)
     for day_first in (False, True):
-        found = pd.tseries.api.guess_datetime_format(first, dayfirst=day_first)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas advises the other order of day and month, which is tried too
+            found = pd.tseries.api.guess_datetime_format(first, dayfirst=day_first)
         if found and "%z" not in found and (times.dt.strftime(found) == written).all():
             return found
     return None

@@ -4,7 +4,7 @@ import inspect
 import itertools
 import os
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nnzoo.data.facts import fact
+from nnzoo.data.facts import fact, facts_of
 from nnzoo.data.sampler import BatchIndex, GlobalBatchSampler
 from nnzoo.data.splits import class_weights
 from nnzoo.errors import InputError
@@ -66,6 +66,7 @@ class GlobalBatchDataModule(L.LightningDataModule):
             raise InputError(f"batch_size must be positive, got {batch_size}: set --data.batch_size.")
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.parts: dict[str, Dataset[Any]] = {}
+        self.fitted: Mapping[str, Any] | None = None
         self._epochs = itertools.count()
 
     @fact
@@ -77,6 +78,44 @@ class GlobalBatchDataModule(L.LightningDataModule):
     def num_classes(self) -> int:
         """Number of classes; 0 if there are none."""
         return len(self.classes)
+
+    def fitted_state(self) -> dict[str, Any]:
+        """What training fixed of the data besides the facts, for samples that come later; nothing by default.
+
+        A checkpoint keeps it with all facts (:meth:`state_dict`), so that a trained model can be taken to another
+        machine without the data it was trained on. A room whose settings can name new data (``test_csv``,
+        ``predict_csv``, ``predict_root``) returns here what it needs to make batches of them: formats of columns,
+        statistics, categories. Plain values only (numbers, texts, None, lists and dicts of these, tensors), as a
+        checkpoint is loaded with ``weights_only``.
+
+        On the way back, :meth:`load_state_dict` sets every fact to its value and ``self.fitted`` to what this method
+        returned, if the settings name new data; ``setup(stage)`` then makes only the part of that stage, from
+        ``self.fitted``, where :meth:`uses_fitted` says so, and touches no training data.
+        """
+        return {}
+
+    def brings(self, stage: str) -> bool:
+        """Whether the settings name data of their own for a stage, test or predict, which so needs no others."""
+        kinds = ("csv", "root")
+        return any(self.hparams.get(f"{own}_{kind}") for own in ("test", "predict") if own == stage for kind in kinds)
+
+    def uses_fitted(self, stage: str | None) -> bool:
+        """Whether a stage is set up from what a checkpoint keeps instead of the training data."""
+        return self.fitted is not None and stage is not None and self.brings(stage)
+
+    def is_set_up(self, stage: str | None) -> bool:
+        """Whether what a stage needs is made already: all parts, or the one of new data."""
+        return "train" in self.parts or (self.uses_fitted(stage) and stage in self.parts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the data: all facts, and :meth:`fitted_state`."""
+        return {"facts": {name: getattr(self, name) for name in facts_of(type(self))}, "fitted": self.fitted_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes facts and fitted state from a checkpoint if new data are to be read; not once it is set up."""
+        if not self.parts and (self.brings("test") or self.brings("predict")):
+            self.__dict__.update(state_dict["facts"])  # where cached properties keep their values
+            self.fitted = state_dict["fitted"]
 
     def select(self, batch: Any, rows: slice | Tensor) -> Any | None:
         """Some of a batch's samples, as a batch; None if samples cannot be taken out, as of one whole graph.

@@ -27,7 +27,7 @@ def read_csv(path: str | Path, option: str = "csv", texts: bool = False) -> pd.D
         InputError: If it does not exist, is no CSV or has no rows.
     """
     if not Path(path).is_file():
-        raise InputError(f"There is no file {path}: check --data.{option}.")
+        raise no_file(path, option)
     try:
         header, separator = _header(path)
         written = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
@@ -51,6 +51,12 @@ def read_csv(path: str | Path, option: str = "csv", texts: bool = False) -> pd.D
         table[column] = stripped.where(stripped != "")
     # A comma at the end of every line makes a last column of nothing.
     return table.drop(columns=[column for column in table.columns if not column and table[column].isna().all()])
+
+
+def no_file(path: str | Path, option: str) -> InputError:
+    """The error that there is no such file, and where a relative path was looked for."""
+    sought = "" if Path(path).is_absolute() else f" in {Path.cwd()} (paths count from the folder a run is started in)"
+    return InputError(f"There is no file {path}{sought}: check --data.{option}.")
 
 
 def _header(path: str | Path) -> tuple["pd.Series[str]", str]:

@@ -18,7 +18,7 @@ from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_data, check_model, import_class
-from nnzoo.run.data import DataFirst, drop_idle
+from nnzoo.run.data import DataFirst, builder, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, LAST, new_folder
 from nnzoo.run.help import tidy
@@ -176,8 +176,8 @@ class ZooCLI(LightningCLI):
         own = self.arguments.own_settings
         drop_idle(model_class, model, [settings.get("model") for settings in own])
         drop_idle(self._datamodule_class, self._get(self.config, "data"), [settings.get("data") for settings in own])
-        if self._data_first is not None:
-            self.parser.add_instantiator(self._data_first, self._datamodule_class, subclasses=False)
+        build = self._data_first or builder(self.arguments)
+        self.parser.add_instantiator(build, self._datamodule_class, subclasses=False)
 
     def instantiate_classes(self) -> None:
         """Builds data, model and Trainer; says in a sentence why a class of the user's cannot be built."""

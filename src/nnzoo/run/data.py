@@ -1,6 +1,7 @@
 """The datamodule that configs and flags describe, built before the model where its task decides which model that is."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -9,6 +10,7 @@ from jsonargparse import ActionConfigFile
 from nnzoo.data.sources import chosen_dataset
 from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run.arguments import Arguments
+from nnzoo.run.checkpoint import read_checkpoint
 from nnzoo.run.configs import read_yaml
 from nnzoo.run.parser import ZooParser
 
@@ -29,6 +31,7 @@ class DataFirst:
     def __init__(
         self, datamodule_class: type[L.LightningDataModule], arguments: Arguments, models: Iterable[type], prog: str
     ) -> None:
+        self._build = builder(arguments)
         parser = ZooParser(prog=prog, default_config_files=[arguments.configs[0]])
         parser.known_keys = frozenset(f"model.{name}" for cls in models for name in parameters_of(cls))
         parser.add_argument("--config", action=ActionConfigFile)
@@ -53,7 +56,27 @@ class DataFirst:
         if settings == self._settings:
             return self.datamodule
         self._settings = settings if self._settings is None else self._settings
-        return datamodule_class(*args, **settings)
+        return self._build(datamodule_class, *args, **settings)
+
+
+def builder(arguments: Arguments) -> Callable[..., Any]:
+    """Builds a datamodule; for a stage with data of its own it takes what training fixed from the checkpoint."""
+
+    def build(datamodule_class: type[L.LightningDataModule], *args: Any, **settings: Any) -> Any:
+        datamodule: Any = datamodule_class(*args, **settings)
+        path, stage = arguments.ckpt_path, arguments.subcommand
+        if path is not None and hasattr(datamodule, "brings") and datamodule.brings(stage):
+            restore(datamodule, path)
+        return datamodule
+
+    return build
+
+
+def restore(datamodule: L.LightningDataModule, path: Path) -> None:
+    """Hands a datamodule what a checkpoint of its class keeps of the data, if it does."""
+    state = read_checkpoint(path).get(type(datamodule).__qualname__)
+    if state is not None:
+        datamodule.load_state_dict(state)
 
 
 def drop_idle(cls: Any, settings: Any, own: Iterable[Any]) -> None:

@@ -231,7 +231,7 @@ def test_files_that_are_empty_binary_or_absent(tmp_path):
     with pytest.raises(InputError, match="cannot be read as CSV"):
         _ = data(csv=str(tmp_path / "binary.csv")).pairs
     with pytest.raises(InputError, match=r"There is no file absent\.csv"):
-        data(csv="absent.csv")
+        _ = data(csv="absent.csv").pairs
 
 
 @pytest.mark.parametrize(

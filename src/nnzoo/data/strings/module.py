@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
+from nnzoo.data.csv_file import no_file
 from nnzoo.data.facts import fact
 from nnzoo.data.room import RoomDataModule
 from nnzoo.data.sources import options_of
@@ -86,10 +87,9 @@ class StringPairsDataModule(RoomDataModule):
 
     def check_settings(self) -> None:
         """Raises InputError if a file is missing."""
-        for option in ("csv", "predict_csv"):
-            path = self.hparams[option]
-            if path is not None and not Path(path).is_file():
-                raise InputError(f"There is no file {path}: check --data.{option}.")
+        path = self.hparams["predict_csv"]
+        if path is not None and not Path(path).is_file():
+            raise no_file(path, "predict_csv")
 
     @cached_property
     def pairs(self) -> dict[str, list[Pair]]:
@@ -123,13 +123,15 @@ class StringPairsDataModule(RoomDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Generates or reads the pairs, and splits them; a second call changes nothing."""
-        if self.parts:
+        if self.is_set_up(stage):
             return
         characters = Characters(self.vocabulary)
-        parts = {**self.pairs, "test": self.pairs["test"] + self.pairs["longer"]}
-        self.parts = {part: StringPairs(parts[part], characters) for part in PARTS}
         if self._new_sources is not None:
             self.parts["predict"] = StringPairs([Pair(source, "") for source in self._new_sources], characters)
+        if self.uses_fitted(stage):
+            return
+        parts = {**self.pairs, "test": self.pairs["test"] + self.pairs["longer"]}
+        self.parts |= {part: StringPairs(parts[part], characters) for part in PARTS}
         typical = int(typing.cast(StringPairs, self.parts["train"]).lengths.median())
         if self.max_source_length > 10 * typical:
             rank_zero_warn(

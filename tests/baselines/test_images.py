@@ -18,6 +18,7 @@ from nnzoo.baselines.images import (
     ReconstructionBaselines,
     density_baselines,
     dequantized,
+    histogram_bits,
 )
 
 LEVELS, SHAPE = 17, (1, 2, 3)
@@ -131,3 +132,15 @@ def test_a_histogram_counts_the_training_images_and_measures_the_test_images():
         bits.append(-np.mean(np.log2(shares)))
     found = HistogramBaselines().scores(None, data)
     assert found["histogram"]["bits_per_dim"] == pytest.approx(np.mean(bits), rel=1e-6)
+
+
+def test_a_histogram_of_many_levels_takes_little_memory(monkeypatch):
+    """One-hot levels of these images would take 257 MB; chunks of any size count the same."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (320, 1, 28, 14), generator=generator) / 255
+    labels = torch.zeros(320, dtype=torch.long)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        bits = histogram_bits(images, labels, images, labels, 256, 0.1)
+    assert max(abs(event.cpu_memory_usage) for event in profile.events()) < 20e6
+    monkeypatch.setattr("nnzoo.baselines.images.CHUNK", 7)
+    assert histogram_bits(images, labels, images, labels, 256, 0.1) == bits

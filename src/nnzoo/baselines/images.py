@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
@@ -142,11 +141,23 @@ def histogram_bits(
     images: Tensor, labels: Tensor, test_images: Tensor, test_labels: Tensor, levels: int, pseudo_count: float
 ) -> float:
     """Mean bits per dimension of test images under the training images' histograms of every class and pixel."""
-    grey, test_grey = ((part.flatten(1) * (levels - 1)).round().long() for part in (images, test_images))
-    log_probs = torch.zeros(len(test_grey), dtype=torch.float64)
+    dims, log_probs = images[0].numel(), torch.zeros(len(test_images), dtype=torch.float64)
+    first = torch.arange(dims) * levels  # where each pixel's histogram begins
     for label in test_labels.unique():
-        counts = F.one_hot(grey[labels == label], levels).sum(dim=0).double() + pseudo_count
-        log_p = (counts / counts.sum(dim=1, keepdim=True)).log()  # (D, levels)
-        chosen = test_labels == label
-        log_probs[chosen] = log_p.gather(1, test_grey[chosen].T).sum(dim=0)
-    return float(-log_probs.mean() / (grey.shape[1] * math.log(2)))
+        counts = torch.zeros(dims * levels, dtype=torch.float64)
+        for rows in (labels == label).nonzero()[:, 0].split(CHUNK):
+            counts += (grey_levels(images[rows], levels) + first).flatten().bincount(minlength=dims * levels)
+        counts = counts.view(dims, levels) + pseudo_count
+        log_p = (counts / counts.sum(dim=1, keepdim=True)).log().flatten()
+        for rows in (test_labels == label).nonzero()[:, 0].split(CHUNK):
+            log_probs[rows] = log_p[grey_levels(test_images[rows], levels) + first].sum(dim=1)
+    return float(-log_probs.mean() / (dims * math.log(2)))
+
+
+CHUNK = 256
+"""Images that are counted at once."""
+
+
+def grey_levels(images: Tensor, levels: int) -> Tensor:
+    """Grey levels k (B, D) of images k / (levels - 1)."""
+    return (images.flatten(1) * (levels - 1)).round().long()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor
 
@@ -97,6 +98,20 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
     """Raises InputError unless both are above 0 and leave something to train on."""
     if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
         raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
+
+
+def warn_of_absent_classes(labels: Tensor, classes: Sequence[str], samples: str) -> None:
+    """Warns of classes without a training sample.
+
+    Args:
+        labels: Class number of each training sample.
+        classes: Names of the classes.
+        samples: What a sample is called, such as "row".
+    """
+    absent = torch.bincount(labels, minlength=len(classes)) == 0
+    if absent.any():
+        missing = ", ".join(name for name, none in zip(classes, absent, strict=True) if none)
+        rank_zero_warn(f"No training {samples} is of the class {missing}: it cannot be learned; add samples of it.")
 
 
 def class_weights(labels: Tensor, num_classes: int) -> Tensor:

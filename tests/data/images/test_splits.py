@@ -8,6 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from nnzoo.errors import InputError
 from support.image_data import DOWNLOADS, PARTS, batches, make_mnist, make_official, prepared, rows, same
+from support.image_files import save
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -86,6 +87,15 @@ def test_balanced_sampling_makes_all_classes_equally_frequent(tmp_path, balanced
     assert bool((share - 0.1).abs().max() < 5 * (0.09 / len(drawn)) ** 0.5) is balanced
     val = torch.cat([labels for _, labels in batches(module, "val")])
     assert len(val) == 75
+
+
+def test_classes_without_a_training_image_are_named(tmp_path):
+    for part, names in (("train", "ad"), ("test", "abcd")):
+        for name in names:
+            for index in range(6):
+                save(tmp_path / part / name / f"{index}.png")
+    with pytest.warns(UserWarning, match="No training image is of the class b, c: it cannot be learned"):
+        prepared(dataset="folder", root=str(tmp_path))
 
 
 @pytest.mark.realdata

@@ -27,7 +27,7 @@ from nnzoo.data.images.source import ImageSource
 from nnzoo.data.images.sources import SOURCES
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import PARTS, split_parts
+from nnzoo.data.splits import PARTS, split_parts, warn_of_absent_classes
 from nnzoo.errors import InputError
 from nnzoo.seeds import mix_seed
 
@@ -180,6 +180,8 @@ class ImageDataModule(SplitDataModule):
         rows = split_parts(labels, official, **self.split_settings())
         for part, chosen in rows.items():
             self.parts[part] = self._dataset(part, images, labels, chosen, self._grey_levels)
+        if self.classes:
+            warn_of_absent_classes(labels[rows["train"]], self.classes, "image")
         self._test_rows = rows["test"]
         if self._new is not None:
             pixels = self._new.read(self.cache)  # which may leave some out

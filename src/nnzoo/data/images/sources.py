@@ -1,16 +1,21 @@
 """Where images come from: scikit-learn's digits, what torchvision downloads, or a folder of the user's own."""
 
+import gzip
 import pickle
 import sys
 import typing
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision import datasets
+from torchvision.datasets.utils import check_integrity
 
 from nnzoo.data.images.folder import ImageFolder
 from nnzoo.data.images.source import Images, ImageSource
@@ -80,9 +85,33 @@ class Download(ImageSource):
             )
         return Images(images, labels, [part for part, samples in parts.items() for _ in range(len(samples))])
 
+    def _check_hashes(self) -> None:
+        """Raises InputError if files on disk are not those of torchvision's hashes; says which it cannot check."""
+        if self._checked:
+            return
+        wrong, unknown = self.compared()
+        if wrong:
+            raise InputError(
+                f"Not the official files of {self.name}: {', '.join(wrong)} in {self.root / self.files} have other "
+                "contents: delete that folder, and they will be downloaded again."
+            )
+        if unknown:
+            rank_zero_info(
+                f"{self.name}: without the archives (.gz), which are what hashes are known of, {', '.join(unknown)} in "
+                f"{self.root / self.files} are taken as they are."
+            )
+        self._checked = (self.root / self.files).is_dir()
+
+    _checked = False
+
+    @abstractmethod
+    def compared(self) -> tuple[list[str], list[str]]:
+        """Names of the files found on disk that differ from torchvision's hashes, and of those that have none."""
+
     def _official(self) -> dict[str, Any]:
         """The official parts; FileNotFoundError if they are not there."""
         root, files = self.root, self.root / self.files
+        self._check_hashes()
         try:
             return {part: self.dataset(root, train=part == "train") for part in ("train", "test")}
         except RuntimeError as error:  # torchvision's word for missing files
@@ -97,7 +126,24 @@ class Download(ImageSource):
             ) from error
 
 
-class MNIST(Download):
+class Zipped(Download):
+    """Files that torchvision keeps beside their archives, of which alone it has the hashes."""
+
+    def compared(self) -> tuple[list[str], list[str]]:
+        """Files that are not what is in their archive or whose archive has another hash; files without archive."""
+        folder, wrong, unknown = self.root / self.files, [], []
+        for name, md5 in self.dataset.resources:
+            archive, file = folder / name, folder / Path(name).stem
+            if not file.is_file():
+                continue
+            if not archive.is_file():
+                unknown.append(file.name)
+            elif not check_integrity(archive, md5) or gzip.decompress(archive.read_bytes()) != file.read_bytes():
+                wrong.append(file.name)
+        return wrong, unknown
+
+
+class MNIST(Zipped):
     """MNIST: 70,000 digits of 28x28 pixels, 10,000 of them for the test."""
 
     name, folder, files = "mnist", "MNIST", "MNIST/raw"
@@ -105,7 +151,7 @@ class MNIST(Download):
     shape, classes = (1, 28, 28), DIGITS
 
 
-class FashionMNIST(Download):
+class FashionMNIST(Zipped):
     """FashionMNIST: 70,000 articles of clothing of 28x28 pixels, 10,000 of them for the test."""
 
     name, folder, files = "fashion_mnist", "FashionMNIST", "FashionMNIST/raw"
@@ -119,6 +165,13 @@ class CIFAR10(Download):
     name, folder, files = "cifar10", "cifar-10-batches-py", "cifar-10-batches-py"
     dataset = datasets.CIFAR10
     shape, classes = (3, 32, 32), CIFAR
+
+    def compared(self) -> tuple[list[str], list[str]]:
+        """Batches of another hash."""
+        meta = self.dataset.meta
+        hashes = [*self.dataset.train_list, *self.dataset.test_list, (meta["filename"], meta["md5"])]
+        found = [(name, self.root / self.files / name, md5) for name, md5 in hashes]
+        return [name for name, path, md5 in found if path.is_file() and not check_integrity(path, md5)], []
 
 
 class Folder(ImageSource):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nnzoo.data.facts import fact, held
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import split_parts
+from nnzoo.data.splits import split_parts, warn_of_absent_classes
 from nnzoo.data.tables.dataset import TableDataset, check_numbers
 from nnzoo.data.tables.preprocessor import Preprocessor, Scaling, Task, task_of
 from nnzoo.data.tables.sources import SOURCES, Table, TableSource, same_columns
@@ -148,10 +148,7 @@ class TabularDataModule(SplitDataModule):
         if self.task == "regression":
             check_numbers(numbers, parts, str(target.name))
         else:
-            absent = torch.bincount(labels[parts["train"]], minlength=self.num_classes) == 0
-            if absent.any():
-                missing = ", ".join(name for name, none in zip(self.classes, absent, strict=True) if none)
-                rank_zero_warn(f"No training row is of the class {missing}: it cannot be learned; add samples of it.")
+            warn_of_absent_classes(labels[parts["train"]], self.classes, "row")
         pixels = self.source.pixels
         log_columns, scaling = self.hparams["log_columns"], self.hparams["scaling"]
         preprocessor = Preprocessor(

@@ -1,13 +1,18 @@
 """What a user can mend: one exception type, and the command line's way of showing it in one sentence."""
 
+import linecache
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes of a program that SIGINT or SIGTERM ended."""
+
+REFUSING = ("lightning.", "torch.optim.")
+"""Packages whose refusals are meant for users."""
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """How PyTorch says so, of a GPU and of a CPU."""
@@ -39,10 +44,20 @@ def describe(error: BaseException) -> str | None:
         return f"{error.strerror}{place}: check that the path exists, is writable and its disk has space."
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
         return "There is not enough memory: lower --data.batch_size, or take a smaller model or shorter samples."
-    # Lightning's own configuration errors are written for users (an accelerator that is not there, say).
-    if type(error).__name__ in ("MisconfigurationException", "ProcessRaisedException"):
-        return str(error)
+    # What Lightning and the optimisers refuse themselves is written for users (an accelerator that is not there, say).
+    named = type(error).__name__ in ("MisconfigurationException", "ProcessRaisedException")
+    if named or (isinstance(error, ValueError | RuntimeError | ImportError) and refused_by(error, REFUSING)):
+        return " ".join(str(error).split())
     return None
+
+
+def refused_by(error: BaseException, packages: tuple[str, ...]) -> bool:
+    """Whether an error comes from a ``raise`` of one of some packages, rather than from an operation that failed."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if not frames or not frames[-1][0].f_globals.get("__name__", "").startswith(packages):
+        return False
+    frame, line = frames[-1]
+    return linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise ")
 
 
 def run_main(main: Callable[[], Any]) -> NoReturn:

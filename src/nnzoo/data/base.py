@@ -23,6 +23,9 @@ from nnzoo.errors import InputError
 from nnzoo.parameters import constructor_arguments
 from nnzoo.seeds import mix_seed
 
+MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))
+"""More processes than that wait for each other."""
+
 
 def cache_root() -> Path:
     """Where nnzoo keeps what it can make again: ``$XDG_CACHE_HOME/nnzoo``, by default ``~/.cache/nnzoo``."""
@@ -60,8 +63,10 @@ class GlobalBatchDataModule(L.LightningDataModule):
         settings = dict(ChainMap(*reversed(constructor_arguments(self))))
         save_hyperparameters(self, frame=inspect.currentframe(), given_hparams=settings)
         self._log_hyperparams = False  # the run's config.yaml has them
-        if num_workers < 0:
-            raise InputError(f"num_workers must not be negative, got {num_workers}: set --data.num_workers.")
+        if not 0 <= num_workers <= MAX_WORKERS:
+            raise InputError(
+                f"num_workers must lie in 0 to {MAX_WORKERS} here, got {num_workers}: set --data.num_workers."
+            )
         if batch_size < 1:
             raise InputError(f"batch_size must be positive, got {batch_size}: set --data.batch_size.")
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers

@@ -78,8 +78,7 @@ def split_parts(
     """
     rows = {part: torch.tensor([i for i, p in enumerate(official) if p == part], dtype=torch.int64) for part in PARTS}
     if folds:
-        if min(folds, len(rows["train"])) < 2 or not 0 <= fold < folds <= len(rows["train"]):
-            raise InputError(f"{folds} folds of {len(rows['train'])} samples are not possible: set --folds, 2 or more.")
+        check_folds(labels[rows["train"]], folds, fold)
         tested = fold_indices(labels[rows["train"]], folds, fold, seed)
         kept = torch.ones(len(rows["train"]), dtype=torch.bool)
         kept[tested] = False
@@ -92,6 +91,21 @@ def split_parts(
         if not len(chosen):
             raise InputError(f"{len(labels)} samples leave none for {part}: add samples or change the fractions.")
     return rows
+
+
+def check_folds(labels: Tensor, folds: int, fold: int) -> None:
+    """Raises InputError if samples of these labels cannot be divided into so many folds, or there is no such fold."""
+    if not 2 <= folds <= len(labels):
+        raise InputError(
+            f"{folds} folds of {len(labels)} samples are not possible: set --folds to 2 or more, and fewer."
+        )
+    if not 0 <= fold < folds:
+        raise InputError(f"There is no fold {fold} of {folds}: set --data.fold, from 0 to {folds - 1}.")
+    largest = int(torch.as_tensor(labels).unique(return_counts=True)[1].max())
+    if folds > largest:  # scikit-learn's stratified folds need one class that reaches into each
+        raise InputError(
+            f"{folds} folds of classes of at most {largest} samples are not possible: set --folds {largest}."
+        )
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:

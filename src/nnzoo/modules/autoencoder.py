@@ -17,6 +17,8 @@ from nnzoo.nets.supervised import weight_penalty
 
 Batch = Sequence[Tensor]
 NOISES = ["gaussian", "masking", "salt_and_pepper"]
+MAX_DEVIATION = 10.0
+"""Of Gaussian noise on pixels, which lie in [0, 1]."""
 
 
 class Autoencoder(ImageAutoencoder):
@@ -67,6 +69,11 @@ class Autoencoder(ImageAutoencoder):
             raise InputError(
                 f"noise_level is a share of pixels for {hparams['noise']} noise: at most 1, got "
                 f"{hparams['noise_level']}."
+            )
+        if hparams["noise"] == "gaussian" and hparams["noise_level"] > MAX_DEVIATION:
+            raise InputError(
+                f"noise_level {hparams['noise_level']} leaves nothing of pixels that lie in [0, 1]: set "
+                f"--model.noise_level to {MAX_DEVIATION} or less."
             )
 
     def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:

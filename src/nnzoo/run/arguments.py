@@ -12,7 +12,7 @@ from typing import Any
 
 from nnzoo.errors import InputError
 from nnzoo.run.checkpoint import CLASS_KEY, read_checkpoint
-from nnzoo.run.configs import RECIPES, find_config, read_yaml, recipe_config
+from nnzoo.run.configs import RECIPES, find_config, read_yaml, recipe_config, recipe_of, recipe_stems
 from nnzoo.run.folder import BEST, CONFIG, LAST
 from nnzoo.run.progress import steps_at
 
@@ -102,17 +102,32 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
             parsed.configs = [str(beside)]
         else:
             parsed.configs.append(saved_model(parsed.ckpt_path, classes, facts))
-    elif checkpoints and checkpoints[-1] != "null" and parsed.subcommand != "fit":
-        raise InputError(f"--ckpt_path {checkpoints[-1]} is of no run: give its path, such as RUN/{BEST}.ckpt.")
-    elif checkpoints:
-        parsed.flags += ["--ckpt_path", checkpoints[-1]]
-    parsed.configs += [find_config(name) for name in names]
+    elif checkpoints and checkpoints[-1] != "null":
+        resumed = ", or go on with a run with --resume RUN" if parsed.subcommand == "fit" else ""
+        raise InputError(
+            f"--ckpt_path {checkpoints[-1]} is of no run: give its path, such as RUN/{BEST}.ckpt{resumed}."
+        )
+    parsed.configs += [of_recipe(find_config(name), recipe) for name in names]
     packaged = [config for config in parsed.configs if RECIPES in Path(config).parents]
     # The first is the recipe's own, or that of a run to go on with: what it holds is no choice of this command line.
     parsed.own_settings = [read_yaml(c) for c in dict.fromkeys([recipe_config(recipe), parsed.configs[0], *packaged])]
-    if parsed.subcommand != "fit" and not checkpoints and not {"-h", "--help", "--print_config"} & set(args):
+    if parsed.subcommand != "fit" and not parsed.ckpt_path and not {"-h", "--help", "--print_config"} & set(args):
         raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/{BEST}.ckpt.")
     return parsed
+
+
+def of_recipe(config: str, recipe: str) -> str:
+    """A config, unless it is a packaged one of another recipe than the packaged one that runs.
+
+    Raises:
+        InputError: If it is; settings of other models and data do not apply.
+    """
+    stem = Path(config).stem
+    owner = recipe_of(stem) if RECIPES in Path(config).parents else None
+    if owner not in (None, recipe) and recipe in recipe_stems():
+        variant = f" --config {stem}" if stem != owner else ""
+        raise InputError(f"The config {stem} is for another recipe: python -m nnzoo.recipes.{owner}{variant}.")
+    return config
 
 
 def take(args: list[str], *options: str) -> list[str]:

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
@@ -22,8 +22,9 @@ from nnzoo.run.data import DataFirst, builder, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, LAST, new_folder
 from nnzoo.run.help import tidy
+from nnzoo.run.limits import check_limits
 from nnzoo.run.metrics_log import read_curves
-from nnzoo.run.parser import ZooParser
+from nnzoo.run.parser import ZooParser, failed_class
 from nnzoo.run.progress import steps_at
 from nnzoo.run.quiet import quiet
 from nnzoo.run.record import SaveRunConfig
@@ -168,6 +169,11 @@ class ZooCLI(LightningCLI):
         tidy(parser, self.prog)
         return parser
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses the command line and looks at what its types do not say."""
+        super().parse_arguments(parser, args)
+        check_limits(self.config[self.arguments.subcommand])
+
     def before_instantiate_classes(self) -> None:
         """Drops the recipe's own values of options that the user's choices switch off; gives the data built first."""
         model, model_class = self._get(self.config, "model"), self._model_class
@@ -184,7 +190,11 @@ class ZooCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (TypeError, ValueError) as error:
-            if isinstance(error, InputError) or not self.subclass_mode_model:
+            if isinstance(error, InputError):
+                raise
+            if failed := failed_class(error):  # a logger, a callback
+                raise InputError(failed) from error
+            if not self.subclass_mode_model:
                 raise
             path = self._get(self.config, "model").class_path
             reason = " ".join(str(error.__cause__ or error).split())
@@ -209,7 +219,7 @@ class ZooCLI(LightningCLI):
         kwargs |= {"callbacks": callbacks, "plugins": run_plugins(config["plugins"]), "logger": loggers}
         try:
             return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
-        except (ValueError, MisconfigurationException) as error:  # an unknown strategy, an accelerator that is absent
+        except (ValueError, ImportError, MisconfigurationException) as error:  # such as an accelerator that is absent
             raise InputError(f"The Trainer cannot be set up: {error}") from error
 
     def _first_step(self) -> int:
@@ -258,6 +268,8 @@ class ZooCLI(LightningCLI):
         self._collect()
         if self.arguments.test_after_fit:
             best = self._get(self.config_init, "checkpoint").best_model_path
+            if not best and not getattr(trainer, "fast_dev_run", False):
+                rank_zero_warn("No epoch was saved as the best: the last weights are tested.")
             trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
             self._collect()
         if trainer.is_global_zero:

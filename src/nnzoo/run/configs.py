@@ -12,6 +12,8 @@ import yaml
 from nnzoo.errors import InputError
 
 RECIPES = Path(str(files("nnzoo.recipes")))
+GROUPS = {"model", "data", "trainer", "checkpoint", "last_checkpoint", "figures"}
+"""Keys that have options beneath them."""
 
 
 @cache
@@ -80,12 +82,30 @@ def read_yaml(config: str) -> dict[str, Any]:
     """The contents of a YAML file, or of the text of one.
 
     Raises:
-        InputError: If it is not valid YAML with keys.
+        InputError: If it is not valid YAML with keys, has a key twice, or options are missing beneath a group.
     """
     try:
-        contents = yaml.safe_load(config if config.startswith("{") else Path(config).read_text(encoding="utf-8"))
+        text = config if config.startswith("{") else Path(config).read_text(encoding="utf-8")
+        contents = yaml.load(text, UniqueKeys)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"The config {config} is not valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(contents, dict) or not all(isinstance(key, str) for key in contents):
         raise InputError(f"The config {config} must hold keys such as model:, data: and trainer:.")
+    for group in GROUPS & contents.keys():
+        # A class may stand alone: model: my_package.MyVAE.
+        if not isinstance(contents[group], dict) and not (group == "model" and isinstance(contents[group], str)):
+            raise InputError(f"The config {config} must have options beneath {group}:, not {contents[group]}.")
     return contents
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice beneath one key, where YAML's own loader takes the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)

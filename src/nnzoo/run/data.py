@@ -12,6 +12,7 @@ from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run.arguments import Arguments
 from nnzoo.run.checkpoint import read_checkpoint
 from nnzoo.run.configs import read_yaml
+from nnzoo.run.limits import check_limits
 from nnzoo.run.parser import ZooParser
 
 
@@ -44,6 +45,7 @@ class DataFirst:
             parser.add_argument(f"--{key}", type=Any)  # read, so that the whole file is valid, and left alone
         configs = [part for config in arguments.configs[1:] for part in ("--config", config)]
         config = parser.parse_args([*configs, *arguments.flags_of("data", "seed_everything")])
+        check_limits(config)
         drop_idle(datamodule_class, config.data, [own.get("data") for own in arguments.own_settings])
         self._settings: dict[str, Any] | None = None
         parser.add_instantiator(self, datamodule_class, subclasses=False)

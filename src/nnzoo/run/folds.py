@@ -36,6 +36,8 @@ def cross_validate(run: Callable[[list[str]], Metrics], recipe: str, args: list[
         raise InputError(f"--folds takes a number of 2 or more, got {folds}.")
     if args and not args[0].startswith("-"):
         raise InputError(f"--folds fits and tests: leave out {args[0]}.")
+    if any(argument.partition("=")[0] in ("--data.fold", "--data.folds") for argument in args):
+        raise InputError("--folds runs every fold: leave out --data.folds and --data.fold.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("--folds runs on one device: set --trainer.devices 1.")
     roots = take(args, "--trainer.default_root_dir")

@@ -12,6 +12,9 @@ from nnzoo.run.help import shortened
 # How jsonargparse words an unknown key on the command line, in a YAML file, and inside a class given by its path.
 UNKNOWN_KEY = re.compile(r"unrecognized arguments: --([\w.+]+)|does not accept option '([\w.]+)'|Option '(\w+)' is not")
 
+# How it words that a class given by its path cannot be built, alone and among all types that it tried.
+FAILED_CLASS = re.compile(r"Problem with given class_path|Does not validate against any of the Union")
+
 
 class ZooParser(LightningArgumentParser):
     """Says in one sentence what is wrong with an argument, and names the nearest valid key."""
@@ -44,6 +47,17 @@ class ZooParser(LightningArgumentParser):
         nearest += [siblings[match] for match in difflib.get_close_matches(name, siblings, n=1)]
         nearest += difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         return f"there is no option {key}" + (f", did you mean {nearest[0]}?" if nearest else ".")
+
+
+def failed_class(error: BaseException) -> str | None:
+    """Which class cannot be built and why, of jsonargparse's error; None if that is about something else."""
+    if not FAILED_CLASS.search(str(error)):
+        return None
+    named = re.search(r"Problem with given class_path '([\w.]+)'", str(error))
+    while error.__cause__ is not None:
+        error = error.__cause__
+    reason = " ".join(str(error).split())
+    return f"{named[1]} cannot be built: {reason}" if named else reason
 
 
 def one_sentence(message: str) -> str:

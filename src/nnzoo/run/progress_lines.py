@@ -12,6 +12,9 @@ class ProgressLines(ProgressBar):
     def disable(self) -> None:
         """Nothing to switch off: only process 0 prints."""
 
+    def enable(self) -> None:
+        """Nothing to switch on, as after Lightning's search for a learning rate."""
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Prints a line if it is due."""
         if not trainer.is_global_zero:

@@ -8,8 +8,8 @@ from typing import Any
 from lightning.fabric.plugins.io import CheckpointIO
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateFinder, ProgressBar, TQDMProgressBar
 
-from nnzoo.errors import InputError
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
+from nnzoo.run.limits import MonitorCheck
 from nnzoo.run.metrics_log import metrics_logger
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.predictions import PredictionWriter
@@ -23,15 +23,11 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
     Args:
         settings: The command line's trainer, baselines, checkpoint and patience.
         finds_rate: Whether to look for a learning rate.
-
-    Raises:
-        InputError: If the patience is negative.
     """
     trainer, checkpoint, patience = (settings[name] for name in ("trainer", "checkpoint", "patience"))
     callbacks = without_repeated([*as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
     callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
-    if patience < 0:
-        raise InputError(f"patience counts epochs, 0 for no early stopping, got {patience}: set --patience.")
+    callbacks.append(MonitorCheck(checkpoint.monitor, checkpoint.mode))
     if patience:
         callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))
     if finds_rate:

@@ -120,6 +120,8 @@ class ImageDataModule(SplitDataModule):
         changes = [hparams[name] for name in ("shift", "rotation", "blur", "exposure")]
         if not (hparams["shift"] < 1 and min(changes) >= 0 and math.isfinite(sum(changes))):
             raise InputError("shift, rotation, blur and exposure must not be negative, and shift must be below 1.")
+        if hparams["rotation"] > 180:
+            raise InputError(f"rotation goes up to 180 degrees, got {hparams['rotation']}: set --data.rotation.")
         if hparams["crop_padding"] < 0:
             raise InputError(
                 f"crop_padding must not be negative, got {hparams['crop_padding']}: set --data.crop_padding."

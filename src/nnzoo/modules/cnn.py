@@ -112,7 +112,7 @@ class CNNClassifier(Classifier):
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        self.net.to(memory_format=torch.channels_last)  # up to twice as fast on CPUs, and on GPUs in half precision
+        self.net.to(memory_format=torch.channels_last)  # 1.2 times as fast on a CPU; tensor cores take it too
         # Pretrained networks see three channels, in grey images too.
         self.register_buffer("pixel_mean", torch.zeros(3 if pretrained else in_shape[0], 1, 1))
         self.register_buffer("pixel_std", torch.ones_like(self.pixel_mean))

@@ -5,8 +5,9 @@
     python -m nnzoo.recipes.cnn --config cnn_cifar10 --model.depth 56
 
 Digits, MNIST and FashionMNIST take a small plain network. CIFAR-10 takes the residual network and the protocol of He et
-al. 2015 (arXiv:1512.03385), who report 8.75 % errors with 20 layers and 6.97 % with 56. With
-``--config cnn_folder --data.root FOLDER`` a pretrained network of torchvision is fine-tuned on images of your own.
+al. 2015 (arXiv:1512.03385), who report 8.75 % errors with 20 layers and 6.97 % with 56. For images of your own,
+``--config cnn_folder --data.root FOLDER`` trains a small network from scratch on 32x32 pixels, and
+``--config cnn_pretrained --data.root FOLDER`` fine-tunes a pretrained one of torchvision on 224x224.
 
 Test accuracy: 0.9956 on the digits, the mean of five seeds; 0.9946 on MNIST, that of three. The README has the times
 and the hardware.

@@ -59,6 +59,16 @@ def test_rows_of_a_table_come_back_with_their_prediction_in_the_targets_units(ho
     assert len(area) == len(town)
 
 
+def test_a_part_of_the_rows_is_predicted_where_the_batches_are_limited(houses):
+    train = ["--data.csv", "houses.csv", "--data.target", "kind", "--data.batch_size", "5"]
+    whole, best = predicted("mlp", train)
+    recipe("mlp").main(["predict", "--ckpt_path", str(best), *QUICK[2:], "--trainer.limit_predict_batches", "1"])
+    tables = sorted(Path("runs").rglob("predictions.csv"), key=lambda path: path.stat().st_mtime)
+    part = pd.read_csv(tables[-1])
+    assert 0 < len(part) <= 5
+    pd.testing.assert_frame_equal(part, whole.head(len(part)))
+
+
 def test_test_rows_come_back_with_their_class_and_the_probability_of_each(houses):
     table, _ = predicted("mlp", ["--data.csv", "houses.csv", "--data.target", "kind", "--data.drop", "[id]"])
     assert list(table.columns) == ["area", "town", "price", "kind", "predicted", "p(large)", "p(small)"]

@@ -24,7 +24,7 @@ from nnzoo.run.folder import BEST, LAST, new_folder
 from nnzoo.run.help import tidy
 from nnzoo.run.limits import check_limits
 from nnzoo.run.metrics_log import read_curves
-from nnzoo.run.parser import ZooParser, failed_class
+from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
 from nnzoo.run.progress import steps_at
 from nnzoo.run.quiet import quiet
 from nnzoo.run.record import SaveRunConfig
@@ -126,6 +126,7 @@ class ZooCLI(LightningCLI):
             help="Classical models beside the network in the table of metrics; null for none.",
         )
         parser.add_lightning_class_args(self.trainer_class, "trainer")
+        keep_whole_numbers(parser)
         parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

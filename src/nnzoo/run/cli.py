@@ -17,15 +17,22 @@ from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import public_name, read_checkpoint
-from nnzoo.run.compatibility import check_checkpoint, check_data, check_model, import_class
+from nnzoo.run.compatibility import (
+    check_checkpoint,
+    check_data,
+    check_model,
+    check_same_run,
+    check_weights,
+    import_class,
+)
 from nnzoo.run.data import DataFirst, builder, drop_idle
 from nnzoo.run.figures import Figures
-from nnzoo.run.folder import BEST, LAST, new_folder
+from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.help import tidy
 from nnzoo.run.limits import check_limits
 from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
-from nnzoo.run.progress import steps_at
+from nnzoo.run.progress import PROGRESS_KEY
 from nnzoo.run.quiet import quiet
 from nnzoo.run.record import SaveRunConfig
 from nnzoo.run.report import diagnosis, table
@@ -138,7 +145,6 @@ class ZooCLI(LightningCLI):
             {
                 "checkpoint.filename": BEST,
                 "checkpoint.monitor": "val/loss",
-                "checkpoint.save_on_train_epoch_end": True,
                 "checkpoint.enable_version_counter": False,
                 "last_checkpoint.filename": LAST,
                 "last_checkpoint.save_on_train_epoch_end": True,
@@ -177,6 +183,8 @@ class ZooCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Drops the recipe's own values of options that the user's choices switch off; gives the data built first."""
+        if self.arguments.run_dir is not None:
+            check_same_run(self.arguments.run_dir / CONFIG, self.config[self.subcommand])
         model, model_class = self._get(self.config, "model"), self._model_class
         if self.subclass_mode_model:
             model, model_class = model.init_args, import_class(model.class_path)
@@ -216,16 +224,16 @@ class ZooCLI(LightningCLI):
         for callback in [*callbacks, *checkpoints]:
             if isinstance(callback, ModelCheckpoint):
                 callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
-        loggers = run_loggers(config["logger"], self.run_dir, self._first_step())
+        loggers = run_loggers(config["logger"], self.run_dir, self._progress())
         kwargs |= {"callbacks": callbacks, "plugins": run_plugins(config["plugins"]), "logger": loggers}
         try:
             return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
         except (ValueError, ImportError, MisconfigurationException) as error:  # such as an accelerator that is absent
             raise InputError(f"The Trainer cannot be set up: {error}") from error
 
-    def _first_step(self) -> int:
+    def _progress(self) -> dict[str, Any] | None:
         resumed = self.arguments.run_dir and self.arguments.ckpt_path
-        return steps_at(read_checkpoint(resumed)) if resumed else 0
+        return read_checkpoint(resumed).get(PROGRESS_KEY) if resumed else None
 
     def _new_run_dir(self, root: Path) -> Path:
         # Only process 0 writes into it; the others need not know its name.
@@ -245,6 +253,7 @@ class ZooCLI(LightningCLI):
         if self.arguments.ckpt_path is not None:
             check_model(self.arguments.ckpt_path, type(self.model))
             check_data(self.arguments.ckpt_path, self.datamodule)
+            check_weights(self.arguments.ckpt_path, self.model)
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 

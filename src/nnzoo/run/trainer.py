@@ -51,11 +51,11 @@ def run_plugins(plugins: Any) -> list[Any]:
     return listed if has_io else [*listed, AtomicCheckpointIO()]
 
 
-def run_loggers(logger: Any, run_dir: Path, first_step: int) -> Any:
-    """metrics.csv, and the loggers that were asked for; False for none."""
+def run_loggers(logger: Any, run_dir: Path, progress: Mapping[str, Any] | None) -> Any:
+    """metrics.csv, continued after the progress of a resumed checkpoint, and what was asked for; False for none."""
     if logger is False:
         return False
-    return [metrics_logger(run_dir, first_step), *([] if logger in (None, True) else as_list(logger))]
+    return [metrics_logger(run_dir, progress), *([] if logger in (None, True) else as_list(logger))]
 
 
 def as_list(value: Any) -> list[Any]:

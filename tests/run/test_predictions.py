@@ -161,8 +161,9 @@ def test_a_forecast_continues_every_series_after_its_end(in_tmp):
     assert forecasts["date"].tolist() == ["2024-03-01", "2024-03-02", "2024-03-03"] * 2
     model, data = Forecaster.load_from_checkpoint(best, map_location="cpu").eval(), ForecastDataModule(**flags)
     with torch.no_grad():
-        expected = model(torch.tensor(table["units"].to_numpy(np.float32)).view(2, 60, 1)[:, -14:])
-        torch.testing.assert_close(model(data.last_history()), expected)
+        last = torch.tensor(table["units"].to_numpy(np.float32)).view(2, 60, 1)[:, -14:]
+        expected = model(last, torch.tensor([[0], [1]]))
+        torch.testing.assert_close(model(*data.last_windows()), expected)
     np.testing.assert_allclose(forecasts["units"], expected.flatten(), rtol=1e-5)
 
 

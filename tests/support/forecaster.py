@@ -25,7 +25,7 @@ def train(folder, table, model=None, **settings):
     """Trains a moment on a table, written into a folder, with the baselines; returns (module, data, test metrics)."""
     path = folder / "walk.csv"
     table.to_csv(path, index=False)
-    defaults = {"time": "date", "targets": "all", "history": H, "horizon": HORIZON, "batch_size": 32}
+    defaults = {"time": "date", "targets": "all", "history": H, "horizon": HORIZON, "batch_size": 32, "min_windows": 1}
     data = ForecastDataModule(csv=str(path), **{**defaults, **settings})
     small = {} if (model or {}).get("net") == "linear" else {"hidden_size": 8}
     module = Forecaster(**linked(Forecaster, data), **{**small, "instance_norm": "last", **(model or {})})

@@ -46,7 +46,7 @@ def test_a_new_source_needs_no_other_edit(monkeypatch):
     data = cls(dataset="ramp", history=5, horizon=2)
     data.prepare_data()
     data.setup()
-    assert (data.columns, data.target_columns, data.column_mean) == (["height"], [0], [29.5])
+    assert (data.columns, data.target_columns, data.column_mean) == (["height"], [0], [[29.5]])
     assert [len(data.parts[part]) for part in PARTS] == [54, 19, 19]
     history, target = data.windows("test", 1)
     assert (history.flatten().tolist(), target.flatten().tolist()) == ([75, 76, 77, 78, 79], [80, 81])

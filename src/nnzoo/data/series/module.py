@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nnzoo.data.facts import fact, held
+from nnzoo.data.facts import fact, held, view
 from nnzoo.data.room import RoomDataModule
 from nnzoo.data.series.dataset import SeriesTable, WindowDataset, Windows, warn_without_scale
 from nnzoo.data.series.future import Future, Timeline
@@ -124,7 +124,7 @@ class ForecastDataModule(RoomDataModule):
         """Names of the D columns."""
         return self.series.columns
 
-    @fact
+    @view
     def timeline(self) -> Timeline:
         """Which series and times the rows of windows are of."""
         return Timeline(self.series)
@@ -194,8 +194,11 @@ class ForecastDataModule(RoomDataModule):
         return torch.from_numpy(errors).float()
 
     def setup(self, stage: str | None = None) -> None:
-        """Makes the windows; a second call changes nothing."""
-        if self.parts:
+        """Makes the windows; a second call changes nothing. Without the training data, only those to predict."""
+        if self.is_set_up(stage):
+            return
+        if self.uses_fitted(stage):
+            self.parts["predict"] = self._future_windows()
             return
         split, table = self._split, self._table()
         sizes = split.history, split.horizon, self.target_columns
@@ -223,7 +226,12 @@ class ForecastDataModule(RoomDataModule):
 
     @cached_property
     def _future(self) -> Future:
-        return Future(self.source.continued(self.series), self.history, self.horizon)
+        newer = self.source.newer(self.columns, self.fitted or self.fitted_state())
+        return Future(newer or self.series, self.history, self.horizon)
+
+    def fitted_state(self) -> dict[str, Any]:
+        """How the file writes times, and enough of them to tell its calendar: a newer file may be too short for it."""
+        return self.series.times_as_written()
 
     def last_windows(self) -> tuple[Tensor, Tensor, Tensor]:
         """What a trained model takes to forecast what comes after the end of each series: ``model(*last_windows())``.

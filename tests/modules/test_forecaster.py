@@ -172,10 +172,10 @@ def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_erro
     first, second = walk(columns=1), walk(columns=1, seed=1)
     second["units"] *= 100
     module, data, metrics = trained_forecaster(shops(first, second), group="shop")
-    history, target, *_ = data.windows("test", 10_000)
+    history, target, place, _ = data.windows("test", 10_000)
     half = len(history) // 2
     for prefix, predicted in (
-        ("test", module(history).detach()),
+        ("test", module(history, place).detach()),
         ("baseline/naive", module.naive(history, 1)),
         ("baseline/seasonal_naive", module.naive(history, 7)),
     ):
@@ -190,9 +190,9 @@ def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_erro
 def test_series_without_a_scale_are_left_out_of_mase_and_mase_where_none_has_one(trained_forecaster):
     repeats = walk(columns=1).assign(units=np.arange(400.0) % 7)
     module, data, metrics = trained_forecaster(shops(walk(columns=1), repeats), group="shop")
-    history, target, *_ = data.windows("test", 10_000)
+    history, target, place, _ = data.windows("test", 10_000)
     rows, scale = slice(len(history) // 2), data.naive_error[0, 0].item()
-    own = mean_absolute_error(flat(target[rows]), flat(module(history)[rows].detach())) / scale
+    own = mean_absolute_error(flat(target[rows]), flat(module(history, place)[rows].detach())) / scale
     assert metrics["test/mase"] == pytest.approx(own, rel=1e-4)
     module, _, metrics = trained_forecaster(shops(repeats, repeats), group="shop")
     assert not any("mase" in name for name in [*metrics, *module.trainer.callback_metrics])

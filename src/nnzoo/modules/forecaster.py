@@ -237,7 +237,8 @@ class Forecaster(SupervisedModule):
         """Forecasts (B, horizon, C) in the units of a batch's target, from which the offset is taken."""
         scale = self.scale_of(*known)  # type: ignore[arg-type]
         standardized = scale.standardized(known[0])  # type: ignore[arg-type]
-        return scale.of(self.hparams["target_columns"]).original(self.net(standardized))
+        own = torch.promote_types(self.scaler.std.dtype, torch.float32)  # float64 values may come to a float32 network
+        return scale.of(self.hparams["target_columns"]).original(self.net(standardized.to(own)))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Forecasts (B, horizon, C) in the series' units."""

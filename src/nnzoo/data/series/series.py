@@ -78,7 +78,8 @@ class Series(NamedTuple):
         """Times as the file writes them."""
         if self.time_format is None:
             return times
-        texts = pd.DatetimeIndex(list(times)).strftime(self.time_format)
+        dates = pd.DatetimeIndex(list(times))
+        texts = (dates.to_period("Q") if "%q" in self.time_format else dates).strftime(self.time_format)
         return texts.astype(int) if self.time_format in ("%Y%m%d", "%Y%m") else texts
 
 
@@ -121,9 +122,7 @@ def read_series(
     if time is not None and day_first is None and not pd.api.types.is_numeric_dtype(table[time]):
         day_first = is_day_first(table[time], path)
     clock = pd.Series(np.arange(len(table))) if time is None else read_times(table[time], path, day_first)
-    if group is not None and table[group].isna().any():
-        raise InputError(f"{path}, line {_line(table[group].isna())}: {group} is empty: fill it in or remove the row.")
-    series = {None: np.arange(len(table))} if group is None else table.groupby(group, sort=False).indices
+    series = {None: np.arange(len(table))} if group is None else _groups(path, group, option)
     names, rows = ([] if group is None else list(series)), list(series.values())
     clocks = [clock.iloc[chosen] for chosen in rows]
     if time is not None:
@@ -141,6 +140,15 @@ def read_series(
     written = time_format(table[time], clock) if pd.api.types.is_datetime64_any_dtype(clock) else None
     season = _season(calendars, lengths)
     return Series(joined, columns, lengths, ranks, season, clocks, names, written, calendars, day_first)
+
+
+def _groups(path: Path, group: str, option: str) -> dict[Any, Any]:
+    """The rows of each series by its name, as it is written: 007 is not 7."""
+    names = read_csv(path, option, texts=True)[group].str.strip()
+    empty = names == ""
+    if empty.any():
+        raise InputError(f"{path}, line {_line(empty)}: {group} is empty: fill it in or remove the row.")
+    return names.groupby(names, sort=False).indices
 
 
 def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from nnzoo.run.configs import recipe_stems
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "nnzoo"
-GROUND = ("errors", "files", "seeds", "parameters")
+GROUND = ("errors", "files", "seeds", "timing", "parameters")
 ORDER = ("recipes", "run", "baselines", "callbacks", "modules", "data", "nets", "plots", "metrics", "tokens")
 """Each imports what stands behind it, and the ground; ``__init__`` alone knows all, but only by name."""
 BESIDE = {"plots": {"metrics", "tokens"}, "metrics": {"tokens"}}

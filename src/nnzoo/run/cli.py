@@ -284,12 +284,17 @@ class ZooCLI(LightningCLI):
             self._collect()
         if trainer.is_global_zero:
             if self.metrics:
-                print(table(self.metrics, type(self.model).__name__))
+                print(table(self.metrics, type(self.model).__name__, self._notes()))
             shown = diagnosis(read_curves(trainer)) if self.arguments.test_after_fit else None
             if shown:
                 print(shown)
             if not getattr(trainer, "fast_dev_run", False):
                 print(f"run folder: {self.run_dir}")
+
+    def _notes(self) -> list[str]:
+        """What the table should say of its numbers."""
+        baselines = (callback for callback in self.trainer.callbacks if isinstance(callback, Baselines))  # type: ignore[attr-defined]
+        return [note for callback in baselines for note in callback.notes]
 
     def _collect(self) -> None:
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}

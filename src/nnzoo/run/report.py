@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 Curves = Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]
 
 
-def table(metrics: Mapping[str, float | str], model_name: str) -> str:
-    """A text table: a row for each metric, a column for the model and for each baseline.
+def table(metrics: Mapping[str, float | str], model_name: str, notes: Sequence[str] = ()) -> str:
+    """A text table: a row for each metric, a column for the model and for each baseline, and notes beneath.
 
     A baseline's metrics are named ``baseline/NAME/METRIC``, the model's ``STAGE/METRIC``.
     """
@@ -23,7 +23,7 @@ def table(metrics: Mapping[str, float | str], model_name: str) -> str:
     lines += [[metric, *(row.get(column, "") for column in columns)] for metric, row in sorted(rows.items())]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     text = ["  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines]
-    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:], *notes])
 
 
 def diagnosis(curves: Curves) -> str | None:

@@ -13,7 +13,7 @@ from nnzoo.run.limits import MonitorCheck
 from nnzoo.run.metrics_log import metrics_logger
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.predictions import PredictionWriter
-from nnzoo.run.progress_lines import ProgressLines
+from nnzoo.run.progress_lines import ProgressLines, TimeOfTest
 from nnzoo.run.record import RunRecord
 
 
@@ -25,7 +25,7 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
         finds_rate: Whether to look for a learning rate.
     """
     trainer, checkpoint, patience = (settings[name] for name in ("trainer", "checkpoint", "patience"))
-    callbacks = without_repeated([*as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
+    callbacks = without_repeated([TimeOfTest(), *as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
     callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
     callbacks.append(MonitorCheck(checkpoint.monitor, checkpoint.mode))
     if patience:

@@ -64,6 +64,10 @@ class Forecaster(SupervisedModule):
         InputError: If a value is out of range.
     """
 
+    metric_note = (
+        "loss, mse and mae: of standardised series; rmse and mae_original: in their units; mase: of naive errors; "
+        "smape: percent"
+    )
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = dict.fromkeys(
         ("cell", "hidden_size", "num_layers", "bidirectional", "dropout", "patch_length"), ("net", ["recurrent"])
     )

@@ -35,7 +35,7 @@ from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
 from nnzoo.run.progress import PROGRESS_KEY
 from nnzoo.run.quiet import quiet
 from nnzoo.run.record import SaveRunConfig
-from nnzoo.run.report import diagnosis, table
+from nnzoo.run.report import diagnosis, notes_of, table
 from nnzoo.run.trainer import run_callbacks, run_loggers, run_plugins
 
 Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
@@ -284,17 +284,12 @@ class ZooCLI(LightningCLI):
             self._collect()
         if trainer.is_global_zero:
             if self.metrics:
-                print(table(self.metrics, type(self.model).__name__, self._notes()))
+                print(table(self.metrics, type(self.model).__name__, notes_of(trainer, self.model)))
             shown = diagnosis(read_curves(trainer)) if self.arguments.test_after_fit else None
             if shown:
                 print(shown)
             if not getattr(trainer, "fast_dev_run", False):
                 print(f"run folder: {self.run_dir}")
-
-    def _notes(self) -> list[str]:
-        """What the table should say of its numbers."""
-        baselines = (callback for callback in self.trainer.callbacks if isinstance(callback, Baselines))  # type: ignore[attr-defined]
-        return [note for callback in baselines for note in callback.notes]
 
     def _collect(self) -> None:
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
@@ -17,18 +17,12 @@ from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import public_name, read_checkpoint
-from nnzoo.run.compatibility import (
-    check_checkpoint,
-    check_data,
-    check_model,
-    check_same_run,
-    check_weights,
-    import_class,
-)
+from nnzoo.run.compatibility import check_checkpoint, check_fits, check_same_run, import_class
 from nnzoo.run.data import DataFirst, builder, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.help import tidy
+from nnzoo.run.launcher import check_launched, is_global_zero
 from nnzoo.run.limits import check_limits
 from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
@@ -216,6 +210,7 @@ class ZooCLI(LightningCLI):
         """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
         settings = {key: self._get(self.config_init, key) for key in ("trainer", "baselines", "checkpoint", "patience")}
         config = settings["trainer"]
+        check_launched(config)
         self.run_dir = self.arguments.run_dir or self._new_run_dir(Path(config["default_root_dir"] or "runs"))
         self._get(self.config_init, "figures").test_follows = self.arguments.test_after_fit
         finds = self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path
@@ -237,7 +232,7 @@ class ZooCLI(LightningCLI):
 
     def _new_run_dir(self, root: Path) -> Path:
         # Only process 0 writes into it; the others need not know its name.
-        make = _is_global_zero() and not self._get(self.config_init, "trainer")["fast_dev_run"]
+        make = is_global_zero() and not self._get(self.config_init, "trainer")["fast_dev_run"]
         run_dir = new_folder(root, self.recipe, "" if self.subcommand == "fit" else f"-{self.subcommand}", make)
         if make and self.subcommand == "fit":
             print(f"run folder: {run_dir} (if the run is stopped, go on with --resume {run_dir})")
@@ -251,9 +246,7 @@ class ZooCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
-            check_model(self.arguments.ckpt_path, type(self.model))
-            check_data(self.arguments.ckpt_path, self.datamodule)
-            check_weights(self.arguments.ckpt_path, self.model)
+            check_fits(self.arguments.ckpt_path, self.model, self.datamodule)
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
@@ -293,7 +286,3 @@ class ZooCLI(LightningCLI):
 
     def _collect(self) -> None:
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-
-
-def _is_global_zero() -> bool:
-    return getattr(rank_zero_only, "rank", 0) == 0

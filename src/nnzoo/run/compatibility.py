@@ -33,6 +33,13 @@ def check_checkpoint(path: Path, classes: Sequence[type]) -> None:
         )
 
 
+def check_fits(path: Path, model: L.LightningModule, datamodule: object) -> None:
+    """Raises InputError if a checkpoint was saved by another class, on other data or with other weights."""
+    check_model(path, type(model))
+    check_data(path, datamodule)
+    check_weights(path, model)
+
+
 def check_model(path: Path, model_class: type) -> None:
     """Raises InputError if the checkpoint was saved by another class than that which the settings make."""
     saved = saved_class(path)

@@ -35,6 +35,14 @@ class SaveRunConfig(SaveConfigCallback):
         with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
             temporary.write_text(self.parser.dump(config, skip_unset=False), encoding="utf-8")
 
+    def keep_rate(self, trainer: L.Trainer, pl_module: L.LightningModule, lr: float) -> None:
+        """Writes the file with a learning rate that was found, so that it repeats the run without looking again."""
+        model = self.config.model
+        (model.init_args if "class_path" in model else model).lr = lr
+        self.config.lr_find = False
+        if trainer.is_global_zero:
+            self.save_config(trainer, pl_module, "fit")
+
 
 class RunRecord(Callback):
     """Writes ``result.json`` into the run folder at the end of fitting and of testing.

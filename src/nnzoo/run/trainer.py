@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateFinder, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, TQDMProgressBar
 
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
 from nnzoo.run.limits import MonitorCheck
@@ -14,6 +14,7 @@ from nnzoo.run.metrics_log import metrics_logger
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.predictions import PredictionWriter
 from nnzoo.run.progress_lines import ProgressLines, TimeOfTest
+from nnzoo.run.rate_finder import RateFinder
 from nnzoo.run.record import RunRecord
 
 
@@ -31,7 +32,7 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
     if patience:
         callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))
     if finds_rate:
-        callbacks.append(LearningRateFinder())
+        callbacks.append(RateFinder())
     if trainer["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
         # A bar redrawn at every step costs milliseconds, and in a file it makes thousands of lines.
         callbacks.append(TQDMProgressBar(refresh_rate=20) if sys.stderr.isatty() else ProgressLines())

@@ -11,7 +11,7 @@ The first uses a GENERATED series: no real one comes with the dependencies. It i
 made-up town, with its temperature. The second is ETTh1 (arXiv:2012.07436), with horizon 96 and the usual split; it is
 downloaded to $NNZOO_DATA. The third takes history and horizon from the season and the length of the file. Naive,
 seasonal-naive and ridge forecasts of the same test windows stand in the same table. In Python,
-``model(data.last_history())`` forecasts what comes after the data.
+``model(*data.last_windows())`` forecasts what comes after the data.
 
 Test MSE of the standardised series: 0.07484 on the generated one (seasonal naive 0.1979, ridge 0.1035); 0.3709 on
 ETTh1 (seasonal naive 0.5122, ridge 0.3738); means of three seeds. The README has the times and the hardware.

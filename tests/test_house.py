@@ -11,7 +11,7 @@ from nnzoo.run.configs import recipe_stems
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "nnzoo"
-GROUND = ("errors", "files", "seeds", "parameters")
+GROUND = ("errors", "files", "seeds", "timing", "parameters")
 ORDER = ("recipes", "run", "baselines", "callbacks", "modules", "data", "nets", "plots", "metrics", "tokens")
 """Each imports what stands behind it, and the ground; ``__init__`` alone knows all, but only by name."""
 BESIDE = {"plots": {"metrics", "tokens"}, "metrics": {"tokens"}}
@@ -117,3 +117,14 @@ def test_files_are_short_enough_to_read():
     paths = [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
     long = {str(path.relative_to(ROOT)): n for path in paths if (n := len(path.read_text().splitlines())) > 300}
     assert not long
+
+
+def test_every_mark_has_tests():
+    """A mark without a test promises a check that nobody makes."""
+    listed = re.findall(r'^  "(\w+): ', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert listed
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
+    for mark in listed:
+        assert any(f"mark.{mark}\n" in text or f"mark.{mark}," in text or f"mark.{mark}]" in text for text in texts), (
+            mark
+        )

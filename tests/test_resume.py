@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nnzoo.run.arguments import last_checkpoint
 from nnzoo.run.checkpoint import read_checkpoint
 from nnzoo.run.progress import steps_at
+from nnzoo.run.resume import last_checkpoint
 from support.found import CASES, case, datamodule_of, recipe, run
 from support.runs import assert_same_bits, flags_of, rows, run_folder, run_until_killed
 

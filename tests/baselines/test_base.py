@@ -5,6 +5,8 @@ import pytest
 from torch.utils.data import DataLoader
 
 from nnzoo import Baselines
+from nnzoo.baselines.base import fitting, subset_note
+from nnzoo.run.progress_lines import TimeOfTest
 from support.found import recipe
 from toys.toy_graphs import ToyGraphClassifier, ToyGraphs
 
@@ -86,3 +88,39 @@ def test_a_baseline_that_fails_does_not_cost_the_run(in_tmp):
 def test_one_baseline_needs_no_list(in_tmp):
     metrics = recipe("toy_graphs").main([*QUICK, "--baselines", f"{__name__}.Coin"])
     assert metrics["baseline/coin/accuracy"] == pytest.approx(26 / 40)
+
+
+def test_each_model_is_timed_in_a_line_and_a_long_one_says_how_to_do_without(caplog, monkeypatch):
+    clock = iter([0.0, 12.34, 20.0, 20.5, 30.0, 30.01])
+    monkeypatch.setattr("nnzoo.timing.time.monotonic", lambda: next(clock))
+    with caplog.at_level("INFO"):
+        for name in ("slow", "quick", "instant"):
+            with fitting(name):
+                pass
+    assert caplog.messages == ["baselines: slow 12.3 s (leave out with --baselines null)", "baselines: quick 0.5 s"]
+
+
+def test_notes_of_the_baselines_stand_beneath_the_table(in_tmp, capsys):
+    recipe("toy_graphs").main([*QUICK, f"--baselines={__name__}.Noted"])
+    lines = capsys.readouterr().out.splitlines()
+    row = next(number for number, line in enumerate(lines) if line.startswith("loss"))
+    assert "coin: fitted on 5 of 1,000 rows, chosen at random" in lines[row:]
+
+
+class Noted(Coin):
+    """Has seen a part of the rows."""
+
+    notes = subset_note("coin", 5, 1000)
+
+
+def test_the_test_of_the_model_itself_is_timed(caplog, monkeypatch):
+    clock = iter([0.0, 61.0, 100.0, 101.0])
+    monkeypatch.setattr("nnzoo.run.progress_lines.time.monotonic", lambda: next(clock))
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            timer = TimeOfTest()
+            timer.on_test_start(None, None)
+            timer.on_test_epoch_end(None, None)
+    assert [message for message in caplog.messages if message.startswith("test:")] == [
+        "test: 61.0 s (--trainer.limit_test_batches shortens it)"
+    ]

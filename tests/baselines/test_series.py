@@ -15,10 +15,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 def test_the_ridge_baseline_is_the_best_on_validation_of_scikit_learns_ridges(trained_forecaster):
     _, data, metrics = trained_forecaster(walk(columns=1))
-    mean, std = data.column_mean[0], data.column_std[0]
+    (mean,), (std,) = data.column_mean[0], data.column_std[0]
     x, y = {}, {}
     for part in ("train", "val", "test"):
-        history, target = (((v - mean) / std).squeeze(2).numpy().astype(float) for v in data.windows(part, 10_000))
+        windows = data.windows(part, 10_000)
+        history, target = (((v - mean) / std).squeeze(2).numpy().astype(float) for v in windows[:2])
         x[part], y[part] = history - history[:, -1:], target - history[:, -1:]
     models = [Ridge(alpha=alpha).fit(x["train"], y["train"]) for alpha in RidgeForecast.ALPHAS]
     best = min(models, key=lambda model: mean_squared_error(y["val"], model.predict(x["val"])))

@@ -86,3 +86,29 @@ def test_categories_are_one_hot_for_the_linear_model_and_one_never_seen_is_none_
     )
     predicted = Ridge().fit(x, target[:100]).predict(x_test)
     assert found["sklearn_linear"]["rmse"] == pytest.approx(root_mean_squared_error(target[100:], predicted))
+
+
+def test_boosting_of_wide_tables_has_few_bins_and_of_others_scikit_learns():
+    rng = np.random.default_rng(0)
+    inputs, target = rng.normal(size=(60, 257)), np.arange(60) % 2
+    for columns, bins in ((256, 255), (257, 32)):
+        data = inputs[:, :columns], target
+        found = supervised_baselines(data, data, "classification")["sklearn_boosting"]
+        model = HistGradientBoostingClassifier(random_state=0, early_stopping=False, max_bins=bins).fit(*data)
+        positive = model.predict_proba(data[0])[:, 1]
+        assert found["average_precision"] == pytest.approx(average_precision_score(target, positive))
+
+
+def test_large_tables_are_fitted_on_rows_chosen_at_random_and_the_note_says_so():
+    data, (inputs, target), (test, true) = parts_of("wine")
+    baselines = SupervisedBaselines(max_values=13 * 3 * 60)
+    found = baselines.scores(None, data)
+    rows = np.random.default_rng(0).choice(len(inputs), 60, replace=False)
+    scaler = StandardScaler().fit(inputs[rows])
+    model = LogisticRegression(max_iter=5000).fit(scaler.transform(inputs[rows]), target[rows])
+    expected = accuracy_score(true, model.predict(scaler.transform(test)))
+    assert found["sklearn_linear"]["accuracy"] == pytest.approx(expected)
+    assert list(baselines.notes) == [f"sklearn_*: fitted on 60 of {len(inputs)} rows, chosen at random"]
+    whole = SupervisedBaselines()
+    whole.scores(None, data)
+    assert not whole.notes

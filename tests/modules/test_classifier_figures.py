@@ -14,9 +14,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 def test_the_confusion_matrix_is_that_of_the_whole_test_with_the_true_classes_in_rows():
     module = MLPClassifier(num_numeric=4, num_classes=3, hidden=[8]).eval()
-    numbers, labels = torch.randn(90, 4), torch.randint(3, (90,))
-    loader = DataLoader(TensorDataset(numbers, labels), batch_size=40)
-    for _ in range(2):  # a second test counts anew
+    for count in (30, 90):  # a second test counts anew
+        numbers, labels = torch.randn(count, 4), torch.randint(3, (count,))
+        loader = DataLoader(TensorDataset(numbers, labels), batch_size=40)
         L.Trainer(**QUIET).test(module, loader, verbose=False)
     predicted = module(numbers).argmax(dim=1)
     axis = module.figures(None, {"classes": ["a", "b", "c"]})["confusion_matrix"].axes[0]

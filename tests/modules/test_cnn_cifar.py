@@ -3,8 +3,9 @@ import pickle
 import numpy as np
 import pytest
 from nnzoo.recipes.cnn import main
+from sklearn.metrics import accuracy_score
 
-from nnzoo import CNNClassifier
+from nnzoo import CNNClassifier, ImageDataModule
 from nnzoo.modules.optimizers import schedule_factor
 from support.found import settings_of
 
@@ -29,7 +30,11 @@ def test_the_recipe_of_cifar_runs_end_to_end(in_tmp, monkeypatch):
     make_cifar10(in_tmp / "cifar" / "cifar-10-batches-py")
     flags = ["--config", "cnn_cifar10", "--config", "smoke", "--data.root", "cifar", "--data.batch_size", "20"]
     metrics = main([*flags, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"])
-    assert 0 <= metrics["test/accuracy"] <= 1
+    (best,) = in_tmp.rglob("best.ckpt")
+    model = CNNClassifier.load_from_checkpoint(best, map_location="cpu").eval()
+    images, labels = ImageDataModule(dataset="cifar10", root="cifar").tensors("test")
+    predicted = model(images).argmax(dim=1)
+    assert metrics["test/accuracy"] == pytest.approx(accuracy_score(labels, predicted))
     (figures,) = in_tmp.glob("runs/cnn/*/figures")
     assert {path.stem for path in figures.iterdir()} >= {"confusion_matrix", "first_layer", "grad_cam"}
 

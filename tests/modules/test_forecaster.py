@@ -24,7 +24,7 @@ def flat(values):
 def expected_metrics(data, target, predicted):
     """By scikit-learn and NumPy, from all test windows at once."""
     y, y_hat = flat(target), flat(predicted)
-    std, naive_error = np.array(data.column_std), data.naive_error[0].numpy()
+    std, naive_error = np.array(data.column_std[0]), data.naive_error[0].numpy()
     return {
         "mse": mean_squared_error(y / std, y_hat / std),
         "mae": mean_absolute_error(y / std, y_hat / std),
@@ -37,7 +37,7 @@ def expected_metrics(data, target, predicted):
 
 def test_metrics_and_baselines_are_those_of_all_test_windows_at_once(trained_forecaster):
     module, data, metrics = trained_forecaster(walk())
-    history, target = data.windows("test", 10_000)
+    history, target, *_ = data.windows("test", 10_000)
     assert len(history) == 60 - HORIZON + 1, "none is dropped"
     season = history[:, -7:].repeat(1, 2, 1)[:, :HORIZON]
     for prefix, predicted in (
@@ -59,24 +59,27 @@ def test_forecasts_are_in_the_series_own_units():
     other = Forecaster(**shared, column_mean=[2000.0, -1.0], column_std=[3000.0, 0.5]).eval()
     other.net.load_state_dict(module.net.state_dict())
     history, units = torch.randn(4, H, 2), torch.tensor([1000.0, 1.0])
-    target, scale = torch.randn(4, HORIZON, 2), torch.ones(4, 2)
+    target, known = torch.randn(4, HORIZON, 2), (torch.zeros(4, 2).long(), torch.zeros(4, 2), torch.ones(4, 2))
     torch.testing.assert_close(other(history * units), module(history) * units[[1, 0]], rtol=1e-4, atol=1e-3)
     losses = [
         m.validation_step(batch, 0) or m.means.metrics["val/loss"].compute()
-        for m, batch in ((module, (history, scale, target)), (other, (history * units, scale, target * units[[1, 0]])))
+        for m, batch in (
+            (module, (history, *known, target)),
+            (other, (history * units, *known, target * units[[1, 0]])),
+        )
     ]
     torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(module.predict_step((history, scale, target), 0), module(history))
-    assert torch.equal(module(history, 5 * scale), module(history)), "the scale of MASE is not used to forecast"
+    torch.testing.assert_close(module.predict_step((history, *known, target), 0), module(history))
+    assert torch.equal(module(history, naive_error=5 * known[2]), module(history)), "MASE's scale is not used"
 
 
 def test_the_scaler_is_undone_exactly():
     module = Forecaster(column_mean=[2.0, -1.0], column_std=[3.0, 0.5], history=4, target_columns=[0, 1])
     history = torch.randn(5, 4, 2)
-    torch.testing.assert_close(module.original(module.standardized(history)), history)
-    np.testing.assert_allclose(
-        module.standardized(history), (history.numpy() - [2, -1]) / [3, 0.5], rtol=1e-5, atol=1e-6
-    )
+    scale = module.scale_of(history)
+    standardized = scale.standardized(history)
+    torch.testing.assert_close(scale.original(standardized), history)
+    np.testing.assert_allclose(standardized, (history.numpy() - [2, -1]) / [3, 0.5], rtol=1e-5, atol=1e-6)
 
 
 def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained_forecaster):
@@ -84,7 +87,7 @@ def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained_
     with torch.no_grad():
         for parameter in module.net.parameters():
             parameter.zero_()
-    history, target = data.windows("test", 10_000)
+    history, target, *_ = data.windows("test", 10_000)
     predicted = module(history).detach()
     torch.testing.assert_close(predicted, history[:, -1:].expand(-1, HORIZON, -1))
     assert expected_metrics(data, target, predicted)["mse"] == pytest.approx(metrics["baseline/naive/mse"], rel=1e-4)
@@ -92,8 +95,8 @@ def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained_
 
 def test_a_linear_forecaster_reaches_least_squares(trained_forecaster):
     module, data, _ = trained_forecaster(walk(columns=1), {"net": "linear"})
-    history, target = data.windows("train", 10_000)
-    x, y = ((values[:, :, 0] - data.column_mean[0]) / data.column_std[0] for values in (history, target))
+    history, target, *_ = data.windows("train", 10_000)
+    x, y = ((values[:, :, 0] - data.column_mean[0][0]) / data.column_std[0][0] for values in (history, target))
     x, y = x - x[:, -1:], y - x[:, -1:]
     design = torch.cat([x[:, :-1], torch.ones(len(x), 1)], dim=1)  # the last difference is always 0
     best = (design @ torch.linalg.lstsq(design, y).solution - y).square().mean().item()
@@ -101,7 +104,7 @@ def test_a_linear_forecaster_reaches_least_squares(trained_forecaster):
 
     def closure():
         optimizer.zero_grad()
-        loss = module.training_step((history, torch.ones(len(history), 1), target), 1)
+        loss = module.training_step((history, target), 1)
         loss.backward()
         return loss
 
@@ -113,7 +116,7 @@ def test_a_checkpoint_of_windows_of_other_sizes_is_refused(trained_forecaster, t
     module, data, _ = trained_forecaster(walk())
     module.trainer.save_checkpoint(tmp_path / "x.ckpt")
     loaded = Forecaster.load_from_checkpoint(tmp_path / "x.ckpt")
-    torch.testing.assert_close(loaded(data.last_history()), module(data.last_history()))
+    torch.testing.assert_close(loaded(*data.last_windows()), module(*data.last_windows()))
     for change, says in (
         ({"history": 30}, "with history 24, these have history 30: set --data.history to match"),
         ({"horizon": 3}, "--data.horizon"),
@@ -140,7 +143,7 @@ def test_a_checkpoint_of_windows_of_other_sizes_is_refused(trained_forecaster, t
 def test_the_scaler_of_a_checkpoint_counts_for_loss_metrics_and_baselines_of_other_data(trained_forecaster, tmp_path):
     module, _, _ = trained_forecaster(walk())
     module.trainer.save_checkpoint(tmp_path / "x.ckpt")
-    std = module.column_std.numpy()
+    std = np.array(module.hparams["column_std"][0])
     other = walk(seed=1)
     other[["units", "income"]] *= 7
     other.to_csv(tmp_path / "other.csv", index=False)
@@ -151,13 +154,13 @@ def test_the_scaler_of_a_checkpoint_counts_for_loss_metrics_and_baselines_of_oth
     fresh = Forecaster(**linked(Forecaster, data), hidden_size=8, instance_norm="last")
     trainer = L.Trainer(**QUIET, callbacks=[ForecastBaselines()])
     (metrics,) = trainer.test(fresh, data, ckpt_path=tmp_path / "x.ckpt", verbose=False)
-    history, target = data.windows("test", 10_000)
+    history, target, *_ = data.windows("test", 10_000)
     assert metrics["test/loss"] == pytest.approx(metrics["test/mse"], rel=1e-5)
     for name, predicted in (("test", module(history).detach()), ("baseline/naive", module.naive(history, 1))):
         y, y_hat = flat(target) / std, flat(predicted) / std
         assert metrics[f"{name}/mse"] == pytest.approx(mean_squared_error(y, y_hat), rel=1e-4)
         assert metrics[f"{name}/mae"] == pytest.approx(mean_absolute_error(y, y_hat), rel=1e-4)
-    np.testing.assert_allclose(fresh.hparams["column_std"], std, rtol=1e-6)
+    np.testing.assert_allclose(fresh.hparams["column_std"], [std], rtol=1e-6)
 
 
 def shops(*tables):
@@ -169,10 +172,10 @@ def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_erro
     first, second = walk(columns=1), walk(columns=1, seed=1)
     second["units"] *= 100
     module, data, metrics = trained_forecaster(shops(first, second), group="shop")
-    history, target = data.windows("test", 10_000)
+    history, target, place, _ = data.windows("test", 10_000)
     half = len(history) // 2
     for prefix, predicted in (
-        ("test", module(history).detach()),
+        ("test", module(history, place).detach()),
         ("baseline/naive", module.naive(history, 1)),
         ("baseline/seasonal_naive", module.naive(history, 7)),
     ):
@@ -187,9 +190,9 @@ def test_mase_of_several_series_is_in_units_of_each_ones_own_seasonal_naive_erro
 def test_series_without_a_scale_are_left_out_of_mase_and_mase_where_none_has_one(trained_forecaster):
     repeats = walk(columns=1).assign(units=np.arange(400.0) % 7)
     module, data, metrics = trained_forecaster(shops(walk(columns=1), repeats), group="shop")
-    history, target = data.windows("test", 10_000)
+    history, target, place, _ = data.windows("test", 10_000)
     rows, scale = slice(len(history) // 2), data.naive_error[0, 0].item()
-    own = mean_absolute_error(flat(target[rows]), flat(module(history)[rows].detach())) / scale
+    own = mean_absolute_error(flat(target[rows]), flat(module(history, place)[rows].detach())) / scale
     assert metrics["test/mase"] == pytest.approx(own, rel=1e-4)
     module, _, metrics = trained_forecaster(shops(repeats, repeats), group="shop")
     assert not any("mase" in name for name in [*metrics, *module.trainer.callback_metrics])
@@ -217,7 +220,7 @@ def test_a_history_of_another_shape_is_refused():
     with pytest.raises(InputError, match="takes 24 steps of 1 columns, got a history of shape \\(23, 1\\)"):
         module(torch.zeros(2, 23, 1))
     with pytest.raises(InputError, match="NaN or infinite"):
-        module.training_step((torch.full((2, H, 1), torch.nan), torch.ones(2, 1), torch.zeros(2, HORIZON, 1)), 0)
+        module.training_step((torch.full((2, H, 1), torch.nan), torch.zeros(2, HORIZON, 1)), 0)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +236,8 @@ def test_a_history_of_another_shape_is_refused():
         ({"lr": 0.0}, "lr must be above 0"),
         ({"history": 0}, "history must be positive"),
         ({"season": 0}, "season must be positive"),
-        ({"column_mean": [0.0, 1.0]}, "column_std, and names if any, for every column"),
+        ({"column_mean": [0.0, 1.0]}, "column_mean and column_std for every series and column"),
+        ({"series_names": ["a", "b"]}, "column_mean and column_std for every series and column"),
         ({"columns": ["a", "b"]}, "for every column"),
         ({"target_columns": [1]}, "numbers of the 1 columns"),
     ],

@@ -1,49 +1,63 @@
+"""Pictures of forecasts name the series and have dates on the axis: every line against the user's file."""
+
+import matplotlib.dates as mdates
 import numpy as np
+import pandas as pd
+import pytest
 import torch
 
-from nnzoo import Forecaster
+from nnzoo.data.facts import Facts
 from support.drawn import named_lines
+from support.forecaster import HORIZON, H, walk
 
-MEAN, STD = [2.0, -1.0, 50.0], [3.0, 0.5, 10.0]
-SEASON, HISTORY, HORIZON = 4, 12, 3
-
-
-def small():
-    settings = {"history": HISTORY, "horizon": HORIZON, "season": SEASON, "hidden_size": 8}
-    columns = {"columns": ["rain", "wind", "units"], "target_columns": [2, 0]}
-    return Forecaster(column_mean=MEAN, column_std=STD, **settings, **columns).eval()
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
-def drawn(module):
-    history = torch.randn(5, HISTORY, 3) * torch.tensor(STD) + torch.tensor(MEAN)
-    target = torch.randn(5, HORIZON, 2) * torch.tensor([10.0, 3.0]) + torch.tensor([50.0, 2.0])
+def drawn(module, data):
     with torch.no_grad():
-        return history, target, module.figures((history, torch.ones(5, 2), target), {}), module(history)
+        figure = module.figures(data.choose("test", 50), Facts(data))["forecasts"]
+    figure.draw_without_rendering()
+    return [axis for axis in figure.axes if axis.get_visible()]
 
 
-def season_before(history):
-    """What the targets were a season before each step to forecast."""
-    return history[:, HISTORY - SEASON : HISTORY - SEASON + HORIZON][:, :, [2, 0]]
-
-
-def test_forecasts_truth_and_the_season_before_are_drawn_in_the_series_units():
-    history, target, figures, forecast = drawn(small())
-    axes = [axis for axis in figures["forecasts"].axes if axis.get_visible()]
+def test_windows_are_named_by_series_and_column_and_stand_at_their_dates(trained_forecaster):
+    tables = {"north": walk(), "south": walk(seed=1)}
+    tables["north"]["units"] += 1e9
+    module, data, _ = trained_forecaster(pd.concat([t.assign(shop=n) for n, t in tables.items()]), group="shop")
+    axes, seen = drawn(module, data), set()
     for panel, axis in enumerate(axes):
-        lines = named_lines(axis)
-        assert list(lines) == ["truth", "Forecaster", "seasonal naive"]
-        column = panel % 2
-        assert ("units", "rain")[column] in axis.get_title()
-        np.testing.assert_allclose(lines["truth"][1][1:], target[panel, :, column])
-        np.testing.assert_allclose(lines["Forecaster"][1], forecast[panel, :, column], rtol=1e-5)
-        np.testing.assert_allclose(lines["seasonal naive"][1], season_before(history)[panel, :, column], rtol=1e-5)
-        past = axis.lines[0].get_ydata()
-        np.testing.assert_allclose(past, history[panel, -len(past) :, [2, 0][column]], rtol=1e-5)
+        column, series = axis.get_title().split(", ")
+        assert column == ("units", "income")[panel % 2]
+        seen.add(series)
+        values = tables[series].set_index("date")[column]
+        past, truth = axis.lines[0], named_lines(axis)["truth"]
+        for dates, drawn_values in (past.get_data(), truth):
+            expected = values[pd.DatetimeIndex(dates).strftime("%Y-%m-%d")]
+            np.testing.assert_allclose(drawn_values, expected, rtol=1e-5, atol=1e-3)
+        dates = pd.DatetimeIndex(np.append(past.get_xdata(), truth[0][1:]))
+        assert len(dates) == 3 * HORIZON
+        assert (np.diff(dates) == np.timedelta64(1, "D")).all()
+        forecast = named_lines(axis)["seasonal naive"]
+        assert list(forecast[0]) == list(truth[0][1:])
+        origin = list(values.index).index(dates[2 * HORIZON].strftime("%Y-%m-%d"))
+        season = values.iloc[origin - 7 : origin - 7 + HORIZON]
+        np.testing.assert_allclose(forecast[1], season, rtol=1e-5, atol=1e-3)
+        ticks = [tick for tick in axis.get_xticks() if np.diff(np.sign(axis.get_xlim() - tick)) != 0]
+        assert len(ticks) >= 2
+        low, high = mdates.date2num(dates[[0, -1]])
+        assert all(low - 7 <= tick <= high + 7 for tick in ticks)
+        assert axis.xaxis.get_major_formatter().get_offset().startswith("202"), "the year beside the days"
+    assert seen == {"north", "south"}
 
 
-def test_the_error_at_each_step_is_that_of_the_standardised_series():
-    history, target, figures, forecast = drawn(small())
-    (axis,) = figures["error_per_step"].axes
-    for name, predicted in (("Forecaster", forecast), ("seasonal naive", season_before(history))):
-        errors = (((predicted - target) / torch.tensor([10.0, 3.0])).numpy() ** 2).mean(axis=(0, 2))
-        np.testing.assert_allclose(named_lines(axis)[name][1], errors, rtol=1e-4)
+def test_numbers_count_on_the_axis_and_steps_where_there_are_no_times(trained_forecaster):
+    numbered = walk(columns=1).drop(columns="date").assign(t=np.arange(1000, 1400))
+    module, data, _ = trained_forecaster(numbered, time="t")
+    for axis in drawn(module, data):
+        assert axis.get_title() == "units"
+        steps, values = axis.lines[0].get_data()
+        np.testing.assert_allclose(values, numbered.set_index("t")["units"][steps], rtol=1e-5)
+    module, data, _ = trained_forecaster(numbered, time=None, drop="t")
+    for axis in drawn(module, data):
+        assert axis.get_xlabel() == "steps ahead"
+        assert list(axis.lines[0].get_xdata()) == list(range(1 - min(H, 2 * HORIZON), 1))

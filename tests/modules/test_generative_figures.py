@@ -90,6 +90,14 @@ def test_the_classes_of_the_samples_are_asked_for_in_the_order_of_the_rows():
 
 
 @torch.no_grad()
+def test_of_two_latent_dimensions_the_decoded_manifold_is_drawn():
+    module = VAE(**{**SMALL, "latent_dim": 2}, levels=17).eval()
+    (axis,) = module.figures(batch(), {})["manifold"].axes
+    np.testing.assert_allclose(pixels(axis), tile(manifold(module), 20), rtol=1e-5)
+    assert "manifold" not in VAE(**SMALL, levels=17).eval().figures(batch(), {})
+
+
+@torch.no_grad()
 def test_the_manifold_rises_to_the_right_and_upwards_evenly_in_probability():
     class Codes(VAE):
         def decode(self, codes, labels=None):
@@ -99,3 +107,18 @@ def test_the_manifold_rises_to_the_right_and_upwards_evenly_in_probability():
     steps = torch.distributions.Normal(0, 1).icdf(torch.tensor([0.02, 0.26, 0.5, 0.74, 0.98]))
     torch.testing.assert_close(codes[2, :, 0], steps, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(codes[:, 2, 1], steps.flip(0), atol=1e-5, rtol=1e-4)
+
+
+def test_noise_of_pictured_samples_is_drawn_on_the_models_device(monkeypatch):
+    """A generator of another device is refused by every GPU; here it is enough to see which one is asked for."""
+    asked, built = [], torch.Generator
+
+    class Module:
+        device = torch.device("cuda", 1)
+
+        def sample(self, count, labels=None, generator=None):
+            return torch.rand(count, *SHAPE)
+
+    monkeypatch.setattr(torch, "Generator", lambda *device: asked.append(device) or built())
+    samples_figure(Module(), 0, {})
+    assert asked == [(Module.device,)]

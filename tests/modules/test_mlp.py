@@ -76,11 +76,13 @@ def trainer(**settings):
     return L.Trainer(**{"enable_model_summary": False, "use_distributed_sampler": False, **quiet, **settings})
 
 
-def test_the_reported_metrics_are_scikit_learns_over_unequal_batches():
+@pytest.mark.parametrize("stage", ["val", "test"])
+def test_the_reported_metrics_are_scikit_learns_over_unequal_batches(stage):
     data = TabularDataModule(dataset="wine", batch_size=10)
     model = MLPClassifier(num_numeric=13, num_classes=3, hidden=[4])
-    (reported,) = trainer().test(model, data, verbose=False)
-    part = data.parts["test"]
+    measure = trainer().test if stage == "test" else trainer().validate
+    (reported,) = measure(model, data, verbose=False)
+    part = data.parts[stage]
     with torch.no_grad():
         probabilities = model.eval()(part.numeric, part.categories)
     truth, predicted = part.labels.numpy(), probabilities.argmax(1).numpy()
@@ -93,9 +95,10 @@ def test_the_reported_metrics_are_scikit_learns_over_unequal_batches():
         "loss": sklearn.metrics.log_loss(truth, probabilities.double().numpy()),
     }
     for name, value in expected.items():
-        assert reported[f"test/{name}"] == pytest.approx(value, abs=1e-6), name
-    expected_counts = sklearn.metrics.confusion_matrix(truth, predicted, labels=range(3))
-    assert model.confusion_counts.tolist() == expected_counts.tolist()
+        assert reported[f"{stage}/{name}"] == pytest.approx(value, abs=1e-6), name
+    if stage == "test":
+        expected_counts = sklearn.metrics.confusion_matrix(truth, predicted, labels=range(3))
+        assert model.confusion_counts.tolist() == expected_counts.tolist()
 
 
 def test_regression_is_measured_in_the_targets_own_units():

@@ -14,6 +14,7 @@ from nnzoo.errors import InputError
 from nnzoo.modules.seq2seq import Seq2Seq
 from nnzoo.nets.decoding import Decoded
 from nnzoo.nets.seq2seq import token_loss
+from nnzoo.plots.strings import END
 from nnzoo.tokens import PAD, SPECIAL, Characters
 
 VOCABULARY = [*SPECIAL, *"abc"]
@@ -70,6 +71,17 @@ def test_reported_numbers_are_totals_over_tokens_and_samples_however_the_set_is_
             )
             assert results[f"{stage}/loss"] == pytest.approx(losses.mean().item(), rel=1e-4)
             assert results[f"{stage}/token_accuracy"] == pytest.approx(right.sum().item() / tokens.sum().item())
+
+
+def test_padding_counts_neither_as_right_nor_as_a_token():
+    """Of a model that finds padding everywhere, and of one that finds the first character."""
+    batch = batch_of([("ab", "a"), ("abc", "aab")])
+    for token, share in ((PAD, 0.0), (CHARACTERS.tokens("a")[0], 3 / 6)):
+        model = small()
+        torch.nn.init.zeros_(model.net.head.weight)
+        model.net.head.bias.data = torch.nn.functional.one_hot(torch.tensor(token), len(VOCABULARY)).float()
+        model.eval().validation_step(batch, 0)
+        assert float(model.token_means.metrics["val/token_accuracy"].compute()) == pytest.approx(share)
 
 
 def test_the_test_tells_beam_from_greedy_search_and_longer_sources_from_others(make_trainer):
@@ -171,9 +183,15 @@ def test_its_pictures():
     assert set(model.figures(batch, {})) == {"attention", "examples"}
     texts = [text.get_text() for text in model.figures(batch, {})["examples"].texts]
     assert texts[:6] == ["source", "target", "output", "ab", "ba", model.translate(["ab"])[0]]
-    axes = model.figures(batch, {})["attention"].axes
-    assert [label.get_text() for label in axes[1].get_xticklabels()] == list("abcab")
-    torch.testing.assert_close(torch.as_tensor(axes[1].images[0].get_array()).sum(dim=1)[0].item(), 1.0)
+    assert texts[6:9] == ["abcab", "b\ufffd\ufffd", model.translate(["abcab"])[0]]
+    for axis, source in zip(model.figures(batch, {})["attention"].axes, ("ab", "abcab", "c"), strict=False):
+        output = model.translate([source])[0]
+        memory = model.net.encode(*CHARACTERS.sources([source]))
+        expected = model.net.decode(CHARACTERS.targets([output])[:, :-1], memory.state, memory)[2][0]
+        assert [label.get_text() for label in axis.get_xticklabels()] == list(source)
+        assert [label.get_text() for label in axis.get_yticklabels()] == [*output, END][:6]
+        shown = torch.as_tensor(axis.images[0].get_array())
+        torch.testing.assert_close(shown, expected[: len(shown)].detach(), rtol=1e-4, atol=1e-5)
     assert set(small(attention="none").eval().figures(batch, {})) == {"examples"}
 
 
@@ -244,9 +262,12 @@ def test_the_recipe_takes_the_users_own_file(in_tmp):
     ]
     flags += ["--config", "smoke", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
     metrics = seq2seq.main(flags)
-    assert 0 <= metrics["test/exact_match"] <= 1
     (best,) = in_tmp.rglob("best.ckpt")
     model = Seq2Seq.load_from_checkpoint(best)
+    data = StringPairsDataModule(csv="mine.csv", source="before", target="after")
+    right = [output == pair.target for output, pair in zip(
+        model.translate([pair.source for pair in data.pairs["test"]]), data.pairs["test"], strict=True)]  # fmt: skip
+    assert metrics["test/exact_match"] == pytest.approx(sum(right) / len(right))
     assert model.hparams.vocabulary == [*SPECIAL, "!", *"0123456789"]
     assert model.hparams.max_target_length == 4
     assert {path.stem for path in in_tmp.rglob("*.png")} >= {"attention", "examples", "learning_curves"}

@@ -33,6 +33,21 @@ def test_the_heat_of_a_linear_net_is_what_a_calculation_by_hand_gives():
     assert heat[0].tolist() == [[0.0, 0.5], [0.0, 0.0]]
 
 
+def test_the_weight_of_a_map_is_the_mean_of_its_gradient_over_all_positions():
+    class Placed(Linear):
+        """Each position has a weight of its own."""
+
+        places = torch.tensor([[4.0, 0.0], [-1.0, 1.0]])
+
+        def forward(self, images):
+            return (self.conv(images) * self.places).sum(dim=(2, 3)) @ self.linear.T
+
+    net, images = Placed(), torch.tensor([[[[1.0, 2.0], [3.0, 0.5]]]])
+    heat = grad_cam(net, net.conv, images, torch.tensor([1]))
+    # Class 1: sum_f k_f w_cf = 0.5, and the places have the mean 1.
+    torch.testing.assert_close(heat[0], 0.5 * images[0, 0])
+
+
 def test_the_heat_is_of_the_logit_and_not_of_the_probability():
     net, images = Linear(), torch.rand(2, 1, 3, 3)
     classes = torch.tensor([1, 1])

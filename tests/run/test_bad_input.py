@@ -73,7 +73,7 @@ def test_too_little_memory_is_told_in_one_sentence(error, capfd):
         (["--trainer.max_epoch", "3"], "did you mean trainer.max_epochs?"),
         (["--model", "VAE2"], "file.Class"),
         (["--ckpt_path", "absent.ckpt"], "There is no checkpoint absent.ckpt"),
-        (["--ckpt_path", "text.ckpt"], "truncated or not a checkpoint"),
+        (["--ckpt_path", "text.ckpt"], "truncated, damaged or no checkpoint"),
         (["--trainer.strategy", "nothing"], "invalid strategy"),
         (["--trainer.devices", "2", "--data.batch_size", "127", "--trainer.strategy", "fsdp"], ""),
         (["--trainer.default_root_dir", "/dev/null"], "Not a directory"),

@@ -115,6 +115,15 @@ def test_without_validation_the_best_epoch_is_chosen_by_training(settings):
     check_limits(changed)
 
 
+@pytest.mark.parametrize("typed", ["1", "1.0", "0.5", "7"])
+def test_batches_are_counted_as_typed(typed, settings_of):
+    """Lightning takes 1 as one batch and 1.0 as all of them."""
+    limits = [f"trainer.{name}" for name in ("limit_train_batches", "limit_predict_batches", "val_check_interval")]
+    found = settings_of([f"--{option}={typed}" for option in limits])
+    for option in limits:
+        assert repr(found[option]) == typed
+
+
 @pytest.mark.parametrize("group", ["data", "model"])
 def test_an_empty_text_is_no_value(group, settings):
     changed = settings.clone()
@@ -131,7 +140,7 @@ def test_a_name_stays_in_its_folder(name, stays):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--seed_everything", "-1"], "--seed_everything -1 is a number from 0 to 4294967295"),
+        (["--seed_everything", "-1"], "--seed_everything -1 must be a number from 0 to 4294967295"),
         (["--trainer.accumulate_grad_batches", "0"], "must be 1 or more"),
         (["--trainer.val_check_interval", "1000"], "must be less than or equal to the number of the training batches"),
         (["--trainer.accelerator", "tpu"], "The Trainer cannot be set up: Requirement 'torch_xla"),

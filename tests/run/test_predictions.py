@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from nnzoo import (
+    CNNClassifier,
     Forecaster,
     ImageDataModule,
     InputError,
@@ -17,6 +18,7 @@ from nnzoo import (
     SequenceClassifier,
     SequenceDataModule,
     SequenceTagger,
+    TabularDataModule,
 )
 from nnzoo.data.series.module import ForecastDataModule
 from nnzoo.run.predictions import without_formulas
@@ -52,11 +54,26 @@ def test_rows_of_a_table_come_back_with_their_prediction_in_the_targets_units(ho
     assert list(table.columns) == ["id", "area", "town", "predicted"]
     assert table["id"].tolist() == [1, 2, 3, 4, 5]
     model = MLPRegressor.load_from_checkpoint(best, map_location="cpu").eval()
-    area, town = houses["area"].to_numpy(), houses["town"].to_numpy()
+    data = TabularDataModule(csv="houses.csv", target="price", drop=["id", "kind"], predict_csv="new.csv")
+    data.setup()
     (predictions,) = torch.load(next(Path("runs").rglob("predictions.pt")))
     np.testing.assert_allclose(table["predicted"], predictions, rtol=1e-6)
-    assert abs(table["predicted"] - model.hparams["target_mean"]).max() < 5 * model.hparams["target_std"]
-    assert len(area) == len(town)
+    new = data.parts["predict"]
+    for row, shown in table.iterrows():  # each by itself
+        alone = model(new.numeric[row : row + 1], new.categories[row : row + 1])
+        assert shown["predicted"] == pytest.approx(float(alone), rel=1e-5)
+        assert shown["area"] == pytest.approx(houses["area"][row])
+    assert table["predicted"].nunique() == 5
+
+
+def test_a_part_of_the_rows_is_predicted_where_the_batches_are_limited(houses):
+    train = ["--data.csv", "houses.csv", "--data.target", "kind", "--data.batch_size", "5"]
+    whole, best = predicted("mlp", train)
+    recipe("mlp").main(["predict", "--ckpt_path", str(best), *QUICK[2:], "--trainer.limit_predict_batches", "1"])
+    tables = sorted(Path("runs").rglob("predictions.csv"), key=lambda path: path.stat().st_mtime)
+    part = pd.read_csv(tables[-1])
+    assert 0 < len(part) <= 5
+    pd.testing.assert_frame_equal(part, whole.head(len(part)))
 
 
 def test_test_rows_come_back_with_their_class_and_the_probability_of_each(houses):
@@ -67,6 +84,13 @@ def test_test_rows_come_back_with_their_class_and_the_probability_of_each(houses
     assert (table["predicted"] == np.where(table["p(large)"] > table["p(small)"], "large", "small")).all()
     merged = table.merge(houses, on="price")
     assert (merged["kind_x"] == merged["kind_y"]).all()
+    # The same rows as new ones: whatever their order was, each has its own prediction.
+    table[["price", "town", "area"]].assign(id=0).to_csv("again.csv", index=False)
+    (best,) = Path("runs").rglob("best.ckpt")
+    recipe("mlp").main(["predict", "--ckpt_path", str(best), *QUICK[2:], "--data.predict_csv", "again.csv"])
+    again = pd.read_csv(max(Path("runs").rglob("predictions.csv"), key=lambda path: path.stat().st_mtime))
+    np.testing.assert_allclose(again["p(large)"], table["p(large)"], rtol=1e-4)
+    assert table["p(large)"].nunique() == 12
 
 
 def test_a_column_called_predicted_is_kept(houses):
@@ -96,6 +120,13 @@ def test_sequences_come_back_by_name(steps):
     table, _ = predicted("rnn", [*flags, "--data.drop", "[state]"], ["--data.predict_csv", "new.csv"])
     assert table["name"].tolist() == ["s1", "s2"]
     assert list(table.columns) == ["name", "predicted", "p(a)", "p(b)"]
+    (best,) = Path("runs").rglob("best.ckpt")
+    model = SequenceClassifier.load_from_checkpoint(best, map_location="cpu").eval()
+    for row, shown in table.iterrows():  # each alone, as it is in the file
+        values = torch.tensor(steps[steps["name"] == shown["name"]].sort_values("t")["x"].to_numpy(np.float32))
+        probabilities = model(values.view(1, -1, 1), torch.tensor([len(values)]))[0].tolist()
+        assert [shown["p(a)"], shown["p(b)"]] == pytest.approx(probabilities, rel=1e-4), row
+    assert table["p(a)"].nunique() == 2
 
 
 def test_every_step_of_a_sequence_has_its_tag_and_padding_none(steps):
@@ -130,8 +161,9 @@ def test_a_forecast_continues_every_series_after_its_end(in_tmp):
     assert forecasts["date"].tolist() == ["2024-03-01", "2024-03-02", "2024-03-03"] * 2
     model, data = Forecaster.load_from_checkpoint(best, map_location="cpu").eval(), ForecastDataModule(**flags)
     with torch.no_grad():
-        expected = model(torch.tensor(table["units"].to_numpy(np.float32)).view(2, 60, 1)[:, -14:])
-        torch.testing.assert_close(model(data.last_history()), expected)
+        last = torch.tensor(table["units"].to_numpy(np.float32)).view(2, 60, 1)[:, -14:]
+        expected = model(last, torch.tensor([[0], [1]]))
+        torch.testing.assert_close(model(*data.last_windows()), expected)
     np.testing.assert_allclose(forecasts["units"], expected.flatten(), rtol=1e-5)
 
 
@@ -184,7 +216,12 @@ def test_new_images_come_back_by_file_with_the_names_of_classes(photos):
     images, _ = data.parts["predict"][0]
     assert images.shape == (3, 8, 8)
     torch.testing.assert_close(images, torch.full((3, 8, 8), 60 / 255))
-    assert best.is_file()
+    model = CNNClassifier.load_from_checkpoint(best, map_location="cpu").eval()
+    for row, shown in table.iterrows():
+        probabilities = model(data.parts["predict"][row][0][None])[0].tolist()
+        assert [shown["p(dark)"], shown["p(light)"]] == pytest.approx(probabilities, rel=1e-4)
+        assert shown["predicted"] == ["dark", "light"][int(np.argmax(probabilities))]
+    assert table["p(dark)"].nunique() == 2
 
 
 def test_images_without_new_ones_are_those_of_the_test_with_their_class(photos):

@@ -1,13 +1,15 @@
 """The table and the sentence about the learning curves."""
 
 import json
+import re
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
 
-from nnzoo import InputError, MLPClassifier, TabularDataModule
+from nnzoo import Forecaster, InputError, MLPClassifier, SequenceRegressor, TabularDataModule
 from nnzoo.run.folds import cross_validate
-from nnzoo.run.report import diagnosis
+from nnzoo.run.report import diagnosis, notes_of, table
 from support.found import linked
 
 
@@ -89,3 +91,14 @@ def test_a_fit_of_few_steps_is_warned_of(epochs, warned, recwarn):
     said = [str(warning.message) for warning in recwarn if "steps of the optimiser only" in str(warning.message)]
     assert bool(said) == warned
     assert not said or "takes 6 steps" in said[0]
+
+
+@pytest.mark.parametrize(("model", "settings"), [(SequenceRegressor, {"num_inputs": 2}), (Forecaster, {})])
+def test_the_table_says_in_which_units_its_metrics_are(model, settings):
+    module = model(**settings)
+    measured = {name.partition("/")[2] for name in module.build_metrics("test")} - {"r2"}  # of no unit
+    named = set(re.findall(r"\w+", module.metric_note))
+    assert measured | {"loss"} <= named
+    trainer = SimpleNamespace(callbacks=[])
+    assert notes_of(trainer, module) == [module.metric_note]
+    assert table({"test/mse": 1.0}, "Net", notes_of(trainer, module)).endswith(module.metric_note)

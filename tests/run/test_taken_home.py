@@ -1,33 +1,16 @@
 """A trained model reads new files with its run folder alone, in another place, without the data it was trained on."""
 
-import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 
 from nnzoo import InputError, StringPairsDataModule
 from support.found import recipe
+from support.home import predictions, taken_home
 from support.runs import QUICK
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
-
-
-def taken_home(name, train, monkeypatch, tmp_path):
-    """Fits for a moment, and moves the run folder alone to another place; returns the checkpoint there."""
-    recipe(name).main(["fit", *QUICK, *train])
-    (best,) = Path("runs").rglob("best.ckpt")
-    home = tmp_path / "home"
-    shutil.copytree(best.parent, home / "RUN")
-    monkeypatch.chdir(home)
-    return "RUN/best.ckpt"
-
-
-def predictions(name, checkpoint, *flags):
-    recipe(name).main(["predict", "--ckpt_path", checkpoint, *QUICK[2:], *flags])
-    (table,) = Path("runs").rglob("predictions.csv")
-    return pd.read_csv(table, dtype=str, keep_default_na=False)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import lightning as L
 import numpy as np
 import pandas as pd
+import torch
 
 from nnzoo import ForecastDataModule, Forecaster
 from nnzoo.baselines.series import ForecastBaselines
@@ -25,8 +26,9 @@ def train(folder, table, model=None, **settings):
     """Trains a moment on a table, written into a folder, with the baselines; returns (module, data, test metrics)."""
     path = folder / "walk.csv"
     table.to_csv(path, index=False)
-    defaults = {"time": "date", "targets": "all", "history": H, "horizon": HORIZON, "batch_size": 32}
+    defaults = {"time": "date", "targets": "all", "history": H, "horizon": HORIZON, "batch_size": 32, "min_windows": 1}
     data = ForecastDataModule(csv=str(path), **{**defaults, **settings})
+    torch.manual_seed(0)
     small = {} if (model or {}).get("net") == "linear" else {"hidden_size": 8}
     module = Forecaster(**linked(Forecaster, data), **{**small, "instance_norm": "last", **(model or {})})
     trainer = L.Trainer(**QUIET, max_epochs=2, callbacks=[ForecastBaselines()])

@@ -1,17 +1,29 @@
 """What all baselines share: when they run, and how their scores come into the table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from nnzoo.data.facts import datamodule_of
+from nnzoo.timing import timed
 
 Scores = Mapping[str, Mapping[str, float]]
 """Metrics by the names of the baselines."""
+
+
+def fitting(name: str) -> AbstractContextManager[None]:
+    """Says how long the model of a name takes to fit and to measure, and how to do without."""
+    return timed(f"baselines: {name}", "leave out with --baselines null", least=0.1)
+
+
+def subset_note(names: str, used: int, given: int, what: str = "rows") -> list[str]:
+    """The note on models that have seen a random part only; none where that is all."""
+    return [f"{names}: fitted on {used:,} of {given:,} {what}, chosen at random"] if used < given else []
 
 
 class Baselines(Callback, ABC):
@@ -22,6 +34,10 @@ class Baselines(Callback, ABC):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """What the datamodule must have: names of facts and methods."""
+    itemised: ClassVar[bool] = False
+    """Whether :meth:`scores` says itself, with :func:`fitting`, how long each model takes."""
+    notes: Sequence[str] = ()
+    """What the table should say of the last scores, such as that a model has seen a part of the rows only."""
 
     @abstractmethod
     def scores(self, module: Any, data: Any) -> Scores:
@@ -46,9 +62,9 @@ class Baselines(Callback, ABC):
         if missing:
             rank_zero_warn(f"There are no {type(self).__name__}: the data have no {' and no '.join(missing)}.")
             return
-        rank_zero_info("Fitting the baselines ...")
         try:
-            scores = self.scores(pl_module, data)
+            with nullcontext() if self.itemised else fitting(type(self).__name__):
+                scores = self.scores(pl_module, data)
         except Exception as error:  # a baseline is not worth a finished run
             rank_zero_warn(f"The {type(self).__name__} could not be fitted ({type(error).__name__}: {error}).")
             return

@@ -12,7 +12,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
-from nnzoo.baselines.base import Baselines, Scores
+from nnzoo.baselines.base import Baselines, Scores, fitting, subset_note
+from nnzoo.errors import check_sizes
 from nnzoo.metrics.images import image_metrics
 
 
@@ -28,8 +29,10 @@ class DensityBaselines(Baselines):
     """
 
     needs = ("tensors", "levels")
+    itemised = True
 
     def __init__(self, max_samples: int = 5000) -> None:
+        check_sizes(max_samples=max_samples)
         self.max_samples = max_samples
 
     def scores(self, module: Any, data: Any) -> Scores:
@@ -40,6 +43,7 @@ class DensityBaselines(Baselines):
         train, val, test = (
             dequantized(data.tensors(part, self.max_samples)[0], data.levels) for part in ("train", "val", "test")
         )
+        self.notes = subset_note("pca, kde, mixture", len(train), len(data.parts["train"]), "images")
         found = density_baselines(train, val, test, data.levels)
         return {name: {"bits_per_dim": bits} for name, bits in found.items()}
 
@@ -76,9 +80,10 @@ def density_baselines(
     for name, models in candidates.items():
         if not models:
             continue
-        fitted = (model.fit(train) for model in models)
-        best = max(fitted, key=lambda model: np.mean(model.score_samples(val)))
-        bits[name] = float((math.log(levels) - np.mean(best.score_samples(test)) / dims) / math.log(2))
+        with fitting(name):
+            fitted = (model.fit(train) for model in models)
+            best = max(fitted, key=lambda model: np.mean(model.score_samples(val)))
+            bits[name] = float((math.log(levels) - np.mean(best.score_samples(test)) / dims) / math.log(2))
     return bits
 
 
@@ -96,6 +101,7 @@ class ReconstructionBaselines(Baselines):
     needs = ("tensors", "batches")
 
     def __init__(self, max_samples: int = 20000) -> None:
+        check_sizes(max_samples=max_samples)
         self.max_samples = max_samples
 
     def scores(self, module: Any, data: Any) -> Scores:
@@ -104,6 +110,7 @@ class ReconstructionBaselines(Baselines):
         names = ["pca"] if hparams["noise"] == "none" else ["identity", "pca"]
         metrics = {name: image_metrics(hparams["in_shape"]).to(module.device) for name in names}
         train = data.tensors("train", self.max_samples)[0].flatten(1).numpy()
+        self.notes = subset_note("pca", len(train), len(data.parts["train"]), "images")
         pca = PCA(min(hparams["latent_dim"], *train.shape), random_state=0).fit(train)
         for batch_idx, (images, _) in enumerate(data.batches("test")):
             images = images.to(module.device)

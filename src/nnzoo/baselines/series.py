@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
-from torch import Tensor
 
 from nnzoo.baselines.base import Baselines, Scores
 
@@ -37,20 +36,21 @@ class ForecastBaselines(Baselines):
     def scores(self, module: Any, data: Any) -> Scores:
         """Fits the ridge regression and measures the three on the module's own windows."""
         train, val = (partial(_windows, module, data, part, self.max_windows) for part in ("train", "val"))
-        sizes = module.hparams["history"], len(module.column_mean)
+        sizes = module.hparams["history"], module.num_columns
         ridge = RidgeForecast(module.hparams["target_columns"]).fit(train, val, *sizes)
         names = ("naive", "seasonal_naive", "ridge")
         metrics = {name: module.build_metrics("test").to(module.device) for name in names}
         for batch in data.batches("test"):
-            history, naive_error, target = (tensor.to(module.device) for tensor in batch)
-            linear = torch.from_numpy(ridge.predict(_standardized(module, history))).to(history)
+            batch = tuple(tensor.to(module.device) for tensor in batch)
+            history, scale = batch[0], module.scale_of(*batch[:-1])
+            linear = torch.from_numpy(ridge.predict(scale.standardized(history).cpu().numpy())).to(history)
             forecasts = {
                 "naive": module.naive(history, season=1),
                 "seasonal_naive": module.naive(history, module.hparams["season"]),
-                "ridge": module.original(linear),
+                "ridge": scale.of(module.hparams["target_columns"]).original(linear),
             }
             for name, measured in metrics.items():
-                module.update_metrics(measured, (forecasts[name], target), (history, naive_error, target))
+                module.add_forecasts(measured, forecasts[name], batch)
         found = {name: {key.removeprefix("test/"): float(value) for key, value in measured.compute().items()}
                  for name, measured in metrics.items()}  # fmt: skip
         # NaN: as MASE is without a scale, which the module leaves out too.
@@ -72,18 +72,17 @@ class ForecastBaselines(Baselines):
         )
 
 
-def _standardized(module: Any, values: Tensor, columns: Sequence[int] | None = None) -> NDArray[np.float32]:
-    chosen: Any = slice(None) if columns is None else list(columns)
-    return ((values.to(module.device) - module.column_mean[chosen]) / module.column_std[chosen]).cpu().numpy()
-
-
 def _windows(
     module: Any, data: Any, part: str, limit: int, inputs: Sequence[int], target: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Standardised histories (n, H, inputs) of some columns and futures (n, horizon) of one."""
     limit = min(limit, MAX_VALUES // max(module.hparams["history"] * len(inputs), module.hparams["horizon"]) or 1)
-    history, future = data.windows(part, limit, inputs, [target])
-    return _standardized(module, history, inputs), _standardized(module, future, [target])[:, :, 0]
+    history, future, place, offset = (
+        values.to(module.device) for values in data.windows(part, limit, inputs, [target])
+    )
+    scale = module.scaler(history, place[:, 0], offset, inputs)
+    future = scale.of([list(inputs).index(target)]).standardized(future)
+    return scale.standardized(history).cpu().numpy(), future[:, :, 0].cpu().numpy()
 
 
 class RidgeForecast:

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nnzoo.data.facts import fact, facts_of
+from nnzoo.data.facts import fact, facts_of, view
 from nnzoo.data.sampler import BatchIndex, GlobalBatchSampler
 from nnzoo.data.splits import class_weights
 from nnzoo.errors import InputError
@@ -113,8 +113,9 @@ class GlobalBatchDataModule(L.LightningDataModule):
         return "train" in self.parts or (self.uses_fitted(stage) and stage in self.parts)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the data: all facts, and :meth:`fitted_state`."""
-        return {"facts": {name: getattr(self, name) for name in facts_of(type(self))}, "fitted": self.fitted_state()}
+        """What a checkpoint keeps of the data: all facts but views, and :meth:`fitted_state`."""
+        kept = [name for name, known in facts_of(type(self)).items() if not isinstance(known, view)]
+        return {"facts": {name: getattr(self, name) for name in kept}, "fitted": self.fitted_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes facts and fitted state from a checkpoint if new data are to be read; not once it is set up."""

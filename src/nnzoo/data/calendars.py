@@ -218,6 +218,15 @@ def calendar_of(clock: Column) -> Calendar | None:
     )
 
 
+def follows(calendar: Calendar, clock: Column) -> bool:
+    """Whether all times of a column are a calendar's, most of them one after the other."""
+    times = pd.Index(clock)
+    zoned = isinstance(times, pd.DatetimeIndex) and times.tz is not None
+    if zoned != isinstance(calendar, Local):
+        return False
+    return calendar.share_of(times) == 1 and (len(times) < 2 or calendar.is_usual(times))
+
+
 def _calendars(times: pd.DatetimeIndex, exact: bool) -> Iterator[Calendar]:
     """The calendars that times without a time zone follow, exactly or, of months, in number only; coarse ones first."""
     every = _usual_months(times)

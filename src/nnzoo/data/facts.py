@@ -22,6 +22,10 @@ class fact(cached_property[T]):  # noqa: N801 - a decorator, as property is
     remedy: str | None = None
 
 
+class view(fact[T]):  # noqa: N801
+    """A fact for pictures and predictions alone, of any kind: a checkpoint does not keep it."""
+
+
 def held(remedy: str) -> Callable[[Callable[[Any], T]], fact[T]]:
     """A :class:`fact` that a checkpoint is held to.
 

@@ -11,6 +11,9 @@ from nnzoo.errors import InputError
 Column = Any  # a pandas Series, whose type parameter differs between versions
 ORDERED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{2,4}")
 """A date whose first two numbers may be day and month or month and day."""
+OF_MONTHS = ("%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%m/%Y", "%m-%Y", "%m.%Y")
+"""Ways to write months; pandas takes Jan-24 for a day of the year 1."""
+QUARTER = re.compile(r"\d{4}(-?)Q[1-4]")
 
 
 def read_times(column: Column, path: object, day_first: bool | None = None) -> Column:
@@ -32,6 +35,9 @@ def read_times(column: Column, path: object, day_first: bool | None = None) -> C
         if dates is None and column.isna().any():
             raise _unreadable(column, column, path)
         return column if dates is None or dates.isna().any() else dates
+    periods = _periods(column)
+    if periods is not None:
+        return periods
     if day_first is None:
         day_first = is_day_first(column, path)
     times = _parsed(column, utc=True, dayfirst=day_first)
@@ -81,13 +87,16 @@ def time_format(column: Column, times: Column) -> str | None:
     if pd.api.types.is_numeric_dtype(column):
         return _compact_format(column)
     first, written = str(column.iloc[0]), column.astype(str)
+    quarter = QUARTER.fullmatch(first)
+    if quarter:
+        return f"%Y{quarter[1]}Q%q"  # of pandas' periods
     for day_first in (False, True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pandas advises the other order of day and month, which is tried too
             found = pd.tseries.api.guess_datetime_format(first, dayfirst=day_first)
         if found and "%z" not in found and (times.dt.strftime(found) == written).all():
             return found
-    return None
+    return next((months for months in OF_MONTHS if (times.dt.strftime(months) == written).all()), None)
 
 
 def _compact_format(column: Column) -> str | None:
@@ -96,6 +105,18 @@ def _compact_format(column: Column) -> str | None:
         for first, last, written in ((19000101, 21001231, "%Y%m%d"), (190001, 210012, "%Y%m")):
             if column.between(first, last).all():
                 return written
+    return None
+
+
+def _periods(column: Column) -> Column | None:
+    """First days of quarters and months that are written as such; None if the column does not hold them."""
+    texts = column.astype(str)
+    if texts.str.fullmatch(QUARTER.pattern).all():
+        return pd.Series(pd.PeriodIndex(texts.str.replace("-", ""), freq="Q").to_timestamp(), column.index)
+    for written in OF_MONTHS:
+        if not pd.isna(pd.to_datetime(texts.iloc[0], format=written, errors="coerce")):
+            months = pd.to_datetime(texts, format=written, errors="coerce")
+            return None if months.isna().any() else months
     return None
 
 

@@ -1,4 +1,7 @@
-"""Errors of forecasts as torchmetrics objects: preds and target are (B, horizon, C) in the series' own units."""
+"""Errors of forecasts as torchmetrics objects: preds and target are (B, horizon, C) in the series' own units.
+
+An offset may have been taken from both, so that numbers far from 0 keep their digits.
+"""
 
 from typing import Any
 
@@ -71,9 +74,10 @@ class SymmetricPercentageError(Metric):
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds a batch."""
-        sizes = preds.abs() + target.abs()
+    def update(self, preds: Tensor, target: Tensor, offset: Tensor | None = None) -> None:
+        """Adds a batch, from whose values an offset (B, C) may have been taken."""
+        level = 0.0 if offset is None else offset[:, None]
+        sizes = (preds + level).abs() + (target + level).abs()
         self.total += 2 * ((preds - target).abs() / sizes.where(sizes > 0, 1.0)).sum()
         self.count += target.numel()
 

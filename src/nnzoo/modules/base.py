@@ -44,6 +44,8 @@ class ZooModule(L.LightningModule):
         InputError: If a hyperparameter is out of range, or set where it cannot act.
     """
 
+    metric_note: ClassVar[str] = ""
+    """What a table of the metrics should say of their units."""
     means: StageMeans
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {"momentum": ("optimizer", ["sgd"])}
     """Hyperparameters that act under some choices only: the name of the choice, and under which of its values."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from nnzoo.modules.forecaster_checkpoint import check_same_data
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.nets.forecaster import InstanceNorm, LinearMap, RecurrentMap, WindowForecaster, seasonal_naive_forecast
 from nnzoo.nets.rnn import Cell
+from nnzoo.nets.series_scaler import SeriesScaler, WindowScale, with_offset
 from nnzoo.nets.supervised import squared_error
 from nnzoo.plots import series as plots
 
@@ -21,22 +23,27 @@ from nnzoo.plots import series as plots
 class Forecaster(SupervisedModule):
     """Forecasts the next ``horizon`` steps of one or several series directly from the last ``history`` steps.
 
-    It is trained by the squared error of the standardised target: the mean over windows, steps and targets of
-    ((y - y_hat) / std)^2, plus ``l1 * sum |w| + l2 / 2 * sum w^2`` over weight matrices. With ``net`` linear,
-    ``channels`` independent and ``instance_norm`` last it is NLinear (arXiv:2205.13504); DLinear's moving averages are
-    linear too, so they change the path to the same maps, not which maps there are. With ``net`` recurrent and patches
-    it is close to SegRNN (arXiv:2308.11200), but with one output layer instead of its parallel decoding.
+    Each series is standardised by the mean and standard deviation of its own training part, one that the training has
+    not seen by those of its history. The loss is the squared error of the standardised target: the mean over windows,
+    steps and targets of ((y - y_hat) / std)^2, plus ``l1 * sum |w| + l2 / 2 * sum w^2`` over weight matrices.
+
+    With ``net`` linear, ``channels`` independent and ``instance_norm`` last it is NLinear (arXiv:2205.13504); DLinear's
+    moving averages are linear too, so they change the path to the same maps, not which maps there are. With ``net``
+    recurrent and patches it is close to SegRNN (arXiv:2308.11200), but with one output layer instead of its parallel
+    decoding.
 
     Metrics: ``mse`` and ``mae`` of the standardised series, which the ETT tables of the literature show; ``rmse`` and
-    ``mae_original`` in the series' units and ``mase``, for each target, then their mean; ``smape`` in percent.
+    ``mae_original`` in the series' units, in which large series outweigh small ones, and ``mase`` in units of each
+    series' own seasonal-naive error, for each target, then their mean; ``smape`` in percent.
 
     To use another network, override :meth:`build_net`.
 
     Args:
-        history: Steps of history, H (the command line takes it and the next six values from the data).
+        history: Steps of history, H (the command line takes it and the next seven values from the data).
         horizon: Steps to forecast.
-        column_mean: Mean of each of the D columns in the training part.
-        column_std: Its standard deviation.
+        series_names: Names of the S series that it is trained on; one without a name by default.
+        column_mean: Mean of each series and column in the training part (S, D); (D,) of one series.
+        column_std: Its standard deviation, likewise.
         columns: Names of the D columns: a checkpoint is refused beside data with others. Empty: they have no names.
         target_columns: Which columns are forecast, C of D.
         season: Steps after which the series repeats, for the figures.
@@ -57,8 +64,10 @@ class Forecaster(SupervisedModule):
         InputError: If a value is out of range.
     """
 
-    column_mean: Tensor
-    column_std: Tensor
+    metric_note = (
+        "loss, mse and mae: of standardised series; rmse and mae_original: in their units; mase: of naive errors; "
+        "smape: percent"
+    )
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = dict.fromkeys(
         ("cell", "hidden_size", "num_layers", "bidirectional", "dropout", "patch_length"), ("net", ["recurrent"])
     )
@@ -68,8 +77,9 @@ class Forecaster(SupervisedModule):
         *,
         history: int = 168,
         horizon: int = 24,
-        column_mean: Sequence[float] = (0.0,),
-        column_std: Sequence[float] = (1.0,),
+        series_names: Sequence[str] = ("",),
+        column_mean: Sequence[float] | Sequence[Sequence[float]] = ((0.0,),),
+        column_std: Sequence[float] | Sequence[Sequence[float]] = ((1.0,),),
         columns: Sequence[str] = (),
         target_columns: Sequence[int] = (0,),
         season: int = 1,
@@ -85,8 +95,7 @@ class Forecaster(SupervisedModule):
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        self.register_buffer("column_mean", torch.tensor(list(column_mean), dtype=torch.float32))
-        self.register_buffer("column_std", torch.tensor(list(column_std), dtype=torch.float32))
+        self.scaler = SeriesScaler(self.hparams["column_mean"], self.hparams["column_std"])
 
     def check_hyperparameters(self) -> None:
         """Raises InputError if a hyperparameter cannot be used."""
@@ -94,9 +103,13 @@ class Forecaster(SupervisedModule):
         hparams = self.hparams
         hparams["target_columns"] = list(hparams["target_columns"])  # a tuple would index several dimensions
         check_sizes(**{name: hparams[name] for name in ("history", "horizon", "season")})
-        count = len(hparams["column_mean"])
-        if count != len(hparams["column_std"]) or len(hparams["columns"]) not in (0, count):
-            raise InputError("Give column_mean and column_std, and names if any, for every column.")
+        for name in ("column_mean", "column_std"):
+            hparams[name] = np.atleast_2d(np.asarray(hparams[name], dtype=np.float64)).tolist()
+        shape, count = (len(hparams["series_names"]), self.num_columns), self.num_columns
+        if any(np.shape(hparams[name]) != shape for name in ("column_mean", "column_std")):
+            raise InputError("Give column_mean and column_std for every series and column.")
+        if len(hparams["columns"]) not in (0, count):
+            raise InputError(f"Give names for every column or for none: there are {count}.")
         if not set(hparams["target_columns"]) <= set(range(count)):
             raise InputError(
                 f"target_columns are numbers of the {count} columns, got {list(hparams['target_columns'])}."
@@ -106,7 +119,7 @@ class Forecaster(SupervisedModule):
         """A network from standardised histories (B, H, D) to standardised forecasts (B, horizon, C)."""
         hparams = self.hparams
         independent = hparams["channels"] == "independent"
-        columns, targets = (1, 1) if independent else (len(hparams["column_mean"]), len(hparams["target_columns"]))
+        columns, targets = (1, 1) if independent else (self.num_columns, len(hparams["target_columns"]))
         sizes = (hparams["history"], columns, hparams["horizon"], targets)
         names = ("hidden_size", "num_layers", "cell", "bidirectional", "dropout")
         recurrent: dict[str, Any] = {name: hparams[name] for name in names}
@@ -117,12 +130,23 @@ class Forecaster(SupervisedModule):
         body = LinearMap(*sizes) if hparams["net"] == "linear" else RecurrentMap(*sizes, **recurrent)
         return WindowForecaster(body, hparams["target_columns"], hparams["instance_norm"], independent)
 
+    @property
+    def num_columns(self) -> int:
+        """Columns, D."""
+        return len(self.hparams["column_mean"][0])
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the checkpoint's scaler; raises InputError if it is of other columns or windows of other sizes."""
+        """Takes the scales of the checkpoint's series; raises InputError if it is of other columns or window sizes."""
         saved = checkpoint.get("hyper_parameters", self.hparams)
         check_same_data(self.hparams, saved)
-        # The buffers, from which loss and metrics take it, come with the weights.
-        self.hparams.update({name: saved[name] for name in ("column_mean", "column_std")})
+        names = self.hparams["series_names"]
+        places = {name: number for number, name in enumerate(saved["series_names"])}
+        for scale in ("column_mean", "column_std"):
+            ours = self.hparams[scale]
+            self.hparams[scale] = [
+                saved[scale][places[name]] if name in places else own for name, own in zip(names, ours, strict=True)
+            ]
+        self.scaler = SeriesScaler(self.hparams["column_mean"], self.hparams["column_std"]).to(self.device)
 
     def build_metrics(self, stage: str) -> MetricCollection:
         """Errors of forecasts (B, horizon, C) in the series' units; in training only one, for speed."""
@@ -139,11 +163,41 @@ class Forecaster(SupervisedModule):
         # Not in groups: these are formed by what a first batch happens to give.
         return MetricCollection(metrics, prefix=f"{stage}/", compute_groups=False)  # type: ignore[arg-type]
 
+    def split(self, batch: Batch) -> tuple[tuple[Tensor], Tensor]:
+        """The standardised history, and the standardised target."""
+        scale = self.scale_of(*batch[:-1])
+        target = scale.of(self.hparams["target_columns"]).standardized(batch[-1])
+        return (scale.standardized(batch[0]),), target
+
+    def scale_of(
+        self, history: Tensor, place: Tensor | None = None, offset: Tensor | None = None, *_: Tensor
+    ) -> WindowScale:
+        """What the windows of a batch are standardised by: of every column (B, 1, D)."""
+        if history.shape[1:] != (self.hparams["history"], self.num_columns):
+            raise InputError(
+                f"The model takes {self.hparams['history']} steps of {self.num_columns} columns, got a history of "
+                f"shape {tuple(history.shape[1:])}: set --data.history and --data.inputs to match."
+            )
+        several = len(self.hparams["series_names"])
+        if place is None and several > 1:
+            raise InputError(
+                f"The model was trained on {several} series: give the number of each history's series (B, 1) as second "
+                "argument, in the order of series_names, or -1 for another series."
+            )
+        return self.scaler(history, None if place is None else place[:, 0], offset)
+
     def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Batch) -> None:
-        """Adds forecasts and targets; the scales are this module's and those of the batch's series."""
-        std = self.column_std[self.hparams["target_columns"]]
-        naive_error = batch[1] if len(batch) == 3 else torch.zeros_like(batch[-1][:, 0])  # 0: there is none
-        metrics.update(*measured, std=std, naive_error=naive_error)
+        """Adds standardised forecasts."""
+        scale = self.scale_of(*batch[:-1]).of(self.hparams["target_columns"])
+        self.add_forecasts(metrics, scale.original(measured[0]), batch)
+
+    def add_forecasts(self, metrics: MetricCollection, forecasts: Tensor, batch: Batch) -> None:
+        """Adds forecasts (B, horizon, C) in the units of the batch's target to a stage's metrics."""
+        columns, target = self.hparams["target_columns"], batch[-1]
+        std = self.scale_of(*batch[:-1]).of(columns).std[:, 0]
+        unknown = torch.zeros_like(target[:, 0])  # without our datamodule; 0: there is none
+        offset, naive_error = (batch[2][:, columns], batch[3]) if len(batch) == 5 else (unknown, unknown)
+        metrics.update(forecasts, target, std=std, naive_error=naive_error, offset=offset)
 
     def log_stage(self, stage: str) -> None:
         """Logs the mean loss and the metrics; MASE only where a series had a scale for it."""
@@ -155,39 +209,44 @@ class Forecaster(SupervisedModule):
             mase.reset()
         self.log_dict(metrics)
 
-    def outputs(self, *inputs: Tensor) -> Tensor:
-        """Standardised forecasts (B, horizon, C) from the first input, a history (B, H, D)."""
-        return self.net(self.standardized(inputs[0]))
-
-    def standardized(self, history: Tensor) -> Tensor:
-        """The history (B, H, D) with mean 0 and standard deviation 1 per column in the training part."""
-        if history.shape[1:] != (self.hparams["history"], len(self.column_mean)):
-            raise InputError(
-                f"The model takes {self.hparams['history']} steps of {len(self.column_mean)} columns, got a history of "
-                f"shape {tuple(history.shape[1:])}: set --data.history and --data.inputs to match."
-            )
-        return (history - self.column_mean) / self.column_std
-
-    def original(self, outputs: Tensor) -> Tensor:
-        """The network's outputs (B, horizon, C) in the series' units."""
-        columns = self.hparams["target_columns"]
-        return outputs * self.column_std[columns] + self.column_mean[columns]
-
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Squared error (B,) of the standardised target, the mean over steps and targets."""
-        columns = self.hparams["target_columns"]
-        return squared_error(outputs, (target - self.column_mean[columns]) / self.column_std[columns])
+        return squared_error(outputs, target)
 
     def measured(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Forecasts and targets (B, horizon, C) in the series' units."""
-        return self.original(outputs), target
+        """Standardised forecasts and targets (B, horizon, C)."""
+        return outputs, target
 
-    def forward(self, history: Tensor, naive_error: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        history: Tensor,
+        place: Tensor | None = None,
+        offset: Tensor | None = None,
+        naive_error: Tensor | None = None,
+    ) -> Tensor:
         """Forecasts (B, horizon, C) of histories (B, H, D), both in the series' units.
 
-        The naive error, the batch's second tensor, is the scale of MASE: it is not needed to forecast, and ignored.
+        Args:
+            history: Less the offset, where there is one.
+            place: Number of each history's series in ``series_names``, -1 for another series, in its first column
+                (B, 1 or more). It is needed where the model was trained on several series.
+            offset: What was taken from the history's columns (B, D). Forecasts have it, so that those far from 0 are
+                float64 numbers.
+            naive_error: A batch's scale of MASE; it is not needed to forecast, and ignored.
         """
-        return self.original(self.outputs(history))
+        forecasts = self.relative(history, place, offset)
+        return forecasts if offset is None else with_offset(forecasts, offset[:, self.hparams["target_columns"]])
+
+    def relative(self, *known: Tensor | None) -> Tensor:
+        """Forecasts (B, horizon, C) in the units of a batch's target, from which the offset is taken."""
+        scale = self.scale_of(*known)  # type: ignore[arg-type]
+        standardized = scale.standardized(known[0])  # type: ignore[arg-type]
+        own = torch.promote_types(self.scaler.std.dtype, torch.float32)  # float64 values may come to a float32 network
+        return scale.of(self.hparams["target_columns"]).original(self.net(standardized.to(own)))
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Forecasts (B, horizon, C) in the series' units."""
+        return self(batch) if isinstance(batch, Tensor) else self(*(batch[:-1] if self.has_target(batch) else batch))
 
     @property
     def target_names(self) -> list[str]:
@@ -207,14 +266,26 @@ class Forecaster(SupervisedModule):
 
     def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Forecasts of held-out windows beside truth and seasonal-naive forecast, and the error at each step."""
-        history, target = batch[0], batch[-1]
+        history, target, columns = batch[0], batch[-1], self.hparams["target_columns"]
+        parts = zip(*(tensor.split(256) for tensor in batch[:-1]), strict=True)
         forecasts = {
-            type(self).__name__: torch.cat([self(part) for part in history.split(256)]),
+            type(self).__name__: torch.cat([self.relative(*part) for part in parts]),
             "seasonal naive": self.naive(history, self.hparams["season"]),
         }
-        std = self.column_std[self.hparams["target_columns"]]
-        past = history[:, :, self.hparams["target_columns"]]
+        std = self.scale_of(*batch[:-1]).of(columns).std
+        shown = {"past": history[:, :, columns], "target": target, **forecasts}
+        timeline, place = facts.get("timeline"), batch[1] if len(batch) == 5 else None
+        if place is not None:
+            shown = {name: with_offset(values, batch[2][:, columns]) for name, values in shown.items()}
+
+        def where(window: int) -> plots.Place:
+            if timeline is None or place is None:
+                return plots.Place()
+            origin = int(place[window, 1])
+            return plots.Place(*timeline.window(origin - history.shape[1], origin + target.shape[1]))
+
+        past, truth = shown.pop("past"), shown.pop("target")
         return {
-            "forecasts": plots.forecasts(past, target, forecasts, self.target_names),
+            "forecasts": plots.forecasts(past, truth, shown, self.target_names, where),
             "error_per_step": plots.error_per_step(target / std, {k: v / std for k, v in forecasts.items()}),
         }

@@ -51,5 +51,5 @@ def _check_columns(ours: Sequence[str], theirs: Sequence[str]) -> None:
 
 def _size(name: str, value: Any) -> Any:
     if name == "column_mean":
-        return f"of {len(value)} columns"
+        return f"of {len(value[0])} columns"
     return list(value) if name == "target_columns" else value

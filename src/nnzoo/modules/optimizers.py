@@ -68,8 +68,18 @@ def may_be_fused(trainer: L.Trainer) -> bool:
 class FirstGroupsLR(LambdaLR):
     """A schedule of the parameter groups that the optimiser had at first; others are left to whoever added them.
 
-    Fine-tuning adds the backbone's and sets its rate, for which torch's own schedule has no place.
+    Fine-tuning adds the backbone's and sets its rate, for which torch's own schedule has no place. A resumed fit takes
+    from its checkpoint how many steps were made; rates, shape and length are those of its own settings.
     """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on at the step of a saved schedule: at the rate that this one has there."""
+        rates = self.base_lrs
+        super().load_state_dict(state_dict)
+        self.base_lrs = rates
+        for group, rate, factor in zip(self.optimizer.param_groups, rates, self.lr_lambdas, strict=False):
+            group["initial_lr"], group["lr"] = rate, rate * factor(self.last_epoch)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def get_lr(self) -> list[Any]:
         """The rate of every group."""

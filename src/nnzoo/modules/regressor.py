@@ -29,6 +29,7 @@ class Regressor(SupervisedModule):
         shared: What :class:`nnzoo.modules.supervised.SupervisedModule` takes.
     """
 
+    metric_note = "loss: of the standardised target; rmse and mae: in the target's units, mse in their square"
     target_mean: Tensor
     target_std: Tensor
 

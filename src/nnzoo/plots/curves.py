@@ -35,3 +35,22 @@ def learning_curves(curves: Mapping[str, Series]) -> Figure:
     for axis in axes[len(curves) :]:
         axis.set_visible(False)
     return figure
+
+
+def rate_curve(rates: Sequence[float], losses: Sequence[float], found: float | None) -> Figure:
+    """The loss over the learning rates of a range test, with the one that was found.
+
+    Args:
+        rates: Learning rates.
+        losses: The smoothed loss at each.
+        found: The rate to mark; None if none was found.
+    """
+    figure = Figure(figsize=(5, 3.5), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    axis.plot(rates, losses)
+    if found is not None:
+        axis.axvline(found, color="C1", linestyle="--", label=f"{found:.3g}")
+        axis.legend(fontsize="small")
+    axis.set(xscale="log", xlabel="learning rate", ylabel="loss (smoothed)", title="range test of the learning rate")
+    axis.grid(alpha=0.3)
+    return figure

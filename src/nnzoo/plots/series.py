@@ -1,9 +1,11 @@
 """Plots of forecasts, as matplotlib figures made without a display."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
@@ -11,8 +13,25 @@ from torch import Tensor
 COLORS = ("tab:blue", "tab:orange", "tab:green")
 
 
+class Place(NamedTuple):
+    """Where a window lies.
+
+    Attributes:
+        series: Name of its series; empty if there is only one.
+        times: Dates or numbers of all its steps; None if they are not known.
+    """
+
+    series: str = ""
+    times: Any = None
+
+
 def forecasts(
-    history: Tensor, target: Tensor, predicted: Mapping[str, Tensor], names: Sequence[str], panels: int = 6
+    history: Tensor,
+    target: Tensor,
+    predicted: Mapping[str, Tensor],
+    names: Sequence[str],
+    place: Callable[[int], Place] = lambda window: Place(),
+    panels: int = 6,
 ) -> Figure:
     """Windows from all over the samples: the end of the history, the truth, and the forecasts.
 
@@ -21,23 +40,31 @@ def forecasts(
         target: What came (B, horizon, C).
         predicted: Forecasts (B, horizon, C) by name.
         names: Names of the C targets.
+        place: Gives the series and times of a window; without times, the axis counts steps ahead.
         panels: How many windows; with several targets, panel k shows target k modulo C.
     """
     shown = torch.linspace(0, len(target) - 1, min(panels, len(target))).round().long().tolist()
     past, horizon = min(history.shape[1], 2 * target.shape[1]), target.shape[1]
     figure = Figure(figsize=(11, 2.4 * ((len(shown) + 1) // 2) + 0.6), dpi=120, layout="constrained")
     axes = figure.subplots((len(shown) + 1) // 2, 2, squeeze=False).flatten()
-    steps = np.arange(1, horizon + 1)
     for panel, (axis, window) in enumerate(zip(axes, shown, strict=False)):
-        column = panel % target.shape[2]
+        column, (series, times) = panel % target.shape[2], place(window)
+        steps = np.arange(1 - past, horizon + 1) if times is None else np.asarray(times)[-past - horizon :]
         before = _array(history[window, -past:, column])
-        axis.plot(np.arange(1 - past, 1), before, color="black", linewidth=1)
-        axis.plot([0, *steps], [before[-1], *_array(target[window, :, column])], color="black", label="truth")
+        axis.plot(steps[:past], before, color="black", linewidth=1)
+        truth = np.append(before[-1], _array(target[window, :, column]))
+        axis.plot(steps[past - 1 :], truth, color="black", label="truth")
         for (name, values), color in zip(predicted.items(), COLORS, strict=False):
-            axis.plot(steps, _array(values[window, :, column]), label=name, color=color, linewidth=1.4)
-        axis.axvline(0.5, color="grey", linewidth=0.8, linestyle=":")
-        axis.set(title=f"{names[column] if column < len(names) else 'target'}, window {window}", xlabel="steps ahead")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.plot(steps[past:], _array(values[window, :, column]), label=name, color=color, linewidth=1.4)
+        axis.axvline(steps[past - 1] + (steps[past] - steps[past - 1]) / 2, color="grey", linewidth=0.8, linestyle=":")
+        axis.set_title(", ".join(filter(None, [names[column] if column < len(names) else "target", series])))
+        if np.issubdtype(steps.dtype, np.datetime64):
+            locator = AutoDateLocator(maxticks=7)
+            axis.xaxis.set_major_locator(locator)
+            axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        else:
+            axis.set_xlabel("steps ahead" if times is None else "")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=np.issubdtype(steps.dtype, np.integer)))
         axis.grid(alpha=0.3)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
@@ -62,5 +89,5 @@ def error_per_step(target: Tensor, predicted: Mapping[str, Tensor]) -> Figure:
     return figure
 
 
-def _array(values: Tensor) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    return values.detach().float().cpu().numpy()
+def _array(values: Tensor) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+    return values.detach().cpu().double().numpy()

@@ -13,8 +13,8 @@ from typing import Any
 from nnzoo.errors import InputError
 from nnzoo.run.checkpoint import CLASS_KEY, read_checkpoint
 from nnzoo.run.configs import RECIPES, find_config, read_yaml, recipe_config, recipe_of, recipe_stems
-from nnzoo.run.folder import BEST, CONFIG, LAST
-from nnzoo.run.progress import steps_at
+from nnzoo.run.folder import BEST, CONFIG
+from nnzoo.run.resume import last_checkpoint, remove_leftovers
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -92,6 +92,7 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
         )
     if resume:
         parsed.run_dir = Path(resume[-1])
+        remove_leftovers(parsed.run_dir)
         parsed.ckpt_path = last_checkpoint(parsed.run_dir)
         # The run's config is complete: the recipe's own would add keys where it names another class.
         parsed.configs = [str(parsed.run_dir / CONFIG)]
@@ -147,17 +148,6 @@ def take(args: list[str], *options: str) -> list[str]:
             values.append(value)
     args[:] = rest
     return values
-
-
-def last_checkpoint(run_dir: Path) -> Path:
-    """The newest checkpoint of a run folder."""
-    if not (run_dir / CONFIG).is_file():
-        raise InputError(f"{run_dir} is not a run folder (it has no {CONFIG}): check --resume.")
-    checkpoints = sorted(run_dir.glob("*.ckpt"))
-    if not checkpoints:
-        raise InputError(f"{run_dir} has no checkpoint yet, so there is nothing to resume: start the run again.")
-    # Times of change do not survive copying. Of best.ckpt and last.ckpt of one step, last.ckpt has seen both written.
-    return max(checkpoints, key=lambda path: (steps_at(read_checkpoint(path)), path.stem == LAST))
 
 
 def saved_model(path: Path, classes: Collection[str], facts: Collection[str]) -> str:

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
@@ -17,18 +17,19 @@ from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.checkpoint import public_name, read_checkpoint
-from nnzoo.run.compatibility import check_checkpoint, check_data, check_model, import_class
+from nnzoo.run.compatibility import check_checkpoint, check_fits, check_same_run, import_class
 from nnzoo.run.data import DataFirst, builder, drop_idle
 from nnzoo.run.figures import Figures
-from nnzoo.run.folder import BEST, LAST, new_folder
+from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.help import tidy
+from nnzoo.run.launcher import check_launched, is_global_zero
 from nnzoo.run.limits import check_limits
 from nnzoo.run.metrics_log import read_curves
-from nnzoo.run.parser import ZooParser, failed_class
-from nnzoo.run.progress import steps_at
+from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
+from nnzoo.run.progress import PROGRESS_KEY
 from nnzoo.run.quiet import quiet
 from nnzoo.run.record import SaveRunConfig
-from nnzoo.run.report import diagnosis, table
+from nnzoo.run.report import diagnosis, notes_of, table
 from nnzoo.run.trainer import run_callbacks, run_loggers, run_plugins
 
 Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
@@ -126,6 +127,7 @@ class ZooCLI(LightningCLI):
             help="Classical models beside the network in the table of metrics; null for none.",
         )
         parser.add_lightning_class_args(self.trainer_class, "trainer")
+        keep_whole_numbers(parser)
         parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -137,7 +139,6 @@ class ZooCLI(LightningCLI):
             {
                 "checkpoint.filename": BEST,
                 "checkpoint.monitor": "val/loss",
-                "checkpoint.save_on_train_epoch_end": True,
                 "checkpoint.enable_version_counter": False,
                 "last_checkpoint.filename": LAST,
                 "last_checkpoint.save_on_train_epoch_end": True,
@@ -176,6 +177,8 @@ class ZooCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Drops the recipe's own values of options that the user's choices switch off; gives the data built first."""
+        if self.arguments.run_dir is not None:
+            check_same_run(self.arguments.run_dir / CONFIG, self.config[self.subcommand])
         model, model_class = self._get(self.config, "model"), self._model_class
         if self.subclass_mode_model:
             model, model_class = model.init_args, import_class(model.class_path)
@@ -207,6 +210,7 @@ class ZooCLI(LightningCLI):
         """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
         settings = {key: self._get(self.config_init, key) for key in ("trainer", "baselines", "checkpoint", "patience")}
         config = settings["trainer"]
+        check_launched(config)
         self.run_dir = self.arguments.run_dir or self._new_run_dir(Path(config["default_root_dir"] or "runs"))
         self._get(self.config_init, "figures").test_follows = self.arguments.test_after_fit
         finds = self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path
@@ -215,20 +219,20 @@ class ZooCLI(LightningCLI):
         for callback in [*callbacks, *checkpoints]:
             if isinstance(callback, ModelCheckpoint):
                 callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
-        loggers = run_loggers(config["logger"], self.run_dir, self._first_step())
+        loggers = run_loggers(config["logger"], self.run_dir, self._progress())
         kwargs |= {"callbacks": callbacks, "plugins": run_plugins(config["plugins"]), "logger": loggers}
         try:
             return super().instantiate_trainer(default_root_dir=str(self.run_dir), **kwargs)
         except (ValueError, ImportError, MisconfigurationException) as error:  # such as an accelerator that is absent
             raise InputError(f"The Trainer cannot be set up: {error}") from error
 
-    def _first_step(self) -> int:
+    def _progress(self) -> dict[str, Any] | None:
         resumed = self.arguments.run_dir and self.arguments.ckpt_path
-        return steps_at(read_checkpoint(resumed)) if resumed else 0
+        return read_checkpoint(resumed).get(PROGRESS_KEY) if resumed else None
 
     def _new_run_dir(self, root: Path) -> Path:
         # Only process 0 writes into it; the others need not know its name.
-        make = _is_global_zero() and not self._get(self.config_init, "trainer")["fast_dev_run"]
+        make = is_global_zero() and not self._get(self.config_init, "trainer")["fast_dev_run"]
         run_dir = new_folder(root, self.recipe, "" if self.subcommand == "fit" else f"-{self.subcommand}", make)
         if make and self.subcommand == "fit":
             print(f"run folder: {run_dir} (if the run is stopped, go on with --resume {run_dir})")
@@ -242,8 +246,7 @@ class ZooCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Checks what would otherwise fail late: a checkpoint of other shapes, predictions scattered over devices."""
         if self.arguments.ckpt_path is not None:
-            check_model(self.arguments.ckpt_path, type(self.model))
-            check_data(self.arguments.ckpt_path, self.datamodule)
+            check_fits(self.arguments.ckpt_path, self.model, self.datamodule)
         if self.subcommand == "predict" and self.trainer.world_size > 1:
             raise InputError("predict keeps the order of the samples on one device only: set --trainer.devices 1.")
 
@@ -274,7 +277,7 @@ class ZooCLI(LightningCLI):
             self._collect()
         if trainer.is_global_zero:
             if self.metrics:
-                print(table(self.metrics, type(self.model).__name__))
+                print(table(self.metrics, type(self.model).__name__, notes_of(trainer, self.model)))
             shown = diagnosis(read_curves(trainer)) if self.arguments.test_after_fit else None
             if shown:
                 print(shown)
@@ -283,7 +286,3 @@ class ZooCLI(LightningCLI):
 
     def _collect(self) -> None:
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-
-
-def _is_global_zero() -> bool:
-    return getattr(rank_zero_only, "rank", 0) == 0

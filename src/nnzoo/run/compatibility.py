@@ -1,13 +1,19 @@
 """Whether a checkpoint fits the model and the data that it is used with; if not, what to do."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning as L
+from jsonargparse import Namespace
+from torch import Tensor
+
 from nnzoo.data.facts import facts_of, held_facts
 from nnzoo.errors import InputError
+from nnzoo.run.carried import changed_hparams
 from nnzoo.run.checkpoint import CLASS_KEY, FACTS_KEY, public_name, read_checkpoint
+from nnzoo.run.configs import read_yaml
 
 
 def check_checkpoint(path: Path, classes: Sequence[type]) -> None:
@@ -25,6 +31,13 @@ def check_checkpoint(path: Path, classes: Sequence[type]) -> None:
             f"{path} was saved by {saved}, but this recipe trains {trained}: use that model's recipe, or give --model "
             f"{saved} if it is a subclass."
         )
+
+
+def check_fits(path: Path, model: L.LightningModule, datamodule: object) -> None:
+    """Raises InputError if a checkpoint was saved by another class, on other data or with other weights."""
+    check_model(path, type(model))
+    check_data(path, datamodule)
+    check_weights(path, model)
 
 
 def check_model(path: Path, model_class: type) -> None:
@@ -65,6 +78,41 @@ def check_data(path: Path, datamodule: object) -> None:
         theirs, ours = (" and ".join(f"{n} {_short(texts[i])}" for n, texts in differing.items()) for i in (0, 1))
         remedies = "; ".join(dict.fromkeys(str(known[name].remedy) for name in differing))
         raise InputError(f"{path} was trained on data with {theirs}, these have {ours}: {remedies}.")
+
+
+def check_weights(path: Path, model: L.LightningModule) -> None:
+    """Raises InputError if a checkpoint holds other weights than a model has; names the settings that differ."""
+    checkpoint = read_checkpoint(path)
+    theirs, ours = ({name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}
+                    for state in (checkpoint["state_dict"], model.state_dict()))  # fmt: skip
+    if theirs == ours or not model.strict_loading:
+        return
+    changed = changed_hparams(model, checkpoint)
+    made = " and ".join(f"{name} {_short(_text(saved))}, not {_short(_text(given))}"
+                        for name, (saved, given) in changed.items())  # fmt: skip
+    where = made or next(name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name))
+    raise InputError(
+        f"{path} holds other weights than these settings make: it was saved with {where}: leave out the flags that "
+        "change the network."
+    )
+
+
+def check_same_run(config: Path, settings: Mapping[str, Any]) -> None:
+    """Raises InputError if a fit that goes on has another seed, or ``--optimizer`` or ``--lr_scheduler``, than before.
+
+    Args:
+        config: The run's settings so far.
+        settings: Those of the command line.
+    """
+    before = read_yaml(str(config))
+    for name in ("seed_everything", "optimizer", "lr_scheduler"):
+        given = settings.get(name)
+        given = given.as_dict() if isinstance(given, Namespace) else given
+        if before.get(name) != given:
+            raise InputError(
+                f"A run keeps its {name} when it goes on, as its states depend on it: leave out --{name}, or start a "
+                "new run."
+            )
 
 
 def _text(fact: Any) -> str:

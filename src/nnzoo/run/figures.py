@@ -19,6 +19,7 @@ from nnzoo.modules.base import ZooModule
 from nnzoo.plots.curves import learning_curves
 from nnzoo.run.folder import figure_path
 from nnzoo.run.metrics_log import read_curves
+from nnzoo.timing import timed
 
 MAX_SAMPLES, MAX_VALUES = 2000, 2**25
 """The most samples, and the most values in them (128 MiB of float32), that pictures are drawn from."""
@@ -58,7 +59,8 @@ class Figures(Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draws from the tested weights and test samples."""
-        self._draw(trainer, pl_module, "test")
+        with timed("pictures:", "leave out with --figures.draw false"):
+            self._draw(trainer, pl_module, "test")
 
     @torch.no_grad()
     def _draw(self, trainer: L.Trainer, module: Any, part: str) -> None:

@@ -1,9 +1,11 @@
 """The parser of a recipe's command line: LightningCLI's, with errors of one sentence."""
 
 import difflib
+import functools
+import operator
 import re
 import sys
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -47,6 +49,19 @@ class ZooParser(LightningArgumentParser):
         nearest += [siblings[match] for match in difflib.get_close_matches(name, siblings, n=1)]
         nearest += difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         return f"there is no option {key}" + (f", did you mean {nearest[0]}?" if nearest else ".")
+
+
+def keep_whole_numbers(parser: Any) -> None:
+    """Lets options of whole numbers or shares tell them apart as typed: 1 batch, and 1.0 of all batches.
+
+    jsonargparse tries types in their order, and Lightning lists float first, of which every whole number is one.
+    """
+    for action in parser._actions:
+        types = get_args(getattr(action, "_typehint", None))
+        if {int, float} <= set(types):
+            action._typehint = functools.reduce(
+                operator.or_, [int, float, *(t for t in types if t not in (int, float))]
+            )
 
 
 def failed_class(error: BaseException) -> str | None:

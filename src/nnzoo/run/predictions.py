@@ -43,7 +43,9 @@ class PredictionWriter(BasePredictionWriter):
         if rows is not None and columns:
             # A column of the user's file may have the name of one of ours.
             columns = {f"{name} (predicted)" if name in rows else name: values for name, values in columns.items()}
-            table = pd.concat([rows.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+            predicted = pd.DataFrame(columns)
+            # The batches come in order, and --trainer.limit_predict_batches may have ended them early.
+            table = pd.concat([rows.head(len(predicted)).reset_index(drop=True), predicted], axis=1)
             with replacing(folder / PREDICTIONS) as temporary:
                 without_formulas(table).to_csv(temporary, index=False, errors="surrogateescape")
             written = f"{PREDICTIONS} ({len(table)} rows) and {written}"

@@ -1,7 +1,26 @@
 """A run's progress in plain lines, for where a bar would fill a file with its redrawings."""
 
+import time
+
 import lightning as L
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from nnzoo.timing import LONG
+
+
+class TimeOfTest(Callback):
+    """Says how long a long test of the model itself took, before what else is measured."""
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Prints the line."""
+        seconds = time.monotonic() - self._started
+        if seconds >= LONG:
+            rank_zero_info(f"test: {seconds:.1f} s (--trainer.limit_test_batches shortens it)")
 
 
 class ProgressLines(ProgressBar):

@@ -17,10 +17,11 @@ from lightning.pytorch.cli import SaveConfigCallback
 
 from nnzoo.data.facts import datamodule_of
 from nnzoo.files import replacing, to_json
+from nnzoo.run.carried import changed_hparams
 from nnzoo.run.checkpoint import public_name
 from nnzoo.run.folder import CONFIG, RESULT
 from nnzoo.run.metrics_log import read_curves
-from nnzoo.run.progress import steps_done
+from nnzoo.run.progress import PROGRESS_KEY, steps_at, steps_done
 from nnzoo.run.report import diagnosis
 
 
@@ -34,14 +35,29 @@ class SaveRunConfig(SaveConfigCallback):
         with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
             temporary.write_text(self.parser.dump(config, skip_unset=False), encoding="utf-8")
 
+    def keep_rate(self, trainer: L.Trainer, pl_module: L.LightningModule, lr: float) -> None:
+        """Writes the file with a learning rate that was found, so that it repeats the run without looking again."""
+        model = self.config.model
+        (model.init_args if "class_path" in model else model).lr = lr
+        self.config.lr_find = False
+        if trainer.is_global_zero:
+            self.save_config(trainer, pl_module, "fit")
+
 
 class RunRecord(Callback):
-    """Writes ``result.json`` into the run folder at the end of fitting and of testing."""
+    """Writes ``result.json`` into the run folder at the end of fitting and of testing.
+
+    Its ``metrics`` are those of the best checkpoint, which is tested: what training and validation gave in its epoch
+    (``best_epoch``, counted from 1), and the test. ``last`` holds those of the last epoch. Where the run was resumed
+    with other settings of the model, ``changes`` has the step, and their values before and after.
+    """
 
     def __init__(self) -> None:
         self._seconds = {"fit": 0.0, "test": 0.0}
         self._started = 0.0
-        self._metrics: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+        self._changes: list[dict[str, Any]] = []
+        self._now: list[dict[str, Any]] = []
         self._diagnosis: Any = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -49,13 +65,20 @@ class RunRecord(Callback):
         self._fitting = stage == "fit"
 
     def state_dict(self) -> dict[str, Any]:
-        """Training time so far, so that a resumed run reports the whole."""
-        return {"fit_seconds": self._seconds["fit"] + time.monotonic() - self._started}
+        """Training time so far, and the settings of before, so that a resumed run reports the whole."""
+        seconds = self._seconds["fit"] + time.monotonic() - self._started
+        return {"fit_seconds": seconds, "changes": self._changes}
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Notes which of the model's settings differ from those before."""
+        changed = {name: list(values) for name, values in changed_hparams(pl_module, checkpoint).items()}
+        self._now = [{"step": steps_at(checkpoint), "model": changed}] if changed else []
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up the training time of the run before."""
         if self._fitting:
             self._seconds["fit"] = state_dict["fit_seconds"]
+            self._changes = [*state_dict.get("changes", []), *self._now]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the clock."""
@@ -77,10 +100,17 @@ class RunRecord(Callback):
         self._seconds[stage] += time.monotonic() - self._started
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
-        self._metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
+        best_path = getattr(best, "best_model_path", "")
+        if stage == "fit":
+            self._last = measured
+        path = trainer.ckpt_path if stage == "test" else best_path
+        best_epoch, chosen = measured_in(path) if path else (trainer.current_epoch, self._last)
         record = {
-            "metrics": self._metrics,
+            "metrics": chosen | (measured if stage == "test" else {}),
+            "best_epoch": best_epoch,
+            "last": self._last,
             "model": public_name(type(pl_module)),
             "hyperparameters": {
                 "model": _plain(pl_module.hparams),
@@ -88,10 +118,11 @@ class RunRecord(Callback):
             },
             "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
             "seed": int(os.environ["PL_GLOBAL_SEED"]) if "PL_GLOBAL_SEED" in os.environ else None,
+            "changes": self._changes,
             "command": sys.argv[1:],
             "epochs": trainer.current_epoch,
             "steps": steps_done(trainer),
-            "best_checkpoint": Path(getattr(best, "best_model_path", "")).name or None,
+            "best_checkpoint": Path(best_path).name or None,
             "diagnosis": diagnosis(read_curves(trainer)) if stage == "fit" else self._diagnosis,
             "fit_seconds": round(self._seconds["fit"], 2),
             "test_seconds": round(self._seconds["test"], 2),
@@ -104,6 +135,15 @@ class RunRecord(Callback):
         self._diagnosis = record["diagnosis"]
         with replacing(Path(trainer.default_root_dir) / RESULT) as temporary:
             temporary.write_text(to_json(record), encoding="utf-8")
+
+
+def measured_in(path: str | Path) -> tuple[int, dict[str, float]]:
+    """The epoch of a checkpoint, counted from 1, and what was measured in it: training only where it had ended."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    progress = checkpoint.get(PROGRESS_KEY, {"metrics": {}, "next_row": {}})
+    logged = {name: float(value) for name, value in progress["metrics"].items()}
+    stale = {name for name in logged if name.startswith("train/")} - progress["next_row"].keys()
+    return checkpoint["epoch"] + 1, {name: value for name, value in logged.items() if name not in stale}
 
 
 def versions() -> dict[str, str]:

@@ -1,12 +1,15 @@
 """What a run says at its end: a table of metrics, and what its learning curves show."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnzoo.baselines.base import Baselines
 
 Curves = Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]
 
 
-def table(metrics: Mapping[str, float | str], model_name: str) -> str:
-    """A text table: a row for each metric, a column for the model and for each baseline.
+def table(metrics: Mapping[str, float | str], model_name: str, notes: Sequence[str] = ()) -> str:
+    """A text table: a row for each metric, a column for the model and for each baseline, and notes beneath.
 
     A baseline's metrics are named ``baseline/NAME/METRIC``, the model's ``STAGE/METRIC``.
     """
@@ -23,7 +26,14 @@ def table(metrics: Mapping[str, float | str], model_name: str) -> str:
     lines += [[metric, *(row.get(column, "") for column in columns)] for metric, row in sorted(rows.items())]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     text = ["  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines]
-    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:]])
+    return "\n".join(["", text[0], "-" * len(text[0]), *text[1:], *notes])
+
+
+def notes_of(trainer: Any, module: Any) -> list[str]:
+    """What a table should say of its numbers: the units of a module's metrics, and what a baseline was fitted on."""
+    notes = [getattr(module, "metric_note", "")]
+    notes += [note for callback in trainer.callbacks if isinstance(callback, Baselines) for note in callback.notes]
+    return [note for note in notes if note]
 
 
 def diagnosis(curves: Curves) -> str | None:

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateFinder, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, TQDMProgressBar
 
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
 from nnzoo.run.limits import MonitorCheck
 from nnzoo.run.metrics_log import metrics_logger
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.predictions import PredictionWriter
-from nnzoo.run.progress_lines import ProgressLines
+from nnzoo.run.progress_lines import ProgressLines, TimeOfTest
+from nnzoo.run.rate_finder import RateFinder
 from nnzoo.run.record import RunRecord
 
 
@@ -25,13 +26,13 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
         finds_rate: Whether to look for a learning rate.
     """
     trainer, checkpoint, patience = (settings[name] for name in ("trainer", "checkpoint", "patience"))
-    callbacks = without_repeated([*as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
+    callbacks = without_repeated([TimeOfTest(), *as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
     callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
     callbacks.append(MonitorCheck(checkpoint.monitor, checkpoint.mode))
     if patience:
         callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))
     if finds_rate:
-        callbacks.append(LearningRateFinder())
+        callbacks.append(RateFinder())
     if trainer["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
         # A bar redrawn at every step costs milliseconds, and in a file it makes thousands of lines.
         callbacks.append(TQDMProgressBar(refresh_rate=20) if sys.stderr.isatty() else ProgressLines())
@@ -51,11 +52,11 @@ def run_plugins(plugins: Any) -> list[Any]:
     return listed if has_io else [*listed, AtomicCheckpointIO()]
 
 
-def run_loggers(logger: Any, run_dir: Path, first_step: int) -> Any:
-    """metrics.csv, and the loggers that were asked for; False for none."""
+def run_loggers(logger: Any, run_dir: Path, progress: Mapping[str, Any] | None) -> Any:
+    """metrics.csv, continued after the progress of a resumed checkpoint, and what was asked for; False for none."""
     if logger is False:
         return False
-    return [metrics_logger(run_dir, first_step), *([] if logger in (None, True) else as_list(logger))]
+    return [metrics_logger(run_dir, progress), *([] if logger in (None, True) else as_list(logger))]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -168,7 +168,9 @@ def test_times_may_be_dates_and_are_ordered_as_such(csv_of):
     frame = table()
     frame["second"] = pd.Timestamp("2024-01-30") + pd.to_timedelta(frame["second"], unit="D")
     frame["second"] = frame["second"].dt.strftime("%Y-%m-%d %H:%M")
-    assert len(ready(**csv_of(frame)).parts["train"]) > 0
+    dated, numbered = ready(**csv_of(frame)), ready(**csv_of(table()))
+    for part in PARTS:
+        assert torch.equal(dated.parts[part].values, numbered.parts[part].values)
 
 
 def test_the_split_is_stratified_by_class(csv_of):
@@ -182,11 +184,15 @@ def test_nothing_of_the_other_parts_enters_the_statistics(csv_of):
     before = ready(**csv_of(frame))
     names = sorted(frame["id"].unique())
     labels = [int(name[1:]) % 2 for name in names]
-    test = split_indices(labels, [0.15, 0.15], 0)[2]
-    frame.loc[frame["id"].isin([names[i] for i in test]), "x"] *= 1000
+    train, *others = ([names[i] for i in part] for part in split_indices(labels, [0.15, 0.15], 0))
+    frame.loc[frame["id"].isin([name for part in others for name in part]), "x"] *= 1000
     after = ready(**csv_of(frame))
-    assert torch.equal(before.parts["train"].values, after.parts["train"].values)
-    assert not torch.equal(before.parts["test"].values, after.parts["test"].values)
+    steps = frame[frame["id"].isin(train)]
+    for data in (before, after):
+        np.testing.assert_allclose(data.feature_mean, steps[["x", "y"]].mean(), rtol=1e-6)
+        np.testing.assert_allclose(data.feature_std, steps[["x", "y"]].std(ddof=0), rtol=1e-6)
+    for part in ("val", "test"):
+        assert not torch.equal(before.parts[part].values, after.parts[part].values)
 
 
 def swapped(frame):

@@ -27,7 +27,8 @@ def test_several_series_are_cut_at_the_same_time_and_no_window_crosses_them(data
         np.testing.assert_array_equal(history[:, :, 0], np.stack([window for window, _ in expected]))
         np.testing.assert_array_equal(target[:, :, 0], np.stack([window for _, window in expected]))
     training = [shops[0][:70].astype(float), shops[1][:30].astype(float)]
-    assert data.column_mean[0] == pytest.approx(np.concatenate(training).mean(), rel=1e-6)
+    for mean, std, y in zip(data.column_mean, data.column_std, training, strict=True):
+        assert (mean[0], std[0]) == pytest.approx((y.mean(), y.std()), rel=1e-6)
     for scale, y in zip(data.naive_error[:, 0].tolist(), training, strict=True):
         assert scale == pytest.approx(np.abs(y[7:] - y[:-7]).mean(), rel=1e-5)
 
@@ -40,10 +41,11 @@ def test_every_window_comes_with_the_scale_of_its_own_series(data_of):
     assert (data.naive_error[1:, 0] / data.naive_error[:-1, 0] > 3).all()
     for part in PARTS:
         dataset = data.parts[part]
-        history, naive_error, _ = dataset.batch(torch.arange(len(dataset)))
+        history, place, _, naive_error, _ = dataset.batch(torch.arange(len(dataset)))
         shop = (history[:, :, 0].mean(dim=1) / 50).log10().round().long()
         assert shop.unique().tolist() == [0, 1, 2]
         assert torch.equal(naive_error, data.naive_error[shop])
+        assert torch.equal(place[:, 0], shop)
 
 
 def test_a_series_without_a_scale_has_0(data_of):

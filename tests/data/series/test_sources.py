@@ -46,11 +46,11 @@ def test_a_new_source_needs_no_other_edit(monkeypatch):
     data = cls(dataset="ramp", history=5, horizon=2)
     data.prepare_data()
     data.setup()
-    assert (data.columns, data.target_columns, data.column_mean) == (["height"], [0], [29.5])
-    assert [len(data.parts[part]) for part in PARTS] == [54, 19, 19]
-    history, target = data.windows("test", 1)
+    assert (data.columns, data.target_columns, data.column_mean) == (["height"], [0], [[29.5]])
+    assert [len(data.parts[part].origins) for part in PARTS] == [54, 19, 19]
+    history, target, *_ = data.windows("test", 1)
     assert (history.flatten().tolist(), target.flatten().tolist()) == ([75, 76, 77, 78, 79], [80, 81])
-    assert data.last_history().flatten().tolist() == [95, 96, 97, 98, 99]
+    assert data.last_windows()[0].flatten().tolist() == [95, 96, 97, 98, 99]
     with pytest.raises(InputError, match="val_fraction does nothing with dataset ramp"):
         cls(dataset="ramp", val_fraction=0.2)
     check_that_further_sources_can_be_chosen(cls, ForecastDataModule)
@@ -91,6 +91,6 @@ def test_what_is_forecast_next_may_come_from_a_newer_file(settings, tmp_path):
     rows = pd.read_csv(settings["csv"]["csv"]).query("shop == 'a'").assign(units=range(100))
     rows.to_csv(path, index=False)
     data = ForecastDataModule(**{**settings["csv"], "predict_csv": str(path), "history": 3, "horizon": 1, "season": 1})
-    assert data.last_history().flatten().tolist() == [97, 98, 99]
+    assert data.last_windows()[0].flatten().tolist() == [97, 98, 99]
     data = ForecastDataModule(**{**settings["csv"], "predict_csv": None, "history": 3, "horizon": 1, "season": 1})
-    assert data.last_history().shape == (2, 3, 1)
+    assert data.last_windows()[0].shape == (2, 3, 1)

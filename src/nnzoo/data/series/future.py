@@ -1,16 +1,38 @@
-"""What comes after the end of each series: the windows that ``predict`` forecasts, and their names and times."""
+"""Series and times of windows: of those that are there, and of what comes after the end of each series."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
-from torch import Tensor
 
-from nnzoo.data.series.dataset import WindowDataset
+from nnzoo.data.series.dataset import SeriesTable, WindowDataset
+from nnzoo.data.series.scale import offsets_of
 from nnzoo.data.series.series import Series
 from nnzoo.errors import InputError
+
+
+class Timeline:
+    """Which series, and which times, the rows of a table of series are of.
+
+    Args:
+        series: The series.
+    """
+
+    def __init__(self, series: Series) -> None:
+        self.series, self.starts = series, np.cumsum([0, *series.lengths[:-1]])
+
+    def window(self, start: int, end: int) -> tuple[str, Any]:
+        """Name of the series of rows from ``start`` to before ``end``, and their times; None if these are not known."""
+        number = int(np.searchsorted(self.starts, start, side="right")) - 1
+        name = str(self.series.names[number]) if self.series.names else ""
+        if not self.series.clocks:
+            return name, None
+        times = self.series.clocks[number].iloc[start - self.starts[number] : end - self.starts[number]]
+        zoned = pd.api.types.is_datetime64_any_dtype(times) and times.dt.tz is not None
+        return name, (times.dt.tz_localize(None) if zoned else times).to_numpy()
 
 
 class Future:
@@ -37,18 +59,23 @@ class Future:
         if few:
             rank_zero_warn(f"{few} of {len(series.lengths)} series are shorter than the history and not forecast.")
 
-    def histories(self) -> Tensor:
-        """The last steps of each series (S, H, D)."""
-        ends = np.cumsum(self.series.lengths)[self.numbers]
-        return torch.stack([torch.from_numpy(self.series.values[end - self.history : end]).float() for end in ends])
+    def windows(self, target_columns: Sequence[int], known: Mapping[str, int]) -> WindowDataset:
+        """The last history of each series, with a target that is not known yet, and so without a scale of MASE.
 
-    def windows(self, target_columns: Sequence[int]) -> WindowDataset:
-        """The last history of each series, with a target that is not known yet, and so without a scale of MASE."""
-        histories, size = self.histories(), self.history + self.horizon
-        values = torch.nn.functional.pad(histories, (0, 0, 0, self.horizon), value=torch.nan).flatten(0, 1)
-        starts = torch.arange(len(histories)) * size
-        unknown = torch.zeros(len(histories), len(target_columns))
-        return WindowDataset(values, starts + self.history, self.history, self.horizon, target_columns, starts, unknown)
+        Args:
+            target_columns: Which columns are the targets.
+            known: Numbers of the series that the model knows, by their names.
+        """
+        ends = np.cumsum(self.series.lengths)[self.numbers]
+        histories = np.stack([self.series.values[end - self.history : end] for end in ends])
+        offset = offsets_of(histories.mean(axis=1), histories.std(axis=1))
+        padded = np.pad(histories, ((0, 0), (0, self.horizon), (0, 0)), constant_values=np.nan)
+        starts = np.arange(len(ends)) * padded.shape[1]
+        names = [str(self.series.names[number]) if self.series.names else "" for number in self.numbers]
+        numbers = torch.tensor([known.get(name, -1) for name in names])
+        unknown = torch.zeros(len(ends), len(target_columns))
+        table = SeriesTable.of(np.concatenate(padded), starts.tolist(), offset, numbers, unknown)
+        return WindowDataset(table, table.starts + self.history, self.history, self.horizon, target_columns)
 
     def rows(self, time: str, group: str | None) -> pd.DataFrame:
         """The series and the time of each step that is forecast, in columns of these names."""

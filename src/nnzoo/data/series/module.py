@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
-from sklearn.preprocessing import StandardScaler
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nnzoo.data.facts import fact, held
+from nnzoo.data.facts import fact, held, view
 from nnzoo.data.room import RoomDataModule
-from nnzoo.data.series.dataset import WindowDataset, warn_without_scale
-from nnzoo.data.series.future import Future
-from nnzoo.data.series.scale import check_columns, naive_errors
+from nnzoo.data.series.dataset import SeriesTable, WindowDataset, Windows, warn_without_scale
+from nnzoo.data.series.future import Future, Timeline
+from nnzoo.data.series.scale import check_columns, column_scales, naive_errors, offsets_of
 from nnzoo.data.series.series import Series
 from nnzoo.data.series.sources import SOURCES, SeriesSource
 from nnzoo.data.series.split import SeriesSplit
@@ -33,13 +33,13 @@ else:
 
 
 class ForecastDataModule(RoomDataModule):
-    """Windows of time series: batches of history (B, history, D), naive error (B, C) and target (B, horizon, C).
+    """Windows of time series: batches of :class:`~nnzoo.data.series.dataset.WindowDataset`, in the series' own units.
 
-    All are in the series' own units; the naive error is the scale of MASE of each window's series. The series is cut by
-    time into training, validation and test part. A window belongs to the part that holds all its targets; the history
-    of validation and test windows may reach back into the part before, whose values are known when the forecast is
-    made. Scaler and scale of MASE come from the training part alone. Several series (a group column) are cut at the
-    same times and share one scaler, but each has its own scale of MASE; no window reaches from one into another.
+    The series is cut by time into training, validation and test part. A window belongs to the part that holds all its
+    targets; the history of validation and test windows may reach back into the part before, whose values are known when
+    the forecast is made. Mean, standard deviation and scale of MASE come from the training part alone. Several series
+    (a group column) are cut at the same times, and each has a mean, a standard deviation and a scale of MASE of its
+    own; no window reaches from one into another. Of columns far from 0 an offset is taken before they become float32.
     Nothing is known of the time to forecast: neither its calendar nor other columns' values. ``predict`` forecasts what
     comes after the end of each series.
 
@@ -62,6 +62,8 @@ class ForecastDataModule(RoomDataModule):
             times if not given (24 for hours, 8 for every third, 7 for days, 5 for business days, 52 for weeks, 12 for
             months, 4 for quarters, else 1).
         batch_size: Windows per step over ALL devices.
+        min_windows: An epoch goes through the training windows again until it has seen so many, so that short series
+            get enough steps.
         val_fraction: Share of the time for validation (not for etth1).
         test_fraction: Share of the time for the test, at the end (not for etth1).
         shared: What :class:`nnzoo.data.base.GlobalBatchDataModule` takes.
@@ -91,6 +93,7 @@ class ForecastDataModule(RoomDataModule):
         horizon: int | None = None,
         season: int | None = None,
         batch_size: int = 64,
+        min_windows: int = 4096,
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
         **shared: Any,
@@ -102,7 +105,7 @@ class ForecastDataModule(RoomDataModule):
         """Raises InputError if a setting cannot be used."""
         hparams, idle = self.hparams, inactive_options(type(self), self.hparams)
         sizes = {name: hparams[name] for name in ("history", "horizon", "season") if hparams[name] is not None}
-        check_sizes(**sizes)
+        check_sizes(**sizes, min_windows=hparams["min_windows"])
         if any(hparams[name] and name in idle for name in ("time", "group", "predict_csv")):
             raise InputError("--data.time, group and predict_csv are for a file of your own: give it with --data.csv.")
         if {"season", "history"} <= sizes.keys() and sizes["season"] > sizes["history"]:
@@ -121,6 +124,11 @@ class ForecastDataModule(RoomDataModule):
         """Names of the D columns."""
         return self.series.columns
 
+    @view
+    def timeline(self) -> Timeline:
+        """Which series and times the rows of windows are of."""
+        return Timeline(self.series)
+
     @fact
     def target_columns(self) -> list[int]:
         """Numbers of the columns to forecast, C of D."""
@@ -137,7 +145,7 @@ class ForecastDataModule(RoomDataModule):
         cuts = self.source.cuts(int(self.series.times.max()) + 1)
         season = self.hparams["season"] or self.series.season
         split = SeriesSplit(self.series, cuts, season, self.hparams["history"], self.hparams["horizon"])
-        check_columns(self.columns, np.concatenate(split.training_rows))
+        check_columns(self.columns, [rows for rows in split.training_rows if len(rows)])
         return split
 
     @held("set --data.history to match")
@@ -156,18 +164,28 @@ class ForecastDataModule(RoomDataModule):
         return self._split.season
 
     @cached_property
-    def _scaler(self) -> StandardScaler:
-        return StandardScaler().fit(np.concatenate(self._split.training_rows))
+    def _trained(self) -> list[int]:
+        """Numbers of the series that have a training part."""
+        return [number for number, rows in enumerate(self._split.training_rows) if len(rows) > 1]
+
+    @cached_property
+    def _scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return column_scales([self._split.training_rows[number] for number in self._trained])
 
     @fact
-    def column_mean(self) -> list[float]:
-        """Mean of each of the D columns in the training part."""
-        return self._scaler.mean_.tolist()
+    def series_names(self) -> list[str]:
+        """Names of the series that have a training part, S; one without a name if there is no group."""
+        return [str(self.series.names[number]) if self.series.names else "" for number in self._trained]
 
     @fact
-    def column_std(self) -> list[float]:
-        """Standard deviation of each of the D columns in the training part."""
-        return self._scaler.scale_.tolist()
+    def column_mean(self) -> list[list[float]]:
+        """Mean of each of these series and of the D columns in its training part."""
+        return self._scales[0].tolist()
+
+    @fact
+    def column_std(self) -> list[list[float]]:
+        """Its standard deviation; where it is 0, the median of the other series'."""
+        return self._scales[1].tolist()
 
     @cached_property
     def naive_error(self) -> Tensor:
@@ -176,33 +194,60 @@ class ForecastDataModule(RoomDataModule):
         return torch.from_numpy(errors).float()
 
     def setup(self, stage: str | None = None) -> None:
-        """Makes the windows; a second call changes nothing."""
-        if self.parts:
+        """Makes the windows; a second call changes nothing. Without the training data, only those to predict."""
+        if self.is_set_up(stage):
             return
-        split, values = self._split, torch.from_numpy(self.series.values).float()
-        starts = torch.tensor([rows[0] for rows in split.bounds])
-        shared = split.history, split.horizon, self.target_columns, starts, self.naive_error
-        datasets = {part: WindowDataset(values, split.origins(part), *shared) for part in PARTS}
+        if self.uses_fitted(stage):
+            self.parts["predict"] = self._future_windows()
+            return
+        split, table = self._split, self._table()
+        sizes = split.history, split.horizon, self.target_columns
+        datasets = {part: WindowDataset(table, split.origins(part), *sizes) for part in PARTS}
+        datasets["train"].repeats = -(-self.hparams["min_windows"] // len(datasets["train"]))
         self.parts |= datasets
         split.warn_of_series_left_out()
         warn_without_scale({part: datasets[part] for part in ("val", "test")}, self.season)
-        counts = ", ".join(f"{len(dataset)} {part}" for part, dataset in datasets.items())
+        counts = ", ".join(f"{len(dataset.origins)} {part}" for part, dataset in datasets.items())
+        several = f" of {len(split.bounds)} series" if len(split.bounds) > 1 else ""
         rank_zero_info(
-            f"{self.dataset}: {counts} windows of {self.history} + {self.horizon} steps, {values.shape[1]} columns, "
-            f"{len(self.target_columns)} to forecast, season {self.season}"
+            f"{self.dataset}: {counts} windows{several} of {self.history} + {self.horizon} steps, "
+            f"{len(self.columns)} columns, {len(self.target_columns)} to forecast, season {self.season}"
         )
+
+    def _table(self) -> SeriesTable:
+        """All rows, less what is far from 0 in a series' training part, or in all of a series without one."""
+        split, values = self._split, self.series.values
+        whole = [values[rows[0] : rows[-1]] for rows in split.bounds]
+        parts = [rows if len(rows) > 1 else all_rows for rows, all_rows in zip(split.training_rows, whole, strict=True)]
+        offset = np.stack([offsets_of(rows.mean(axis=0), rows.std(axis=0)) for rows in parts])
+        numbers = torch.full([len(parts)], -1)
+        numbers[self._trained] = torch.arange(len(self._trained))
+        return SeriesTable.of(values, [rows[0] for rows in split.bounds], offset, numbers, self.naive_error)
 
     @cached_property
     def _future(self) -> Future:
-        return Future(self.source.continued(self.series), self.history, self.horizon)
+        newer = self.source.newer(self.columns, self.fitted or self.fitted_state())
+        return Future(newer or self.series, self.history, self.horizon)
 
-    def last_history(self) -> Tensor:
-        """The last steps of each series (S, H, D): a trained model forecasts what comes after the data from these."""
-        return self._future.histories()
+    def fitted_state(self) -> dict[str, Any]:
+        """How the file writes times, and enough of them to tell its calendar: a newer file may be too short for it."""
+        return self.series.times_as_written()
+
+    def last_windows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What a trained model takes to forecast what comes after the end of each series: ``model(*last_windows())``.
+
+        Returns:
+            Histories (S, H, D), places (S, 2) and offsets (S, D), as in batches.
+        """
+        dataset = self._future_windows()
+        return dataset.batch(torch.arange(len(dataset)))[:3]
+
+    def _future_windows(self) -> WindowDataset:
+        return self._future.windows(self.target_columns, {name: n for n, name in enumerate(self.series_names)})
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """The last history of each series, with a target that is not known yet."""
-        self.parts["predict"] = self._future.windows(self.target_columns)
+        self.parts["predict"] = self._future_windows()
         return self._loader("predict")
 
     def predicted_rows(self) -> pd.DataFrame:
@@ -215,7 +260,7 @@ class ForecastDataModule(RoomDataModule):
         limit: int,
         inputs: Sequence[int] | None = None,
         targets: Sequence[int] | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Windows:
         """History (n, H, D) and target (n, horizon, C) of at most ``limit`` windows, evenly from the whole part.
 
         Args:
@@ -226,5 +271,6 @@ class ForecastDataModule(RoomDataModule):
         """
         self.setup()
         dataset = typing.cast(WindowDataset, self.parts[part])
-        chosen = torch.linspace(0, len(dataset) - 1, min(limit, len(dataset))).round().long()
+        count = len(dataset.origins)
+        chosen = torch.linspace(0, count - 1, min(limit, count)).round().long()
         return dataset.columns(chosen, inputs or range(len(self.columns)), targets or self.target_columns)

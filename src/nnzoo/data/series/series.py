@@ -1,6 +1,6 @@
 """Time series, and how they are read from the columns of a CSV file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,13 +9,16 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
-from nnzoo.data.calendars import Calendar, calendar_of
+from nnzoo.data.calendars import Calendar, calendar_of, follows
 from nnzoo.data.csv_file import check_columns, read_csv
-from nnzoo.data.times import read_times, time_format
+from nnzoo.data.times import is_day_first, read_times, time_format
 from nnzoo.errors import InputError
 
 LONGEST_HOLIDAYS = 2
 """Seasons, which are weeks of business days or days of opening hours, that may be missing without a word."""
+
+MOST_TIMES = 1000
+"""That are kept to tell a calendar."""
 
 
 class Series(NamedTuple):
@@ -30,6 +33,8 @@ class Series(NamedTuple):
         clocks: The times of each series, where the file has any.
         names: Name of each series, where there are several.
         time_format: How the file writes times, for ``strftime``; None if they are numbers, or written in no one way.
+        calendars: The calendar of each series, where there is one.
+        day_first: Whether the file writes the day of a date before the month; None where that does not arise.
     """
 
     values: NDArray[np.float64]
@@ -40,6 +45,8 @@ class Series(NamedTuple):
     clocks: "Sequence[pd.Series[Any]]" = ()
     names: Sequence[Any] = ()
     time_format: str | None = None
+    calendars: Sequence[Calendar | None] = ()
+    day_first: bool | None = None
 
     def only(self, columns: Sequence[str]) -> "Series":
         """The same series with these columns alone."""
@@ -50,8 +57,8 @@ class Series(NamedTuple):
         """The times that come after the end of a series: dates of the same calendar, or numbers; else 1, 2, ..."""
         if not self.clocks:
             return range(1, steps + 1)
-        clock = self.clocks[number]
-        last, calendar = clock.iloc[-1], calendar_of(clock)
+        clock, calendar = self.clocks[number], self.calendars[number]
+        last = clock.iloc[-1]
         if calendar is not None:
             return list(calendar.following(last, steps))
         differences = clock.diff().mode()
@@ -59,11 +66,20 @@ class Series(NamedTuple):
         usual = differences.iloc[0] if len(differences) else pd.Timedelta(days=1) if dates else 1
         return [last + usual * step for step in range(1, steps + 1)]
 
+    def times_as_written(self) -> dict[str, Any]:
+        """How the file writes times, and times of one series that tell its calendar, as plain values."""
+        if not self.clocks:
+            return {"times": [], "day_first": None}
+        clock = max(self.clocks, key=len).iloc[-MOST_TIMES:]
+        dates = pd.api.types.is_datetime64_any_dtype(clock)
+        return {"times": [time.isoformat() for time in clock] if dates else clock.tolist(), "day_first": self.day_first}
+
     def written(self, times: Sequence[Any]) -> Sequence[Any]:
         """Times as the file writes them."""
         if self.time_format is None:
             return times
-        texts = pd.DatetimeIndex(list(times)).strftime(self.time_format)
+        dates = pd.DatetimeIndex(list(times))
+        texts = (dates.to_period("Q") if "%q" in self.time_format else dates).strftime(self.time_format)
         return texts.astype(int) if self.time_format in ("%Y%m%d", "%Y%m") else texts
 
 
@@ -74,6 +90,7 @@ def read_series(
     columns: list[str] | None,
     drop: Sequence[str] = (),
     option: str = "csv",
+    times: Mapping[str, Any] | None = None,
 ) -> Series:
     """Reads the columns of a CSV file, several series one below the other in the order of their first rows.
 
@@ -84,6 +101,8 @@ def read_series(
         columns: Columns to read; all but ``time``, ``group`` and ``drop`` if None.
         drop: Columns to leave out.
         option: The flag ``--data.OPTION`` that names the file, for errors.
+        times: Of :meth:`Series.times_as_written` of the training file, whose order of day and month and whose calendar
+            count for this one too.
 
     Raises:
         InputError: If the file cannot be read, a column is missing or not numeric, a value is missing, or times are out
@@ -98,10 +117,12 @@ def read_series(
     if not columns:
         raise InputError(f"{path} has no column to forecast beside those of --data.time and --data.group.")
     values = np.stack([_numbers(table[name], path) for name in columns], axis=1)
-    clock = pd.Series(np.arange(len(table))) if time is None else read_times(table[time], path)
-    if group is not None and table[group].isna().any():
-        raise InputError(f"{path}, line {_line(table[group].isna())}: {group} is empty: fill it in or remove the row.")
-    series = {None: np.arange(len(table))} if group is None else table.groupby(group, sort=False).indices
+    usual = times or {"times": [], "day_first": None}
+    day_first = usual["day_first"]
+    if time is not None and day_first is None and not pd.api.types.is_numeric_dtype(table[time]):
+        day_first = is_day_first(table[time], path)
+    clock = pd.Series(np.arange(len(table))) if time is None else read_times(table[time], path, day_first)
+    series = {None: np.arange(len(table))} if group is None else _groups(path, group, option)
     names, rows = ([] if group is None else list(series)), list(series.values())
     clocks = [clock.iloc[chosen] for chosen in rows]
     if time is not None:
@@ -109,15 +130,25 @@ def read_series(
             _check_order(one, path, time, group)
     # Without a column of times, rows count from 0 in each series.
     numbers = np.concatenate([np.arange(len(one)) if time is None else one.to_numpy() for one in clocks])
-    times = pd.factorize(numbers, sort=True)[0].astype(np.int64)
+    ranks = pd.factorize(numbers, sort=True)[0].astype(np.int64)
     lengths = [len(one) for one in clocks]
     joined = values[np.concatenate(rows)]
     if time is None:
-        return Series(joined, columns, lengths, times, names=names)
-    calendars = _calendars(clocks)
+        return Series(joined, columns, lengths, ranks, names=names)
+    calendars = _calendars(clocks, usual["times"])
     _warn_of_gaps(clocks, calendars, path, time)
     written = time_format(table[time], clock) if pd.api.types.is_datetime64_any_dtype(clock) else None
-    return Series(joined, columns, lengths, times, _season(calendars, lengths), clocks, names, written)
+    season = _season(calendars, lengths)
+    return Series(joined, columns, lengths, ranks, season, clocks, names, written, calendars, day_first)
+
+
+def _groups(path: Path, group: str, option: str) -> dict[Any, Any]:
+    """The rows of each series by its name, as it is written: 007 is not 7."""
+    names = read_csv(path, option, texts=True)[group].str.strip()
+    empty = names == ""
+    if empty.any():
+        raise InputError(f"{path}, line {_line(empty)}: {group} is empty: fill it in or remove the row.")
+    return names.groupby(names, sort=False).indices
 
 
 def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
@@ -147,11 +178,17 @@ def _check_order(times: "pd.Series[Any]", path: Path, time: str, group: str | No
             raise InputError(f"{path}, line {_line(wrong)} {says}{hint}.")
 
 
-def _calendars(clocks: "Sequence[pd.Series[Any]]") -> list[Calendar | None]:
-    """The calendar of each series; those of the same times are found once."""
+def _calendars(clocks: "Sequence[pd.Series[Any]]", known: Sequence[Any]) -> list[Calendar | None]:
+    """The calendar of each series, which is that of known times if it fits; those of the same times are found once."""
     dates = pd.api.types.is_datetime64_any_dtype(clocks[0])
+    texts = bool(known) and isinstance(known[0], str)
+    usual = calendar_of(pd.to_datetime(known, format="ISO8601") if texts else known) if known else None
     keys = [(clock.astype("int64") if dates else clock).to_numpy().tobytes() for clock in clocks]
-    found = {key: calendar_of(clock) for key, clock in dict(zip(keys, clocks, strict=True)).items()}
+    found: dict[bytes, Calendar | None] = {}
+    for key, clock in zip(keys, clocks, strict=True):
+        if key not in found:
+            fits = usual is not None and dates == texts and follows(usual, clock)
+            found[key] = usual if fits else calendar_of(clock)
     return [found[key] for key in keys]
 
 

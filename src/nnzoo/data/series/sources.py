@@ -47,9 +47,14 @@ class SeriesSource(Source):
     def load(self) -> Series:
         """All rows."""
 
-    def continued(self, series: Series) -> Series:
-        """What ``predict`` continues: the series themselves, unless there are newer ones."""
-        return series
+    def newer(self, columns: list[str], times: Mapping[str, Any]) -> Series | None:
+        """What ``predict`` continues in place of the series themselves, if there is such a file.
+
+        Args:
+            columns: Columns to read.
+            times: Of :meth:`~nnzoo.data.series.series.Series.times_as_written` of the training file.
+        """
+        return None
 
     def cuts(self, total: int) -> Sequence[int]:
         """Times at which training, validation and test part end, of so many."""
@@ -133,13 +138,13 @@ class CSV(SeriesSource):
         """The file's rows, series by series."""
         return self._read("csv", self.only)
 
-    def continued(self, series: Series) -> Series:
-        """Those of ``predict_csv``, if it is given."""
-        return self._read("predict_csv", series.columns) if self.settings["predict_csv"] else series
+    def newer(self, columns: list[str], times: Mapping[str, Any]) -> Series | None:
+        """The series of ``predict_csv``, if it is given."""
+        return self._read("predict_csv", columns, times) if self.settings["predict_csv"] else None
 
-    def _read(self, option: str, columns: list[str] | None) -> Series:
+    def _read(self, option: str, columns: list[str] | None, times: Mapping[str, Any] | None = None) -> Series:
         path, time, group, drop = (self.settings[name] for name in (option, "time", "group", "drop"))
-        return read_series(Path(path), time, group, columns, drop, option)
+        return read_series(Path(path), time, group, columns, drop, option, times)
 
 
 def generated_series(rows: int = 14_400) -> Series:

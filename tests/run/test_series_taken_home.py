@@ -1,0 +1,57 @@
+"""A trained forecaster continues new files with its run folder alone: scales, calendar and date order come with it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from nnzoo import Forecaster
+from support.home import predictions, taken_home
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
+
+
+def sales(days, shop, size, seed):
+    rng = np.random.default_rng(seed)
+    units = size * (10 + np.arange(len(days)) % 5 + rng.random(len(days)))
+    return pd.DataFrame({"day": days.strftime("%d/%m/%Y"), "shop": shop, "units": units.round(4)})
+
+
+@pytest.fixture
+def trained(in_tmp, monkeypatch, tmp_path):
+    """Business days of two shops of very different size."""
+    days = pd.date_range("2023-01-02", periods=150, freq="B")
+    pd.concat([sales(days, "007", 1, 0), sales(days, "8", 1000, 1)]).to_csv("sales.csv", index=False)
+    flags = ["--data.csv", "sales.csv", "--data.time", "day", "--data.group", "shop", "--data.target", "units"]
+    return taken_home("forecaster", [*flags, "--data.min_windows", "64"], monkeypatch, tmp_path)
+
+
+def test_new_rows_are_scaled_dated_and_continued_as_the_training_file_was(trained):
+    """A week and two days, all of whose dates may have the month first, tell neither weekends nor the order."""
+    model = Forecaster.load_from_checkpoint(trained, map_location="cpu").eval()
+    history = model.hparams["history"]
+    days = pd.bdate_range(end="2024-07-12", periods=history)
+    new = [sales(days, "8", 1000, 2), sales(days, "new", 50, 3), sales(days, "007", 1, 4)]
+    pd.concat(new).to_csv("new.csv", index=False)
+    table = predictions("forecaster", trained, "--data.predict_csv", "new.csv")
+    horizon = model.hparams["horizon"]
+    following = pd.bdate_range("2024-07-15", periods=horizon).strftime("%d/%m/%Y")
+    assert table["day"].tolist() == [*following] * 3
+    assert table["shop"].tolist() == [name for name in ("8", "new", "007") for _ in range(horizon)]
+    histories = torch.tensor(np.stack([rows["units"] for rows in new]), dtype=torch.float32)[:, :, None]
+    with torch.no_grad():
+        expected = model(histories, torch.tensor([[1], [-1], [0]]))
+    np.testing.assert_allclose(table["units"].astype(float), expected.flatten(), rtol=1e-4)
+
+
+def test_the_calendar_of_the_training_file_counts_for_files_too_short_to_tell(trained):
+    state = torch.load(trained, weights_only=True)["ForecastDataModule"]
+    assert state["facts"]["series_names"] == ["007", "8"]
+    assert state["fitted"]["day_first"] is True
+    assert Path(trained).parent.parent.name == "home" or not Path("sales.csv").exists()
+    days = pd.bdate_range("2024-02-05", periods=state["facts"]["history"])  # 05/02/2024: the day first, as in training
+    sales(days, "007", 1, 5).to_csv("new.csv", index=False)
+    table = predictions("forecaster", trained, "--data.predict_csv", "new.csv")
+    assert table["day"][0] == (days[-1] + pd.offsets.BDay()).strftime("%d/%m/%Y")

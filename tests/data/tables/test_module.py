@@ -235,3 +235,13 @@ def test_mnist_as_a_table_keeps_its_official_test_part():
     assert {part: len(data.parts[part]) for part in data.parts} == {"train": 57_000, "val": 3_000, "test": 10_000}
     assert data.classes == [str(digit) for digit in range(10)]
     assert data.num_numeric < 784, "pixels that are always white are left out"
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_numbers(written):
+    """And not of texts, in which 10 comes before 2."""
+    table = pd.DataFrame({"x": np.arange(240.0) % 17, "kind": np.arange(240) % 12})
+    data = TabularDataModule(csv=written(table), target="kind", task="classification")
+    data.setup()
+    assert data.classes == [str(number) for number in range(12)]
+    rows = data.predicted_rows()
+    assert rows["kind"].astype(int).tolist() == data.parts["test"].labels.tolist()

@@ -9,8 +9,12 @@ from nnzoo import MLPClassifier
 from nnzoo.errors import InputError
 from nnzoo.run.nan_guard import NaNGuard
 
-LOOP = SimpleNamespace(epoch_loop=SimpleNamespace(_batches_that_stepped=12))
-TRAINER = SimpleNamespace(log_every_n_steps=5, current_epoch=3, fit_loop=LOOP)
+TRAINER = SimpleNamespace(log_every_n_steps=5, current_epoch=3)
+
+
+@pytest.fixture(autouse=True)
+def _twelve_steps(monkeypatch):
+    monkeypatch.setattr("nnzoo.run.nan_guard.steps_done", lambda trainer: 12)
 
 
 @pytest.mark.parametrize("loss", [torch.nan, torch.inf])

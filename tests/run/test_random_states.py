@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torchmetrics import MeanMetric
 
-from nnzoo.run.arguments import last_checkpoint
-from nnzoo.run.checkpoint import metric_states, random_states, set_metric_states, set_random_states
+from nnzoo.run.resume import last_checkpoint
+from nnzoo.run.states import metric_states, random_states, set_metric_states, set_random_states
 
 
 def drawn():
@@ -45,8 +45,7 @@ def test_a_run_goes_on_from_its_newest_checkpoint(tmp_path):
     """Times of change do not survive copying; the steps count."""
     (tmp_path / "config.yaml").write_text("")
     for name, steps in (("last", 5), ("best", 3), ("step", 7)):
-        loops = {"fit_loop": {"epoch_loop.state_dict": {"_batches_that_stepped": steps}}}
-        torch.save({"state_dict": {}, "loops": loops}, tmp_path / f"{name}.ckpt")
+        torch.save({"state_dict": {}, "global_step": steps}, tmp_path / f"{name}.ckpt")
     assert last_checkpoint(Path(tmp_path)).stem == "step"
     (tmp_path / "step.ckpt").unlink()
     assert last_checkpoint(Path(tmp_path)).stem == "last"

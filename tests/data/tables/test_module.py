@@ -245,3 +245,13 @@ def test_classes_that_are_numbers_are_in_the_order_of_numbers(written):
     assert data.classes == [str(number) for number in range(12)]
     rows = data.predicted_rows()
     assert rows["kind"].astype(int).tolist() == data.parts["test"].labels.tolist()
+
+
+def test_statistics_of_the_target_are_those_of_the_training_part(written):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=100), "price": rng.lognormal(size=100)})
+    data = TabularDataModule(csv=written(table), target="price")
+    train = table["price"].to_numpy()[data._prepared[2]["train"]]
+    assert data.target_mean == pytest.approx(train.mean(), rel=1e-5)
+    assert data.target_std == pytest.approx(train.std(), rel=1e-5)
+    assert data.target_mean != pytest.approx(table["price"].mean(), rel=1e-3)

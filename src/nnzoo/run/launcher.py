@@ -56,5 +56,5 @@ def warn_of_batch_norms(model: nn.Module, trainer: L.Trainer, synchronised: bool
     if trainer.world_size > 1 and not synchronised and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
         rank_zero_warn(
             "Each process normalises by the statistics of its own share of a batch, so that the results differ from "
-            "those of one device: set --trainer.sync_batchnorm true on GPUs; CPUs have no such layers, use one process there."
+            "those of one device: set --trainer.sync_batchnorm true on GPUs, or use one process on a CPU."
         )

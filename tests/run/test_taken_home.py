@@ -53,16 +53,18 @@ def test_rows_of_a_table_are_predicted_and_tested_as_where_the_training_file_is(
     model = MLPRegressor.load_from_checkpoint(checkpoint, map_location="cpu").eval()
     data.setup("predict")
     numeric, codes, _ = next(iter(data.predict_dataloader()))
-    assert codes[:, 1].tolist() == [5, 4, 0, 3, 2, 2]
-    assert codes[:, 0].tolist() == [2, 1, 2, 1, 2, 1]
+    assert codes.T.tolist() == [[5, 4, 0, 3, 2, 2], [2, 1, 2, 1, 2, 1]]
     np.testing.assert_allclose(predicted["predicted"].astype(float), model(numeric, codes).detach(), rtol=1e-5)
+    assert "test/rmse" in tested
+    data.setup("test")
     monkeypatch.chdir(tmp_path)
-    table.tail(30).to_csv("test.csv", index=False)
-    there = TabularDataModule(csv="shops.csv", target="price", categorical=["shop"], test_csv="test.csv")
-    there.setup("test")
-    numeric, codes, target = there.arrays("test")[0][:, :1], there.parts["test"].categories, there.arrays("test")[1]
-    errors = model(torch.from_numpy(numeric), codes).detach() - torch.from_numpy(target)
-    assert tested["test/rmse"] == pytest.approx(float(errors.square().mean().sqrt()), rel=1e-5)
+    settings = {"csv": "shops.csv", "target": "price", "categorical": ["shop"], "predict_csv": "home/test.csv"}
+    there = TabularDataModule(**settings)
+    there.setup()
+    for name in ("numeric", "categories"):
+        assert torch.equal(getattr(data.parts["test"], name), getattr(there.parts["predict"], name))
+    prices = table["price"].tail(30).str.replace(r"[$,]", "", regex=True).astype(float)
+    np.testing.assert_allclose(data.parts["test"].labels, prices, rtol=1e-6)
     assert "left out" not in pd.read_csv(tmp_path / "home/RUN/columns.csv")["use"].tolist()
 
 

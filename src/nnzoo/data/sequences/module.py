@@ -121,7 +121,7 @@ class SequenceDataModule(SplitDataModule):
     @property
     def why(self) -> str:
         """What says so in a file of your own, for errors."""
-        return self.source.why
+        return "" if self.fitted is not None else self.source.why
 
     @fact
     def num_inputs(self) -> int:

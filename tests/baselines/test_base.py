@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
@@ -124,3 +125,9 @@ def test_the_test_of_the_model_itself_is_timed(caplog, monkeypatch):
     assert [message for message in caplog.messages if message.startswith("test:")] == [
         "test: 61.0 s (--trainer.limit_test_batches shortens it)"
     ]
+
+
+def test_one_process_alone_fits_the_baselines():
+    coin, module = Coin(), ToyGraphClassifier(num_classes=2)
+    coin.on_test_epoch_end(SimpleNamespace(is_global_zero=False, fast_dev_run=False, datamodule=ToyGraphs()), module)
+    assert coin.calls == 0

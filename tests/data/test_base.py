@@ -62,6 +62,13 @@ def test_batches_depend_on_seed_and_epoch_and_not_on_the_global_generator():
         assert not {seed for _, seed, *_ in other} & {seed for _, seed, *_ in first}
 
 
+def test_every_batch_of_an_epoch_has_a_seed_of_its_own():
+    """By which it is augmented: two batches with one seed would be turned and shifted alike."""
+    for train in (True, False):
+        seeds = [seed for _, seed, *_ in listed(50, 5, seed=1, epoch=1, train=train)]
+        assert len(set(seeds)) == len(seeds) == 10
+
+
 def test_a_sampler_asks_for_the_position_each_time_it_is_iterated():
     epochs = iter([0, 1, 0])
     sampler = GlobalBatchSampler(20, 4, position=lambda: (next(epochs), 0))

@@ -1,6 +1,4 @@
-import itertools
 import math
-from types import SimpleNamespace
 
 import lightning as L
 import numpy as np
@@ -10,30 +8,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from nnzoo.metrics.means import StageMeans
-from nnzoo.modules.base import ZooModule
-
-
-def draws(rank, batch_idx):
-    module = SimpleNamespace(device=torch.device("cpu"), _trainer=object(), global_rank=rank)
-    return tuple(torch.rand(4, generator=ZooModule.evaluation_generator(module, batch_idx)).tolist())
-
-
-def test_evaluation_noise_is_the_same_every_time_but_differs_between_batches_and_devices():
-    pairs = list(itertools.product(range(4), range(10)))
-    first = {pair: draws(*pair) for pair in pairs}
-    assert first == {pair: draws(*pair) for pair in pairs}
-    assert len(set(first.values())) == len(pairs)
-
-
-def test_evaluation_noise_leaves_the_global_generator_alone_and_works_without_a_trainer():
-    before = torch.get_rng_state()
-    module = ZooModule()
-    first = torch.rand(4, generator=module.evaluation_generator(3))
-    torch.manual_seed(99)
-    assert torch.equal(torch.rand(4, generator=module.evaluation_generator(3)), first)
-    torch.set_rng_state(before)
-    module.evaluation_generator(3)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_stage_means_equal_the_mean_over_all_samples_of_unequal_batches():

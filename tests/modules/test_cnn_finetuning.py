@@ -54,6 +54,16 @@ def test_the_backbone_is_frozen_and_then_joins_in_at_a_rising_rate(schedule, mak
     assert module.net.network.conv1.weight.requires_grad
 
 
+def test_biases_of_a_backbone_that_joins_in_are_not_decayed(make_trainer):
+    """Of a network without norms: beside a norm a convolution has no bias."""
+    module = CNNClassifier(**TINY, norm="none", weight_decay=0.03)
+    trainer = make_trainer(max_epochs=2, limit_train_batches=1, limit_val_batches=0, callbacks=[Finetuning(1)])
+    trainer.fit(module, ImageDataModule())
+    decay = {p: group["weight_decay"] for group in trainer.optimizers[0].param_groups for p in group["params"]}
+    assert decay == {p: 0.03 if p.dim() > 1 else 0.0 for p in module.parameters()}
+    assert any(p.dim() == 1 for p in module.backbone.parameters())
+
+
 class Norms(Callback):
     """Compares what the backbone gives in training and in evaluation, and keeps the state of its norms."""
 

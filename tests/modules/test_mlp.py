@@ -185,18 +185,35 @@ def test_a_constant_target_is_refused():
         MLPRegressor(target_std=0.0)
 
 
-def test_two_classes_have_scikit_learns_auroc_and_average_precision(make_trainer):
+@pytest.mark.parametrize(("named", "positive"), [(None, 1), ("benign", 0)])
+def test_two_classes_have_scikit_learns_metrics_of_the_positive_one_and_averages(make_trainer, caplog, named, positive):
     data = TabularDataModule(dataset="breast_cancer")
-    model = MLPClassifier(**linked(MLPClassifier, data), hidden=[4])
+    model = MLPClassifier(**linked(MLPClassifier, data), hidden=[4], positive_class=named)
     trainer = make_trainer(max_epochs=1)
-    trainer.fit(model, data)
+    with caplog.at_level("INFO"):
+        trainer.fit(model, data)
+    assert f"are of the class {data.classes[positive]} (--model.positive_class)" in caplog.text
     (reported,) = trainer.test(model, data, verbose=False)
     part = data.parts["test"]
     with torch.no_grad():
-        positive = model.eval()(part.numeric, part.categories)[:, 1].numpy()
-    assert reported["test/auroc"] == pytest.approx(sklearn.metrics.roc_auc_score(part.labels, positive), abs=1e-6)
-    expected = sklearn.metrics.average_precision_score(part.labels, positive)
-    assert reported["test/average_precision"] == pytest.approx(expected, abs=1e-6)
+        shares = model.eval()(part.numeric, part.categories).numpy()
+    true, predicted = part.labels.numpy(), shares.argmax(axis=1)
+    expected = {
+        "auroc": sklearn.metrics.roc_auc_score(true == positive, shares[:, positive]),
+        "average_precision": sklearn.metrics.average_precision_score(true == positive, shares[:, positive]),
+    }
+    for name in ("f1", "precision", "recall"):
+        score = getattr(sklearn.metrics, f"{name}_score")
+        expected[name] = score(true, predicted, pos_label=positive)
+        expected[f"macro_{name}"] = score(true, predicted, average="macro")
+    assert {name: reported[f"test/{name}"] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_positive_class_must_be_one_of_two():
+    with pytest.raises(InputError, match="positive_class is one of two classes, these data have a, b: got 'c'"):
+        MLPClassifier(num_classes=2, classes=["a", "b"], positive_class="c")
+    with pytest.raises(InputError, match="positive_class is one of two"):
+        MLPClassifier(num_classes=3, classes=["a", "b", "c"], positive_class="c")
 
 
 def test_r2_is_right_for_a_target_far_from_zero():

@@ -1,9 +1,12 @@
 from unittest import mock
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import ImageDataModule
@@ -23,7 +26,7 @@ class Shown(ToyGraphClassifier):
 
     def figures(self, batch, facts):
         self.batches.append((batch, facts["classes"], self.training))
-        return {"one": Figure()}
+        return {"one": Figure(figsize=(2, 1), dpi=50, facecolor="tab:red"), "other": Figure(facecolor="tab:blue")}
 
 
 def test_a_whole_run_draws_once_and_a_fit_alone_too(in_tmp):
@@ -34,7 +37,17 @@ def test_a_whole_run_draws_once_and_a_fit_alone_too(in_tmp):
         assert classes == ["sparse", "dense"]
         assert not training
         assert len(batch["labels"]) == 40, "all of a small part"
-    assert {path.name for path in in_tmp.rglob("*.png")} == {"one.png", "learning_curves.png"}
+        data = ToyGraphs()
+        data.setup()
+        own, another = (data.choose(name, 40)["nodes"] for name in (("val", "test") if subcommand else ("test", "val")))
+        assert torch.equal(batch["nodes"], own)
+        assert not torch.equal(batch["nodes"], another)
+    assert {path.name for path in in_tmp.rglob("*.png")} == {"one.png", "other.png", "learning_curves.png"}
+    for name, color in (("one", "tab:red"), ("other", "tab:blue")):
+        for path in in_tmp.rglob(f"{name}.png"):
+            pixels = imread(path)
+            np.testing.assert_allclose(pixels[..., :3].reshape(-1, 3), [to_rgb(color)] * (pixels.size // 4), atol=0.01)
+    assert imread(next(in_tmp.rglob("one.png"))).shape[:2] == (50, 100)
 
 
 def test_no_pictures_are_drawn_if_none_are_wanted(in_tmp):

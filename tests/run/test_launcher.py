@@ -1,9 +1,12 @@
 """Processes that a launcher has started, and settings that do not make use of them."""
 
+from types import SimpleNamespace
+
 import pytest
+from torch import nn
 
 from nnzoo import InputError
-from nnzoo.run.launcher import check_launched, launched_processes
+from nnzoo.run.launcher import check_launched, launched_processes, warn_of_batch_norms
 from support.forked import run_ranks
 from support.runs import QUICK
 
@@ -40,3 +43,14 @@ def test_srun_counts_its_tasks(monkeypatch):
 def test_without_a_launcher_all_settings_do(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     check_launched({**CPU, "devices": 8, "strategy": "ddp"})
+
+
+@pytest.mark.parametrize(
+    ("layer", "processes", "synchronised", "warns"),
+    [(nn.BatchNorm2d, 2, False, True), (nn.BatchNorm2d, 1, False, False), (nn.BatchNorm2d, 2, True, False),
+     (nn.Linear, 2, False, False)],
+)  # fmt: skip
+def test_batch_norms_of_several_processes_are_told_of(layer, processes, synchronised, warns, recwarn):
+    model = nn.Sequential(layer(3, 3) if layer is nn.Linear else layer(3))
+    warn_of_batch_norms(model, SimpleNamespace(world_size=processes), synchronised)
+    assert ["its own share of a batch" in str(warning.message) for warning in recwarn] == [True] * warns

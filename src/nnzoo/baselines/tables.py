@@ -60,7 +60,8 @@ class SupervisedBaselines(Baselines):
         rows = chosen_rows(len(inputs), max(1, self.max_values // (inputs.shape[1] * models)))
         self.notes = subset_note("sklearn_*", len(rows), len(inputs))
         fitted = (inputs[rows], target[rows])
-        return supervised_baselines(fitted, test, data.task, getattr(data, "categorical_columns", []))
+        categorical = getattr(data, "categorical_columns", [])
+        return supervised_baselines(fitted, test, data.task, categorical, getattr(module, "positive", 1))
 
 
 def chosen_rows(size: int, most: int) -> NDArray[np.int64]:
@@ -68,8 +69,18 @@ def chosen_rows(size: int, most: int) -> NDArray[np.int64]:
     return np.arange(size) if size <= most else np.random.default_rng(0).choice(size, most, replace=False)
 
 
-def supervised_baselines(train: Arrays, test: Arrays, task: str, categorical: Sequence[int] = ()) -> Scores:
-    """Metrics on ``test`` of scikit-learn's models fitted on ``train``; ``categorical`` are the columns of codes."""
+def supervised_baselines(
+    train: Arrays, test: Arrays, task: str, categorical: Sequence[int] = (), positive: int = 1
+) -> Scores:
+    """Metrics on ``test`` of scikit-learn's models fitted on ``train``.
+
+    Args:
+        train: Inputs and targets.
+        test: Inputs and targets.
+        task: classification or regression.
+        categorical: Columns of codes.
+        positive: Number of the positive one of two classes.
+    """
     few = [column for column in categorical if train[0][:, column].max() < MAX_CATEGORIES]
     settings: dict[str, Any] = {"random_state": 0, "early_stopping": False, "categorical_features": few or None}
     if train[0].shape[1] > WIDE and not few:  # each category needs a bin of its own
@@ -97,21 +108,22 @@ def supervised_baselines(train: Arrays, test: Arrays, task: str, categorical: Se
     for name, model in models.items():
         try:
             with fitting(name):
-                metrics[name] = scores_of(test, model.fit(*train), task)
+                metrics[name] = scores_of(test, model.fit(*train), task, positive)
         except ValueError as error:  # such as a single class in the training rows
             rank_zero_warn(f"{name} could not be fitted: {error}")
     return metrics
 
 
-def scores_of(test: Arrays, model: Any, task: str) -> Mapping[str, float]:
+def scores_of(test: Arrays, model: Any, task: str, positive: int = 1) -> Mapping[str, float]:
     """The module's metrics of a fitted model, by scikit-learn."""
     (inputs, target), predicted = test, model.predict(test[0])
     if task == "classification":
         found = {"accuracy": accuracy_score(target, predicted), "f1": f1_score(target, predicted, average="macro")}
         if len(model.classes_) == len(np.unique(target)) == 2:
-            positive = model.predict_proba(inputs)[:, 1]
-            found["auroc"] = roc_auc_score(target, positive)
-            found["average_precision"] = average_precision_score(target, positive)
+            shares = model.predict_proba(inputs)[:, positive]
+            found["macro_f1"], found["f1"] = found["f1"], f1_score(target == positive, predicted == positive)
+            found["auroc"] = roc_auc_score(target == positive, shares)
+            found["average_precision"] = average_precision_score(target == positive, shares)
         return found
     return {
         "rmse": root_mean_squared_error(target, predicted),

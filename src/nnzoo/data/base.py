@@ -176,6 +176,10 @@ class GlobalBatchDataModule(L.LightningDataModule):
         """What the rows of ``predict_dataloader`` are, one line each, for a table of predictions; None if not known."""
         return None
 
+    def column_report(self) -> pd.DataFrame | None:
+        """What became of each column of a user's file: ``column``, ``use`` and ``note``; None without a file."""
+        return None
+
     @property
     def class_weights(self) -> Tensor:
         """Weights n / (K n_c) per class of the training part: (K,); empty if there are no classes."""

@@ -1,9 +1,13 @@
 """Reading the user's CSV files: one reader, with one set of messages, for tables, sequences, series and strings."""
 
 import difflib
+import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nnzoo.errors import InputError
@@ -11,17 +15,20 @@ from nnzoo.errors import InputError
 SEPARATORS = (",", ";", "\t")
 
 
-def read_csv(path: str | Path, option: str = "csv", texts: bool = False) -> pd.DataFrame:
-    """Reads a CSV file with a header, separated by commas, semicolons or tabs.
+def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.DataFrame:
+    """Reads a CSV file with a header, separated by commas, semicolons or tabs, as the texts that stand in it.
 
-    With semicolons, numbers may have decimal commas, as spreadsheets write them in many countries.
+    What a column holds is not for a single file to say: :mod:`nnzoo.data.columns` reads numbers and dates from the
+    texts.
 
     Args:
         path: The file.
         option: The flag ``--data.OPTION`` that names it, for errors.
-        texts: Keep everything as the text that stands in the file. Otherwise columns of numbers are read as such, where
-            empty fields, NA, None, nan and the like are missing; in columns of texts only empty fields are, and spaces
-            at the ends are left out.
+        strip: Leave out spaces around each text; otherwise only those after a separator.
+
+    Returns:
+        Columns of texts, an empty one where the file has nothing. The index counts lines: the row of index i begins in
+        line i + 2 of the file. ``attrs["separator"]`` is what separates the columns.
 
     Raises:
         InputError: If it does not exist, is no CSV or has no rows.
@@ -30,33 +37,64 @@ def read_csv(path: str | Path, option: str = "csv", texts: bool = False) -> pd.D
         raise no_file(path, option)
     try:
         header, separator = _header(path)
-        written = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-        decimals = [] if texts else [".", ","] if separator == ";" else ["."]
-        readings = [pd.read_csv(path, sep=separator, skipinitialspace=True, decimal=mark) for mark in decimals]
+        before = _blank_lines_before_header(path)
+        settings: Any = {"sep": separator, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+        table = pd.read_csv(path, skiprows=before, skip_blank_lines=False, **settings)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as CSV ({reason}): save it as comma-separated UTF-8.") from error
-    table = max(readings, key=lambda reading: len(reading.select_dtypes("number").columns), default=written)
     if header.duplicated().any():
         raise InputError(
             f"{path} has several columns {header[header.duplicated()].iloc[0]}: give each a name of its own."
         )
     if not isinstance(table.index, pd.RangeIndex):
         raise InputError(f"The rows of {path} have more fields than its header: name every column.")
+    table = table.fillna("")  # a line that ends early
+    table.columns = pd.Index(header.to_list())
+    table.index = pd.Index(np.arange(len(table)) + _further_lines(table) + before)
+    if strip:
+        table = table.apply(_stripped)
+    table = table[(table != "").any(axis=1)]  # blank lines
     if table.empty:
         raise InputError(f"{path} has no rows below its header.")
-    table.columns = written.columns = header.to_list()
-    for column in table.select_dtypes(exclude=["number", "bool"]).columns if not texts else []:
-        stripped = written[column].str.strip()  # a class may be called None, and a place NA
-        table[column] = stripped.where(stripped != "")
     # A comma at the end of every line makes a last column of nothing.
-    return table.drop(columns=[column for column in table.columns if not column and table[column].isna().all()])
+    table = table.drop(columns=[column for column in table.columns if not column and (table[column] == "").all()])
+    table.attrs["separator"] = separator
+    return table
 
 
 def no_file(path: str | Path, option: str) -> InputError:
     """The error that there is no such file, and where a relative path was looked for."""
     sought = "" if Path(path).is_absolute() else f" in {Path.cwd()} (paths count from the folder a run is started in)"
     return InputError(f"There is no file {path}{sought}: check --data.{option}.")
+
+
+def line_of(rows: "pd.Series[bool]") -> int:
+    """Line of the file of the first row that is True."""
+    return int(rows.index[int(rows.to_numpy().argmax())]) + 2
+
+
+def joined(texts: "pd.Series[str]") -> str:
+    """All texts of a column in one, each between two zero characters: looked through at once, they take no time."""
+    return "\0" + "\0".join(texts) + "\0"
+
+
+def _stripped(texts: "pd.Series[str]") -> "pd.Series[str]":
+    return texts.str.strip() if re.search(r"\s\0|\0\s", joined(texts)) else texts
+
+
+def _further_lines(table: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """How many line breaks stand in the fields of the rows before each row."""
+    breaks = np.zeros(len(table) + 1, np.int64)
+    for column in table:
+        if "\n" in joined(table[column]):
+            breaks[1:] += table[column].str.count("\n")
+    return breaks.cumsum()[:-1]
+
+
+def _blank_lines_before_header(path: str | Path) -> int:
+    with Path(path).open(encoding="utf-8-sig") as file:
+        return sum(1 for _ in itertools.takewhile(lambda line: not line.strip(), file))
 
 
 def _header(path: str | Path) -> tuple["pd.Series[str]", str]:

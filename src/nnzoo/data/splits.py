@@ -17,7 +17,8 @@ PARTS = ("train", "val", "test")
 def split_indices(labels: Sequence[int] | Tensor, fractions: Sequence[float], seed: int) -> list[Tensor]:
     """Splits samples into parts at random, each class in the same proportions (up to two samples).
 
-    Unlike scikit-learn's stratified split, this works for classes of any size, a single member included.
+    Unlike scikit-learn's stratified split, this works for classes of any size, a single member included: the first part
+    has a sample of each class, as what is not trained on cannot be told.
 
     Args:
         labels: Class of each sample (all equal where there are none).
@@ -41,7 +42,21 @@ def split_indices(labels: Sequence[int] | Tensor, fractions: Sequence[float], se
         kept = torch.ones(len(rest), dtype=torch.bool)
         kept[picked] = False
         rest = rest[kept]
+    _give_each_class(rest, parts, labels)
     return [part.sort().values for part in [rest, *parts]]
+
+
+def _give_each_class(first: Tensor, others: Sequence[Tensor], labels: Tensor) -> None:
+    """Swaps samples in place until ``first`` has one of each class, for samples of its most frequent classes."""
+    counts = {int(label): int((labels[first] == label).sum()) for label in labels.unique()}
+    for label in [label for label, count in counts.items() if count == 0]:
+        most = max(counts, key=counts.__getitem__)
+        if counts[most] < 2:
+            return  # more classes than samples
+        part = next(part for part in others if (labels[part] == label).any())
+        there, here = (int((labels[p] == wanted).nonzero()[0]) for p, wanted in ((part, label), (first, most)))
+        first[here], part[there] = part[there].clone(), first[here].clone()
+        counts[most], counts[label] = counts[most] - 1, 1
 
 
 def fold_indices(labels: Sequence[int] | Tensor, folds: int, fold: int, seed: int) -> Tensor:

@@ -22,13 +22,14 @@ def read_times(column: Column, path: object, day_first: bool | None = None) -> C
     Times with offsets become UTC.
 
     Args:
-        column: Numbers or texts.
+        column: Numbers, or texts of numbers or dates.
         path: File it comes from, for errors.
         day_first: Whether 01/02/2024 is in February; found out by :func:`is_day_first` if None.
 
     Raises:
         InputError: If a time cannot be read, or may be read in two ways.
     """
+    column = numbers_of(column)
     if pd.api.types.is_numeric_dtype(column):
         compact = _compact_format(column)
         dates = _parsed(column.astype(str), format=compact) if compact else None
@@ -44,6 +45,32 @@ def read_times(column: Column, path: object, day_first: bool | None = None) -> C
     if times.isna().any():
         raise _unreadable(column, times, path)
     return times if pd.Timestamp(column.iloc[0]).tz is not None else times.dt.tz_localize(None)
+
+
+def numbers_of(column: Column) -> Column:
+    """The column as numbers, whole ones exact, if it holds nothing else."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    try:
+        return pd.to_numeric(column)
+    except (ValueError, TypeError):
+        return column
+
+
+def dates_among(texts: Column) -> "pd.Series[bool]":
+    """Which texts are dates, with the day or with the month first, whichever makes more.
+
+    One of the first ones has to look like a date: that spares most columns the rest.
+    """
+    looks = any(
+        pd.tseries.api.guess_datetime_format(text, dayfirst=day_first)
+        for text in texts.iloc[:3]
+        for day_first in (False, True)
+    )
+    if not looks:
+        return pd.Series(False, texts.index)
+    readings = [_parsed(texts, utc=True, dayfirst=day_first).notna() for day_first in (False, True)]
+    return max(readings, key=lambda reading: reading.sum())
 
 
 def is_day_first(column: Column, path: object) -> bool:
@@ -84,6 +111,7 @@ def time_format(column: Column, times: Column) -> str | None:
         column: As written.
         times: As read from it.
     """
+    column = numbers_of(column)
     if pd.api.types.is_numeric_dtype(column):
         return _compact_format(column)
     first, written = str(column.iloc[0]), column.astype(str)

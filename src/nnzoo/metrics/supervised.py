@@ -1,24 +1,54 @@
 """Metrics of classifiers and regressors that torchmetrics lacks."""
 
+from typing import Any
+
 from torch import Tensor
-from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
+from torchmetrics import Metric
+from torchmetrics.classification import (
+    BinaryAUROC,
+    BinaryAveragePrecision,
+    BinaryF1Score,
+    BinaryPrecision,
+    BinaryRecall,
+)
 from torchmetrics.regression import R2Score
 
 
-class PositiveAUROC(BinaryAUROC):
-    """Area under the ROC curve of the second of two classes, from probabilities (B, 2)."""
+class OfPositive(Metric):
+    """A metric of one of two classes, the positive one, from probabilities (B, 2) and classes (B,).
+
+    Args:
+        positive: Number of the class.
+        settings: What the metric takes.
+    """
+
+    def __init__(self, positive: int = 1, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.positive = positive
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Adds a batch."""
-        super().update(preds[:, 1], target)
+        super().update(preds[:, self.positive], (target == self.positive).long())  # type: ignore[safe-super]
 
 
-class PositiveAveragePrecision(BinaryAveragePrecision):
-    """Average precision of the second of two classes, from probabilities (B, 2)."""
+class PositiveAUROC(OfPositive, BinaryAUROC):
+    """Area under the ROC curve."""
 
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds a batch."""
-        super().update(preds[:, 1], target)
+
+class PositiveAveragePrecision(OfPositive, BinaryAveragePrecision):
+    """Average precision."""
+
+
+class PositiveF1(OfPositive, BinaryF1Score):
+    """F1."""
+
+
+class PositivePrecision(OfPositive, BinaryPrecision):
+    """Precision."""
+
+
+class PositiveRecall(OfPositive, BinaryRecall):
+    """Recall."""
 
 
 class StandardizedR2(R2Score):

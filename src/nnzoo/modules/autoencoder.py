@@ -12,6 +12,7 @@ from nnzoo.metrics.means import STAGES, StageMeans
 from nnzoo.modules.checks import check_images
 from nnzoo.modules.generative import ImageAutoencoder, images_and_labels
 from nnzoo.nets.autoencoder import Noise, ReconstructionLoss, corrupt, reconstruction_error
+from nnzoo.nets.noise import Source
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.supervised import weight_penalty
 
@@ -76,13 +77,13 @@ class Autoencoder(ImageAutoencoder):
                 f"--model.noise_level to {MAX_DEVIATION} or less."
             )
 
-    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def corrupt(self, images: Tensor, generator: Source = None) -> Tensor:
         """Adds the configured noise to clean images."""
         return corrupt(images, self.hparams["noise"], self.hparams["noise_level"], generator)
 
     def corrupt_for_evaluation(self, images: Tensor, batch_idx: int) -> Tensor:
         """Adds the noise that validation and test add to the batch of that number, the same every time."""
-        return self.corrupt(images, self.evaluation_generator(batch_idx))
+        return self.corrupt(images, self.evaluation_noise(batch_idx, len(images)))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch (images, labels) plus the weight penalty."""

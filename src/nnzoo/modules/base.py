@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedu
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.errors import check_choices
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.optimizers import Optimizer, Schedule, build_optimizer, check_optimizer
@@ -61,6 +62,7 @@ class ZooModule(L.LightningModule):
         lr_warmup: float = 0.0,
     ) -> None:
         super().__init__()
+        self._sampled: tuple[Any, list[Tensor]] = (None, [])
         # From the constructors themselves: a command line's parser does not know what they fix.
         arguments = constructor_arguments(self)
         save_hyperparameters(self, frame=inspect.currentframe(), given_hparams=dict(ChainMap(*reversed(arguments))))
@@ -157,10 +159,28 @@ class ZooModule(L.LightningModule):
         """Logs the means over the test samples."""
         self.log_stage("test")
 
-    def evaluation_generator(self, batch_idx: int) -> torch.Generator:
-        """Noise for one evaluation batch: the same in every evaluation with these batches on these devices.
+    def evaluation_noise(self, batch_idx: int, size: int) -> list[torch.Generator]:
+        """Noise for each sample of an evaluation batch: the same however batches are cut and devices are used.
 
         It leaves the global generator, and so the training's noise, alone.
+
+        Args:
+            batch_idx: Number of the batch.
+            size: Samples in it.
         """
-        rank = self.global_rank if self._trainer else 0
-        return torch.Generator(self.device).manual_seed(mix_seed(rank, batch_idx))
+        samples = self._evaluated(batch_idx)
+        if samples is None or len(samples) != size:  # other loaders than ours do not say
+            samples = torch.arange(batch_idx * size, (batch_idx + 1) * size)
+        return [torch.Generator().manual_seed(mix_seed(sample)) for sample in samples.tolist()]
+
+    def _evaluated(self, batch_idx: int) -> Tensor | None:
+        """The numbers of a batch's samples in the part that is evaluated; None where they are not known."""
+        if self._trainer is None:
+            return None
+        loader = self.trainer.test_dataloaders if self.trainer.testing else self.trainer.val_dataloaders
+        sampler = getattr(loader, "batch_sampler", None)
+        if not isinstance(sampler, GlobalBatchSampler):
+            return None
+        if self._sampled[0] is not sampler:
+            self._sampled = (sampler, [index.samples for index in sampler])
+        return self._sampled[1][batch_idx]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
@@ -18,7 +19,13 @@ from torchmetrics.classification import (
 
 from nnzoo.data.facts import datamodule_of
 from nnzoo.errors import InputError
-from nnzoo.metrics.supervised import PositiveAUROC, PositiveAveragePrecision
+from nnzoo.metrics.supervised import (
+    PositiveAUROC,
+    PositiveAveragePrecision,
+    PositiveF1,
+    PositivePrecision,
+    PositiveRecall,
+)
 from nnzoo.modules.supervised import Batch, SupervisedModule
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.supervised import cross_entropy
@@ -34,12 +41,14 @@ class Classifier(SupervisedModule):
     ``l1 * sum |w| + l2 / 2 * sum w^2`` over weight matrices and kernels.
 
     Metrics: accuracy; macro-averaged precision, recall and F1; calibration error (15 bins, Guo et al. 2017,
-    arXiv:1706.04599); of two classes also the area under the ROC curve and the average precision of the second one.
-    Labels must lie in 0 .. K - 1.
+    arXiv:1706.04599). Of two classes, precision, recall, F1, the area under the ROC curve and the average precision are
+    those of the positive class, as in scikit-learn, and the averages over both are ``macro_precision``,
+    ``macro_recall`` and ``macro_f1``. Labels must lie in 0 .. K - 1.
 
     Args:
         num_classes: Number of classes, K (the command line takes it from the data).
         classes: Their names (the command line takes them from the data).
+        positive_class: Name of the positive one of two classes; the second if not given.
         label_smoothing: Share of the label that is spread evenly over all classes, in training only.
         class_weights: none | balanced: n / (K n_c) from the training part, so that all classes count the same.
         shared: What :class:`nnzoo.modules.supervised.SupervisedModule` takes.
@@ -52,6 +61,7 @@ class Classifier(SupervisedModule):
         *,
         num_classes: int = 10,
         classes: Sequence[str] = (),
+        positive_class: str | None = None,
         label_smoothing: float = 0.0,
         class_weights: ClassWeights = "none",
         **shared: Any,
@@ -73,23 +83,45 @@ class Classifier(SupervisedModule):
             raise InputError(f"label_smoothing goes from 0 to below 1, got {hparams['label_smoothing']}.")
         if len(hparams["classes"]) not in (0, hparams["num_classes"]):
             raise InputError(f"There are {len(hparams['classes'])} names of classes for {hparams['num_classes']}.")
+        positive = hparams["positive_class"]
+        if positive is not None and (hparams["num_classes"] != 2 or positive not in hparams["classes"]):
+            known = ", ".join(hparams["classes"]) or "classes without names"
+            raise InputError(f"positive_class is one of two classes, these data have {known}: got {positive!r}.")
+
+    @property
+    def positive(self) -> int:
+        """Number of the positive one of two classes."""
+        name = self.hparams["positive_class"]
+        return 1 if name is None else list(self.hparams["classes"]).index(name)
 
     def build_metrics(self, stage: str) -> MetricCollection:
         """Accuracy in training; all of them in validation and test."""
         classes = self.hparams["num_classes"]
         accuracy = {"accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False)}
+        macro = "macro_" if classes == 2 else ""
         further: dict[str, Metric | MetricCollection] = {
-            "f1": MulticlassF1Score(classes),
-            "precision": MulticlassPrecision(classes),
-            "recall": MulticlassRecall(classes),
+            f"{macro}f1": MulticlassF1Score(classes),
+            f"{macro}precision": MulticlassPrecision(classes),
+            f"{macro}recall": MulticlassRecall(classes),
             "calibration_error": MulticlassCalibrationError(classes),
         }
         if classes == 2:
-            further |= {"auroc": PositiveAUROC(), "average_precision": PositiveAveragePrecision()}
+            further |= {
+                "f1": PositiveF1(self.positive),
+                "precision": PositivePrecision(self.positive),
+                "recall": PositiveRecall(self.positive),
+                "auroc": PositiveAUROC(self.positive),
+                "average_precision": PositiveAveragePrecision(self.positive),
+            }
         return MetricCollection({**accuracy, **(further if stage != "train" else {})}, prefix=f"{stage}/")
 
     def setup(self, stage: str) -> None:
-        """Takes balanced class weights from the training part."""
+        """Takes balanced class weights from the training part; names the positive one of two classes."""
+        if stage in ("fit", "test") and len(self.hparams["classes"]) == 2:
+            rank_zero_info(
+                f"precision, recall, f1, auroc and average_precision are of the class "
+                f"{self.hparams['classes'][self.positive]} (--model.positive_class)"
+            )
         if stage == "fit" and self.hparams["class_weights"] == "balanced":
             data = datamodule_of(self.trainer)
             if data is None:

@@ -65,8 +65,8 @@ class Forecaster(SupervisedModule):
     """
 
     metric_note = (
-        "loss, mse and mae: of standardised series; rmse and mae_original: in their units; mase: of naive errors; "
-        "smape: percent"
+        "loss, mse and mae: of series standardised each by its own training part; rmse and mae_original: in their "
+        "units; mase: of each series' seasonal-naive errors; smape: percent"
     )
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = dict.fromkeys(
         ("cell", "hidden_size", "num_layers", "bidirectional", "dropout", "patch_length"), ("net", ["recurrent"])

@@ -23,9 +23,13 @@ class Regressor(SupervisedModule):
     Loss: mean over the batch of ((y - y_hat) / std)^2, plus the penalties. Predictions and metrics (RMSE, MAE, R^2) are
     in the target's own units.
 
+    Targets far from 0 with a small spread come less an offset, since single precision would blur them; losses and
+    metrics do not depend on it, and predictions have it added in double precision.
+
     Args:
         target_mean: Mean of the training targets (the command line takes it from the data).
         target_std: Standard deviation of the training targets (the command line takes it from the data).
+        target_offset: What is subtracted from the targets in batches (the command line takes it from the data).
         shared: What :class:`nnzoo.modules.supervised.SupervisedModule` takes.
     """
 
@@ -33,10 +37,12 @@ class Regressor(SupervisedModule):
     target_mean: Tensor
     target_std: Tensor
 
-    def __init__(self, *, target_mean: float = 0.0, target_std: float = 1.0, **shared: Any) -> None:
+    def __init__(
+        self, *, target_mean: float = 0.0, target_std: float = 1.0, target_offset: float = 0.0, **shared: Any
+    ) -> None:
         super().__init__(**shared)
         # Of the training part, whatever the data of a test.
-        self.register_buffer("target_mean", torch.tensor(target_mean, dtype=torch.float32))
+        self.register_buffer("target_mean", torch.tensor(target_mean - target_offset, dtype=torch.float32))
         self.register_buffer("target_std", torch.tensor(target_std, dtype=torch.float32))
 
     def check_hyperparameters(self) -> None:
@@ -55,7 +61,8 @@ class Regressor(SupervisedModule):
     def build_metrics(self, stage: str) -> MetricCollection:
         """RMSE and MAE in the target's units, and R^2 in validation and test."""
         errors = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError()}
-        r2 = StandardizedR2(self.hparams["target_mean"], self.hparams["target_std"])
+        mean = self.hparams["target_mean"] - self.hparams["target_offset"]
+        r2 = StandardizedR2(mean, self.hparams["target_std"])
         return MetricCollection({**errors, **({"r2": r2} if stage != "train" else {})}, prefix=f"{stage}/")
 
     def standardized(self, target: Tensor) -> Tensor:
@@ -63,7 +70,7 @@ class Regressor(SupervisedModule):
         return (target - self.target_mean) / self.target_std
 
     def original(self, outputs: Tensor) -> Tensor:
-        """The network's outputs in the target's units."""
+        """The network's outputs in the units of the batches' targets."""
         return at_least_float32(outputs) * self.target_std + self.target_mean
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
@@ -71,12 +78,19 @@ class Regressor(SupervisedModule):
         return squared_error(outputs, self.standardized(target))
 
     def measured(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Predictions and targets (B,) in the target's units."""
+        """Predictions and targets (B,) in the target's units, both less the offset."""
         return self.original(outputs), target
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Predictions (B,) in the target's units."""
-        return self.original(self.outputs(*inputs))
+        """Predictions (B,) in the target's units; float64 if there is an offset, where the device has it."""
+        return self.with_offset(self.original(self.outputs(*inputs)))
+
+    def with_offset(self, target: Tensor) -> Tensor:
+        """Targets of a batch, or predictions of them, as they are in the data."""
+        offset = self.hparams["target_offset"]
+        if not offset:
+            return target
+        return (target if target.device.type == "mps" else target.double()) + offset
 
     def prediction_columns(self, predictions: Sequence[Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
         """The predictions, in the target's units."""
@@ -85,4 +99,5 @@ class Regressor(SupervisedModule):
     def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Predictions beside the truth."""
         inputs, target = self.split(batch)
-        return {"predictions": plot_predictions(self(*inputs), target)}
+        name = facts.get("target_name", "")
+        return {"predictions": plot_predictions(self(*inputs), self.with_offset(target), name)}

@@ -17,6 +17,7 @@ from nnzoo.modules.classifier import class_columns
 from nnzoo.modules.generative import samples_figure
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.likelihoods import bits_per_dim, build_likelihood
+from nnzoo.nets.noise import Source, uniform
 from nnzoo.nets.rnn import Cell
 from nnzoo.nets.sequence_generator import SequenceGenerator as GeneratorNet
 
@@ -108,7 +109,7 @@ class SequenceGenerator(ZooModule):
         """What the series of classes (B,) start from: one-hot vectors (B, K)."""
         return F.one_hot(labels, self.num_conditions).to(self.dtype)
 
-    def log_likelihood(self, images: Tensor, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def log_likelihood(self, images: Tensor, labels: Tensor, generator: Source = None) -> Tensor:
         """Log p(image | class) (B,), in nats; a density of the image with uniform noise of one level for ``gaussian``.
 
         Args:
@@ -117,7 +118,7 @@ class SequenceGenerator(ZooModule):
             generator: Source of that noise.
         """
         if self.likelihood.is_density:
-            noise = torch.empty_like(images).uniform_(-0.5, 0.5, generator=generator)
+            noise = uniform(images.shape, images, generator, -0.5, 0.5)
             images = images + noise / (self.hparams["levels"] - 1)
         read = images
         if self.training and self.hparams["input_noise"]:
@@ -151,7 +152,7 @@ class SequenceGenerator(ZooModule):
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             check_images(images, self.hparams["in_shape"])
             checked_labels(labels.cpu(), self.num_conditions)
-        generator = None if stage == "train" else self.evaluation_generator(batch_idx)
+        generator = None if stage == "train" else self.evaluation_noise(batch_idx, len(images))
         losses = -self.log_likelihood(images, labels, generator)
         bits = bits_per_dim(losses, math.prod(self.hparams["in_shape"]), self.likelihood)
         self.means.update(stage, {"loss": losses, "bits_per_dim": bits})

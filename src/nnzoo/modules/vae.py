@@ -14,6 +14,7 @@ from nnzoo.modules.checks import check_images, check_precision
 from nnzoo.modules.generative import ImageAutoencoder, images_and_labels, manifold, samples_figure
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.likelihoods import Likelihood, LikelihoodName, bits_per_dim, build_likelihood
+from nnzoo.nets.noise import Source, uniform
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.vae import (
     LOG_VAR_RANGE,
@@ -30,6 +31,9 @@ from nnzoo.plots.images import image_grid
 Batch = Sequence[Tensor]
 MAX_DECODED_VALUES = 2**23
 """Largest number of decoded values held at once while a log-likelihood is estimated (32 MiB in float32)."""
+
+DRAWN_AT_ONCE = 100
+"""Codes of an image that are drawn together, whatever the size of the batch, so that their noise is the same."""
 
 
 class VAE(ImageAutoencoder):
@@ -137,9 +141,7 @@ class VAE(ImageAutoencoder):
             codes, mean, log_var
         )
 
-    def loss_terms(
-        self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> dict[str, Tensor]:
+    def loss_terms(self, images: Tensor, labels: Tensor | None = None, generator: Source = None) -> dict[str, Tensor]:
         """Per-sample loss, reconstruction term, KL and ELBO: each (B,), in nats.
 
         Warm-up and free bits shape the loss in training mode only.
@@ -163,10 +165,10 @@ class VAE(ImageAutoencoder):
             return 1.0
         return min(1.0, self.batches_seen / (epochs * self.trainer.num_training_batches))
 
-    def _dequantized(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _dequantized(self, images: Tensor, generator: Source) -> Tensor:
         if not self.likelihood.is_density:
             return images
-        noise = torch.empty_like(images).uniform_(-0.5, 0.5, generator=generator)
+        noise = uniform(images.shape, images, generator, -0.5, 0.5)
         return images + noise / (self.hparams["levels"] - 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -177,24 +179,25 @@ class VAE(ImageAutoencoder):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the loss and its terms, with the full beta."""
-        self.means.update("val", self._checked_terms(batch, batch_idx, self.evaluation_generator(batch_idx)))
+        self.means.update("val", self._checked_terms(batch, batch_idx, self._noise(batch, batch_idx)))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the terms, the NLL by importance sampling (nats) and bits per dimension."""
-        generator = self.evaluation_generator(batch_idx)
+        generator = self._noise(batch, batch_idx)
         terms = self._checked_terms(batch, batch_idx, generator)
         images, labels = images_and_labels(batch)
         nll = -self.log_likelihood(images, labels, generator=generator)
         bits = bits_per_dim(nll, images[0].numel(), self.likelihood)
         self.means.update("test", {**terms, "nll": nll, "bits_per_dim": bits})
 
+    def _noise(self, batch: Batch, batch_idx: int) -> Source:
+        return self.evaluation_noise(batch_idx, len(images_and_labels(batch)[0]))
+
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Reconstructions of a batch (images, labels)."""
         return self(*images_and_labels(batch))
 
-    def _checked_terms(
-        self, batch: Batch, batch_idx: int, generator: torch.Generator | None = None
-    ) -> dict[str, Tensor]:
+    def _checked_terms(self, batch: Batch, batch_idx: int, generator: Source = None) -> dict[str, Tensor]:
         images, labels = images_and_labels(batch)
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             check_images(images, self.hparams["in_shape"], binary=self.hparams["likelihood"] == "bernoulli")
@@ -234,11 +237,7 @@ class VAE(ImageAutoencoder):
 
     @torch.no_grad()
     def log_likelihood(
-        self,
-        images: Tensor,
-        labels: Tensor | None = None,
-        num_samples: int | None = None,
-        generator: torch.Generator | None = None,
+        self, images: Tensor, labels: Tensor | None = None, num_samples: int | None = None, generator: Source = None
     ) -> Tensor:
         """Importance-sampled log p(x) per image (B,), in nats: log (1/K) sum_k p(x, z_k) / q(z_k|x).
 
@@ -248,7 +247,7 @@ class VAE(ImageAutoencoder):
             images: Images (B, C, H, W).
             labels: Their classes, if the model is conditional.
             num_samples: K; ``num_nll_samples`` if not given.
-            generator: Source of the noise, on the model's device.
+            generator: Source of the noise: on the model's device, or one on the CPU for each image.
         """
         num_samples = self.hparams["num_nll_samples"] if num_samples is None else num_samples
         check_sizes(num_samples=num_samples)
@@ -256,10 +255,11 @@ class VAE(ImageAutoencoder):
         mean, log_var = self.posterior(images, labels)
         chunk = max(1, MAX_DECODED_VALUES // (images.numel() * self.likelihood.params_per_channel))
         log_weights = []
-        for start in range(0, num_samples, chunk):
-            codes = reparameterize(mean, log_var, min(chunk, num_samples - start), generator)
-            log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
-            log_weights.append(log_px + log_ratio)
+        for start in range(0, num_samples, DRAWN_AT_ONCE):
+            drawn = reparameterize(mean, log_var, min(DRAWN_AT_ONCE, num_samples - start), generator)
+            for codes in drawn.split(chunk):
+                log_px, log_ratio = self.log_joint_terms(images, codes, mean, log_var, labels)
+                log_weights.append(log_px + log_ratio)
         return importance_bound(torch.cat(log_weights))
 
     def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:

@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnzoo.nets.noise import Source, normal, uniform
+
 Noise = Literal["none", "gaussian", "masking", "salt_and_pepper"]
 ReconstructionLoss = Literal["mse", "bce"]
 
 
-def corrupt(images: Tensor, noise: Noise, level: float, generator: torch.Generator | None = None) -> Tensor:
+def corrupt(images: Tensor, noise: Noise, level: float, generator: Source = None) -> Tensor:
     """Adds noise to images in [0, 1] (Vincent et al. 2010, JMLR 11:3371).
 
     Args:
@@ -23,10 +25,11 @@ def corrupt(images: Tensor, noise: Noise, level: float, generator: torch.Generat
     if noise == "none" or level == 0:
         return images
     if noise == "gaussian":
-        return images + level * torch.empty_like(images).normal_(generator=generator)
-    uniform = torch.empty_like(images[:, :1]).uniform_(generator=generator)
-    corrupted = images.masked_fill(uniform < level, 0.0)
-    return corrupted if noise == "masking" else corrupted.masked_fill(uniform < level / 2, 1.0)
+        return images + level * normal(images.shape, images, generator)
+    pixels = images[:, :1]
+    drawn = uniform(pixels.shape, pixels, generator)
+    corrupted = images.masked_fill(drawn < level, 0.0)
+    return corrupted if noise == "masking" else corrupted.masked_fill(drawn < level / 2, 1.0)
 
 
 def reconstruction_error(images: Tensor, logits: Tensor, loss: ReconstructionLoss) -> Tensor:

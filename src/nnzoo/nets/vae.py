@@ -5,11 +5,13 @@ import math
 import torch
 from torch import Tensor
 
+from nnzoo.nets.noise import Source, normal
+
 LOG_VAR_RANGE = (-12.0, 8.0)
 """Log-variances of the posterior are clamped to this range, so that a wild first step cannot overflow exp."""
 
 
-def reparameterize(mean: Tensor, log_var: Tensor, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
+def reparameterize(mean: Tensor, log_var: Tensor, num_samples: int, generator: Source = None) -> Tensor:
     """Draws z = mean + exp(log_var / 2) * noise (Kingma & Welling 2013, arXiv:1312.6114).
 
     Args:
@@ -21,7 +23,7 @@ def reparameterize(mean: Tensor, log_var: Tensor, num_samples: int, generator: t
     Returns:
         Codes (K, B, L).
     """
-    noise = torch.empty(num_samples, *mean.shape, device=mean.device, dtype=mean.dtype).normal_(generator=generator)
+    noise = normal((num_samples, *mean.shape), mean, generator, dim=1)
     return mean + (0.5 * log_var).exp() * noise
 
 

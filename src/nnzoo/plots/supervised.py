@@ -30,15 +30,15 @@ def confusion_matrix(counts: Tensor, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def predictions(predicted: Tensor, target: Tensor) -> Figure:
-    """Predicted against true values (B,), with the line on which both agree."""
-    x, y = (tensor.detach().float().cpu().numpy().ravel() for tensor in (target, predicted))
+def predictions(predicted: Tensor, target: Tensor, name: str = "") -> Figure:
+    """Predicted against true values (B,) of a target of that name, with the line on which both agree."""
+    x, y = (tensor.detach().cpu().double().numpy().ravel() for tensor in (target, predicted))
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     figure = Figure(figsize=(5, 4.6), dpi=120, layout="constrained")
     axis = figure.subplots()
     axis.plot([low, high], [low, high], color="grey", linewidth=1, label="prediction = truth")
     axis.scatter(x, y, s=max(5, min(30, 6000 / len(x))), alpha=0.6, linewidths=0)
-    axis.set(xlabel="true", ylabel="predicted", title="held-out samples")
+    axis.set(xlabel=f"true {name}".strip(), ylabel=f"predicted {name}".strip(), title="held-out samples")
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
     return figure

@@ -22,7 +22,7 @@ from nnzoo.run.data import DataFirst, builder, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.help import tidy
-from nnzoo.run.launcher import check_launched, is_global_zero
+from nnzoo.run.launcher import check_launched, is_global_zero, warn_of_batch_norms
 from nnzoo.run.limits import check_limits
 from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
@@ -261,6 +261,7 @@ class ZooCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Compiles the networks in place, which keeps the names in the checkpoint."""
+        warn_of_batch_norms(self.model, self.trainer, self._get(self.config_init, "trainer")["sync_batchnorm"])
         if self._get(self.config_init, "compile"):
             for network in self.model.children():
                 if any(True for _ in network.parameters()):

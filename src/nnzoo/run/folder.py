@@ -6,6 +6,7 @@ from pathlib import Path
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
 BEST, LAST = "best", "last"
 """Stems of the checkpoints."""
+COLUMNS = "columns.csv"
 FIGURES = "figures"
 PREDICTIONS, PREDICTED_BATCHES = "predictions.csv", "predictions.pt"
 

@@ -7,7 +7,9 @@ from typing import Any
 import lightning as L
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nnzoo.errors import InputError
 
@@ -46,4 +48,13 @@ def check_launched(trainer: Mapping[str, Any]) -> None:
             f"{processes} processes were started for settings that make use of {used}, so that each would train a "
             "model of its own: set --trainer.devices to the processes of a node and --trainer.strategy ddp, or add "
             "--config multi_gpu or multi_node."
+        )
+
+
+def warn_of_batch_norms(model: nn.Module, trainer: L.Trainer, synchronised: bool) -> None:
+    """Warns where the batch statistics of several processes differ from those of one."""
+    if trainer.world_size > 1 and not synchronised and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
+        rank_zero_warn(
+            "Each process normalises by the statistics of its own share of a batch, so that the results differ from "
+            "those of one device: set --trainer.sync_batchnorm true on GPUs, or use one process on a CPU."
         )

@@ -19,7 +19,7 @@ from nnzoo.data.facts import datamodule_of
 from nnzoo.files import replacing, to_json
 from nnzoo.run.carried import changed_hparams
 from nnzoo.run.checkpoint import public_name
-from nnzoo.run.folder import CONFIG, RESULT
+from nnzoo.run.folder import COLUMNS, CONFIG, RESULT
 from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.progress import PROGRESS_KEY, steps_at, steps_done
 from nnzoo.run.report import diagnosis
@@ -29,11 +29,19 @@ class SaveRunConfig(SaveConfigCallback):
     """Writes the complete configuration to ``config.yaml`` of the run folder, whole or not at all."""
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Writes the file; the checkpoint of a resumed run is left out, so that the config can start a new run."""
+        """Writes the file; the checkpoint of a resumed run is left out, so that the config can start a new run.
+
+        What became of the columns of a user's file stands beside it, in ``columns.csv``.
+        """
         config = self.config.clone()
         config.ckpt_path = None
         with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
             temporary.write_text(self.parser.dump(config, skip_unset=False), encoding="utf-8")
+        data = datamodule_of(trainer)
+        report = data.column_report() if hasattr(data, "column_report") and stage == "fit" else None
+        if report is not None:
+            with replacing(Path(trainer.default_root_dir) / COLUMNS) as temporary:
+                report.to_csv(temporary, index=False)
 
     def keep_rate(self, trainer: L.Trainer, pl_module: L.LightningModule, lr: float) -> None:
         """Writes the file with a learning rate that was found, so that it repeats the run without looking again."""

@@ -11,7 +11,7 @@ from nnzoo.data.images.folder import ImageFolder
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import InputError
 from support.image_data import PARTS
-from support.image_files import noise_folder, prepared, read, save
+from support.image_files import noise, noise_folder, prepared, read, save
 
 pytestmark = pytest.mark.usefixtures("cache_folder")
 
@@ -132,3 +132,12 @@ def test_a_cached_folder_is_read_batch_by_batch(tmp_path, monkeypatch):
     assert sizes == [5] * 17
     list(module.train_dataloader())
     assert sizes == [5] * 31
+
+
+def test_images_fitted_in_another_way_have_a_cache_of_their_own(tmp_path):
+    save(tmp_path / "images" / "wide.png", noise(4, 8, 3))
+    folders = [ImageFolder(tmp_path / "images", 4, "auto", fit) for fit in ("crop", "pad", "squash")]
+    paths = [folder.cache(tmp_path / "cache") for folder in folders]
+    assert len(set(paths)) == 3
+    for folder, path in zip(folders, paths, strict=True):
+        assert torch.equal(CachedImages(path, torch.arange(1))[torch.arange(1)], folder.load())

@@ -119,9 +119,15 @@ def test_a_csv_with_a_class_for_each_sequence(csv_of):
             assert (length, target) == (len(groups[i]), labels[i])
 
 
-def test_a_column_that_single_precision_cannot_hold_is_refused(csv_of):
-    with pytest.raises(InputError, match=r"column x .* varies too little around 2e\+08 .* subtract a constant"):
-        ready(**csv_of(table().assign(x=lambda f: 2e8 + f["x"])))
+def test_values_far_from_0_are_centred_before_they_become_single_precision(csv_of):
+    near = ready(**csv_of(table()))
+    far = ready(**csv_of(table().assign(x=lambda f: 2e8 + f["x"])))
+    for part in PARTS:
+        expected, mean, std = near.parts[part].values, torch.tensor(near.feature_mean), torch.tensor(near.feature_std)
+        found, of_far, far_std = far.parts[part].values, torch.tensor(far.feature_mean), torch.tensor(far.feature_std)
+        torch.testing.assert_close((found - of_far) / far_std, (expected - mean) / std, atol=1e-5, rtol=0)
+    with pytest.raises(InputError, match=r"column x .* varies too little around 4e\+15.*subtract a constant"):
+        ready(**csv_of(table().assign(x=lambda f: 4e15 + f["x"].round())))
 
 
 def test_the_reason_of_a_task_names_sequence_and_line(csv_of):

@@ -105,7 +105,7 @@ DATES = sales()["date"].tolist()
         (sales(date=[*DATES[:2], DATES[1], *DATES[3:]]), {}, "line 4 has the date of the row before it"),
         (sales(date=[*DATES[:2], DATES[1], *DATES[3:]]), {}, "with --data.group"),
         (sales(date=[*DATES[:5], "soon"]), {}, "line 7: the time 'soon' cannot be read"),
-        (sales(date=[*DATES[:5], None]), {}, "line 7: the time nan cannot be read"),
+        (sales(date=[*DATES[:5], None]), {}, "line 7: the time '' cannot be read"),
         (sales(shop=["a", "a", None, "b", "b", "b"]), {"group": "shop"}, "line 4: shop is empty"),
         (sales(), {"time": "day"}, "no column day for --data.time. Its columns are date, units, price"),
         (sales(), {"group": "shop"}, "no column shop for --data.group"),

@@ -10,7 +10,8 @@ from sklearn import datasets
 
 from nnzoo import InputError, TabularDataModule
 from nnzoo.data.splits import split_parts
-from nnzoo.data.tables.preprocessor import Preprocessor, task_of
+from nnzoo.data.tables.preprocessor import Preprocessor
+from nnzoo.data.tables.target import task_of
 
 
 def houses(count=200, seed=0):
@@ -56,10 +57,10 @@ def test_the_built_in_sets_are_scikit_learns_in_parts_of_70_15_15(name):
 
 def test_statistics_come_from_the_training_part_only():
     table = houses()
-    first = Preprocessor(table[:100].drop(columns="price"))(table[:100])
+    first = Preprocessor.fit(table[:100].drop(columns="price"))(table[:100])
     other = table.copy()
     other.loc[100:, "area"] = 1e9
-    again = Preprocessor(other[:100].drop(columns="price"))(other[:100])
+    again = Preprocessor.fit(other[:100].drop(columns="price"))(other[:100])
     np.testing.assert_array_equal(first.numeric, again.numeric)
     data = TabularDataModule(dataset="diabetes")
     data.setup()
@@ -135,7 +136,7 @@ def test_a_table_of_categories_only_has_no_numbers(written):
     ("change", "message"),
     [
         (lambda t: t.assign(sold=["q", *t["sold"][1:]]), "holds the class q, which is not in --data.csv"),
-        (lambda t: t.assign(area=["foo", *map(str, t["area"][1:])]), "The column area of .* holds texts"),
+        (lambda t: t.assign(area=["foo", *map(str, t["area"][1:])]), "csv, line 2: area is 'foo', not a number as in"),
         (lambda t: t.drop(columns="sold"), "has no column sold"),
     ],
 )
@@ -146,14 +147,23 @@ def test_a_test_file_that_does_not_fit_the_table_is_refused(written, change, mes
         TabularDataModule(csv=written(table), target="sold", test_csv=test).setup()
 
 
+def test_a_class_of_one_row_is_trained_on_whatever_the_seed(written):
+    table = houses().assign(sold=["yes", "no"] * 100)
+    table.loc[4, "sold"] = "maybe"
+    path = written(table)
+    for seed in range(20):
+        data = TabularDataModule(csv=path, target="sold", split_seed=seed)
+        data.setup()
+        assert (data.parts["train"].labels == data.classes.index("maybe")).sum() == 1
+
+
 def test_a_class_without_training_rows_is_named(written):
     table = houses().assign(sold=["yes", "no"] * 100)
     table.loc[4, "sold"] = "maybe"
-    labels = torch.tensor(pd.Categorical(table["sold"]).codes)
-    trained = (split_parts(labels, ["train"] * 200, 0.15, 0.15, seed)["train"] for seed in range(50))
-    seed = next(seed for seed, rows in enumerate(trained) if 4 not in rows)
+    path = written(table)
+    folds = [TabularDataModule(csv=path, target="sold", folds=5, fold=fold) for fold in range(5)]
     with pytest.warns(UserWarning, match="No training row is of the class maybe"):
-        TabularDataModule(csv=written(table), target="sold", split_seed=seed).setup()
+        [data.setup() for data in folds]
 
 
 def test_balanced_sampling_draws_all_classes_equally_often(written):
@@ -187,9 +197,9 @@ NUMBERS = "x,y\n" + "".join(f"{i},{i % 7}.5\n" for i in range(50))
         ("x,y\n", {}, "has no rows"),
         (NUMBERS, {"target": "z"}, "has no column z for --data.target. .*Its columns are x, y"),
         (NUMBERS, {"drop": ["xx"]}, "has no column xx for --data.drop. Did you mean x"),
-        (NUMBERS + "3,\n", {}, "1 rows have no y, the first is row 51"),
-        (NUMBERS + "3,high\n", {}, "holds 'high' in row 51, which is not a number"),
-        (NUMBERS + "3,high\n", {"task": "regression"}, "holds 'high' in row 51, which is not a finite number"),
+        (NUMBERS + "3,\n", {}, "1 rows have no y, the first is line 52"),
+        (NUMBERS + "3,high\n", {}, "line 52: y is 'high', not a number as in the other rows, such as 0.5"),
+        ("x,y\n" + "1,a\n2,b\n" * 25, {"task": "regression"}, "holds 'a' in line 2, which is not a finite number"),
         (NUMBERS + "inf,3.5\n" * 30, {}, "The column x holds infinite values"),
         ("x,y\n" + "1,3\n" * 50, {}, "has one class only, 3"),
         ("x,y\n" + "1,3.5\n" * 50, {}, "The target y is constant"),
@@ -198,8 +208,8 @@ NUMBERS = "x,y\n" + "".join(f"{i},{i % 7}.5\n" for i in range(50))
         ("x,y\n1,0\n2,1\n", {}, "leave none for"),
         ("x,y,y\n" + "1,2,3\n" * 50, {}, "has several columns y"),
         ("x,y\n" + "1,2,3\n" * 50, {}, "more fields than its header"),
-        ("x,y\n" + "".join(f'{i},"{i},5"\n' for i in range(50)), {}, "50 different texts in 50 rows"),
-        ("x,y\n" + "".join(f"{i},{1e9 + i / 50}\n" for i in range(50)), {}, "varies too little"),
+        ("x,y\n" + "".join(f"{i},no {i}\n" for i in range(50)), {}, "50 different texts in 50 rows"),
+        ("x,y\n" + "".join(f"{i},{4e15 + i / 2}\n" for i in range(50)), {}, "varies too little"),
         (NUMBERS, {"folds": 1}, "1 folds of 50 samples are not possible"),
     ],
 )
@@ -235,3 +245,23 @@ def test_mnist_as_a_table_keeps_its_official_test_part():
     assert {part: len(data.parts[part]) for part in data.parts} == {"train": 57_000, "val": 3_000, "test": 10_000}
     assert data.classes == [str(digit) for digit in range(10)]
     assert data.num_numeric < 784, "pixels that are always white are left out"
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_numbers(written):
+    """And not of texts, in which 10 comes before 2."""
+    table = pd.DataFrame({"x": np.arange(240.0) % 17, "kind": np.arange(240) % 12})
+    data = TabularDataModule(csv=written(table), target="kind", task="classification")
+    data.setup()
+    assert data.classes == [str(number) for number in range(12)]
+    rows = data.predicted_rows()
+    assert rows["kind"].astype(int).tolist() == data.parts["test"].labels.tolist()
+
+
+def test_statistics_of_the_target_are_those_of_the_training_part(written):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=100), "price": rng.lognormal(size=100)})
+    data = TabularDataModule(csv=written(table), target="price")
+    train = table["price"].to_numpy()[data._prepared[2]["train"]]
+    assert data.target_mean == pytest.approx(train.mean(), rel=1e-5)
+    assert data.target_std == pytest.approx(train.std(), rel=1e-5)
+    assert data.target_mean != pytest.approx(table["price"].mean(), rel=1e-3)

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser
 from nnzoo import InputError, TabularDataModule
 from nnzoo.data.splits import PARTS
 from nnzoo.data.tables.sources import SOURCES, Table, TableSource
+from nnzoo.data.tables.target import class_names
 from support.image_data import make_mnist
 from support.room import module_with
 
@@ -104,7 +105,8 @@ def test_what_a_source_knows_agrees_with_what_it_loads(name, made):
     data = TabularDataModule(dataset=name, **made.get(name, {}))
     source = data.source
     source.fetch()
-    rows, target, official = source.load()
+    rows, target, official, written = source.load()
+    assert (written is not None) == (name == "csv")
     assert len(rows) == len(target) == len(official)
     assert target.name not in rows.columns
     if source.pixels:
@@ -113,7 +115,7 @@ def test_what_a_source_knows_agrees_with_what_it_loads(name, made):
         assert source.classes == sorted(target.unique())
     assert set(official) == set(PARTS if source.is_split else ["train", "test"] if name == "csv" else ["train"])
     data.setup()
-    known = set(map(str, target)) if data.task == "classification" else set()
+    known = set(class_names(target)) if data.task == "classification" else set()
     assert (set(data.classes), data.num_classes) == (known, len(known))
     for part in PARTS:
         dataset = data.parts[part]

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nnzoo.data.columns import summary
 from nnzoo.data.facts import fact, held
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sequences.dataset import SequenceDataset
@@ -46,6 +47,7 @@ class SequenceDataModule(SplitDataModule):
         time: Its column that orders the steps; the order of the file if not given.
         group: Its column that tells which sequence a row belongs to.
         drop: Its columns to leave out.
+        test_csv: A file of the same columns to test on, instead of drawing a test part.
         predict_csv: A file of the same columns, with or without the target, whose sequences ``predict`` predicts.
         target_type: classes | number | auto (text, booleans and up to 20 whole numbers are classes).
         length: Steps of the adding problem; blank steps of copy.
@@ -72,6 +74,7 @@ class SequenceDataModule(SplitDataModule):
         time: str | None = None,
         group: str | None = None,
         drop: Sequence[str] = (),
+        test_csv: str | None = None,
         predict_csv: str | None = None,
         target_type: TargetType = "auto",
         length: int = 150,
@@ -89,8 +92,11 @@ class SequenceDataModule(SplitDataModule):
         if self.hparams["folds"] and "folds" in idle:
             others = ", ".join(name for name in idle["folds"][1] if name != "csv")
             raise InputError(f"{self.dataset} brings its own test part: --folds is for {others} and --data.csv.")
-        if any(self.hparams[name] and name in idle for name in ("target", "time", "group", "predict_csv")):
-            raise InputError("--data.target, time, group and predict_csv are for a file of your own: add --data.csv.")
+        if self.hparams["folds"] and self.hparams["test_csv"]:
+            raise InputError("--folds draws its test sequences from --data.csv: leave out --data.test_csv.")
+        own = ("target", "time", "group", "test_csv", "predict_csv")
+        if any(self.hparams[name] and name in idle for name in own):
+            raise InputError(f"--data.{', '.join(own[:-1])} and {own[-1]} are for a file of your own: add --data.csv.")
 
     @held("give the same columns in the same order (--data.drop leaves columns out)")
     def features(self) -> list[str]:
@@ -115,7 +121,7 @@ class SequenceDataModule(SplitDataModule):
     @property
     def why(self) -> str:
         """What says so in a file of your own, for errors."""
-        return self.source.why
+        return "" if self.fitted is not None else self.source.why
 
     @fact
     def num_inputs(self) -> int:
@@ -132,13 +138,23 @@ class SequenceDataModule(SplitDataModule):
         """Whether several classes can be on at a step."""
         return self.task == "multilabel"
 
+    @fact
+    def target_name(self) -> str:
+        """Name of the target."""
+        return self.source.target_name
+
+    @fact
+    def target_offset(self) -> float:
+        """What is subtracted from the targets in batches: 0, unless they are so far from 0 that float32 blurs them."""
+        return self.source.target_offset
+
     @cached_property
     def _target_statistics(self) -> tuple[float, float]:
         if self.task != "regression":
             return 0.0, 1.0
         self.setup()
         targets = self._part("train").targets.double()
-        return float(targets.mean()), float(targets.std(correction=0))
+        return self.target_offset + float(targets.mean()), float(targets.std(correction=0))
 
     @fact
     def target_mean(self) -> float:
@@ -163,15 +179,37 @@ class SequenceDataModule(SplitDataModule):
     def _part(self, name: str) -> SequenceDataset:
         return typing.cast(SequenceDataset, self.parts[name])
 
+    def column_report(self) -> pd.DataFrame | None:
+        """What became of each column of your file."""
+        return self.source.column_report()
+
+    def fitted_state(self) -> dict[str, Any]:
+        """What files to test on and to predict are read by."""
+        return self.source.fitted_state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes facts and formats from a checkpoint if new data are to be read."""
+        super().load_state_dict(state_dict)
+        if self.fitted is not None:
+            self.source.take(self.fitted)
+
     def setup(self, stage: str | None = None) -> None:
         """Generates or loads the sequences; a second call changes nothing."""
-        if self.parts:
+        if self.is_set_up(stage):
             return
-        self.parts |= self.source.load()
-        counts = ", ".join(f"{len(self._part(part))} {part}" for part in PARTS)
-        lengths = torch.cat([self._part(part).lengths for part in PARTS])
-        steps = f"{lengths.min()}" + (f" to {lengths.max()}" if lengths.min() < lengths.max() else "")
-        rank_zero_info(f"{self.dataset}: {counts} sequences of {steps} steps with {self.num_inputs} values each")
+        if not self.uses_fitted(stage):
+            self.parts |= self.source.load()
+            counts = ", ".join(f"{len(self._part(part))} {part}" for part in PARTS)
+            lengths = torch.cat([self._part(part).lengths for part in PARTS])
+            steps = f"{lengths.min()}" + (f" to {lengths.max()}" if lengths.min() < lengths.max() else "")
+            rank_zero_info(f"{self.dataset}: {counts} sequences of {steps} steps with {self.num_inputs} values each")
+            report = self.column_report()
+            if report is not None:
+                rank_zero_info(summary(report))
+        for later in ("test", "predict"):
+            dataset = self.source.later(later, self) if later not in self.parts else None
+            if dataset is not None:
+                self.parts[later] = dataset
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """The sequences of ``predict_csv``, or the test sequences."""
@@ -179,4 +217,4 @@ class SequenceDataModule(SplitDataModule):
 
     def predicted_rows(self) -> pd.DataFrame | None:
         """A line for each sequence, or for each step where these are what is predicted."""
-        return self.source.predicted_rows()
+        return self.source.predicted_rows(self.task)

@@ -11,13 +11,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nnzoo.data.columns import Format
+from nnzoo.data.csv_file import read_csv
 from nnzoo.data.sequences.chorales import KEYS, next_steps, read_chorales
 from nnzoo.data.sequences.dataset import SequenceDataset
 from nnzoo.data.sequences.problems import adding_problem, copy_memory
 from nnzoo.data.sequences.scanned import ScannedImages
 from nnzoo.data.sequences.source import SPLIT, SequenceSource
-from nnzoo.data.sequences.split import SequenceSplit
-from nnzoo.data.sequences.table import SequenceTable
+from nnzoo.data.sequences.split import SequenceSplit, rows_of, whole
+from nnzoo.data.sequences.table import SequenceColumns, SequenceTable, columns_of
 from nnzoo.data.sources import sources_in
 from nnzoo.data.splits import PARTS
 from nnzoo.errors import InputError
@@ -110,7 +112,7 @@ class CSV(SequenceSource):
     """A file of the user's own, a row for each step."""
 
     name = "csv"
-    uses = ("csv", "target", "time", "group", "drop", "predict_csv", "target_type", *SPLIT)
+    uses = ("csv", "target", "time", "group", "drop", "test_csv", "predict_csv", "target_type", *SPLIT)
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)
@@ -121,20 +123,43 @@ class CSV(SequenceSource):
             )
 
     @cached_property
+    def _written(self) -> pd.DataFrame:
+        return read_csv(self.settings["csv"])
+
+    @cached_property
+    def columns(self) -> SequenceColumns:
+        """What the columns hold."""
+        names = ("csv", "target", "time", "group", "drop", "target_type")
+        return columns_of(self._written, *(self.settings[name] for name in names))
+
+    @cached_property
     def table(self) -> SequenceTable:
         """The sequences of the file."""
-        names = ("csv", "target", "time", "group", "target_type", "drop")
-        return SequenceTable(*(self.settings[name] for name in names))
+        path, target_type = self.settings["csv"], self.settings["target_type"]
+        return SequenceTable(self._written, path, self.columns, target_type=target_type)
+
+    @cached_property
+    def test(self) -> SequenceTable | None:
+        """Those of ``test_csv``."""
+        return self._later("test_csv")
+
+    @cached_property
+    def new(self) -> SequenceTable | None:
+        """Those of ``predict_csv``."""
+        return self._later("predict_csv")
+
+    def _later(self, option: str) -> SequenceTable | None:
+        path = self.settings[option]
+        if path is None:
+            return None
+        return SequenceTable(read_csv(path, option), path, self.columns, with_target=option == "test_csv")
 
     @cached_property
     def split(self) -> SequenceSplit:
-        """Its parts, and the sequences to predict."""
-        path, time, group = (self.settings[name] for name in ("predict_csv", "time", "group"))
-        new = None
-        if path is not None:
-            new = SequenceTable(path, None, time, group, features=self.features, option="predict_csv")
-        val_fraction, test_fraction, split_seed, folds, fold = (self.settings[name] for name in SPLIT)
-        return SequenceSplit(self.table, new, (val_fraction, test_fraction, split_seed, folds, fold))
+        """Its parts."""
+        names = ("val_fraction", "test_fraction", "folds", "fold")
+        split = {"seed": self.settings["split_seed"], **{name: self.settings[name] for name in names}}
+        return SequenceSplit(self.table, self.test, split)
 
     @property
     def task(self) -> str:
@@ -149,7 +174,7 @@ class CSV(SequenceSource):
     @property
     def num_inputs(self) -> int:
         """Number of feature columns."""
-        return len(self.table.features)
+        return len(self.columns.features)
 
     @property
     def classes(self) -> list[str]:
@@ -159,11 +184,11 @@ class CSV(SequenceSource):
     @property
     def features(self) -> list[str]:
         """Names of the feature columns."""
-        return self.table.features
+        return self.columns.features
 
     @property
     def feature_mean(self) -> list[float]:
-        """Over all steps of the training part."""
+        """Over all steps of the training part, less the offsets."""
         return self.split.feature_mean
 
     @property
@@ -171,13 +196,51 @@ class CSV(SequenceSource):
         """Over all steps of the training part."""
         return self.split.feature_std
 
+    @property
+    def target_offset(self) -> float:
+        """What is subtracted from targets that are far from 0."""
+        return self.split.target_offset
+
+    @property
+    def fitted_state(self) -> dict[str, Any]:
+        """Formats of the columns and offsets of the features."""
+        formats = {name: known.plain() for name, known in self.columns.formats.items()}
+        return {"formats": formats, "offsets": self.split.offsets}
+
+    def take(self, fitted: Mapping[str, Any]) -> None:
+        """Takes formats from a checkpoint, where the training file is not at hand."""
+        formats = {name: Format.from_plain(values) for name, values in fitted["formats"].items()}
+        target, time, group = (self.settings[name] for name in ("target", "time", "group"))
+        self.columns = SequenceColumns(target, time, group, formats)
+
+    def column_report(self) -> pd.DataFrame:
+        """Features, target, group and time; all others are left out."""
+        columns, formats = self.columns, self.columns.formats
+        uses = {columns.target: "target", columns.group: "group", columns.time: "time"}
+        lines = []
+        for name in self._written.columns:
+            used = name in formats or name == columns.time
+            note = (
+                ", ".join(formats[name].marks()) if name in formats else "" if used else "dropped, or numbers the rows"
+            )
+            lines.append((name, uses.get(name, "features") if used else "left out", note))
+        return pd.DataFrame(lines, columns=["column", "use", "note"])
+
     def load(self) -> dict[str, SequenceDataset]:
-        """The parts, divided by whole sequences, and those of ``predict_csv``."""
+        """The parts, divided by whole sequences."""
         return self.split.datasets()
 
-    def predicted_rows(self) -> pd.DataFrame:
+    def later(self, stage: str, facts: Any) -> SequenceDataset | None:
+        """The sequences of the file for a stage, test or predict, if there is one, by the facts of the datamodule."""
+        table = self.test if stage == "test" else self.new
+        if table is None:
+            return None
+        offsets = self.split.offsets if facts.fitted is None else facts.fitted["offsets"]
+        return whole(table, facts.task, facts.classes, offsets, facts.target_offset)
+
+    def predicted_rows(self, task: str) -> pd.DataFrame:
         """As in the file."""
-        return self.split.predicted_rows()
+        return self.split.predicted_rows() if self.new is None else rows_of(self.new, task == "tagging")
 
 
 SOURCES = typing.cast(dict[str, type[SequenceSource]], sources_in(sys.modules[__name__]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,10 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
 from nnzoo.data.calendars import Calendar, calendar_of, follows
+from nnzoo.data.columns import Format, formats_of, without_counter
 from nnzoo.data.csv_file import check_columns, read_csv
-from nnzoo.data.times import is_day_first, read_times, time_format
+from nnzoo.data.numbers import MISSING
+from nnzoo.data.times import is_day_first, numbers_of, read_times, time_format
 from nnzoo.errors import InputError
 
 LONGEST_HOLIDAYS = 2
@@ -35,6 +38,7 @@ class Series(NamedTuple):
         time_format: How the file writes times, for ``strftime``; None if they are numbers, or written in no one way.
         calendars: The calendar of each series, where there is one.
         day_first: Whether the file writes the day of a date before the month; None where that does not arise.
+        formats: How the file writes its columns, by their names.
     """
 
     values: NDArray[np.float64]
@@ -47,6 +51,7 @@ class Series(NamedTuple):
     time_format: str | None = None
     calendars: Sequence[Calendar | None] = ()
     day_first: bool | None = None
+    formats: Mapping[str, Format] = MappingProxyType({})
 
     def only(self, columns: Sequence[str]) -> "Series":
         """The same series with these columns alone."""
@@ -67,12 +72,14 @@ class Series(NamedTuple):
         return [last + usual * step for step in range(1, steps + 1)]
 
     def times_as_written(self) -> dict[str, Any]:
-        """How the file writes times, and times of one series that tell its calendar, as plain values."""
+        """How the file writes columns and times, and times of one series that tell its calendar, as plain values."""
+        formats = {name: known.plain() for name, known in self.formats.items()}
         if not self.clocks:
-            return {"times": [], "day_first": None}
+            return {"times": [], "day_first": None, "formats": formats}
         clock = max(self.clocks, key=len).iloc[-MOST_TIMES:]
         dates = pd.api.types.is_datetime64_any_dtype(clock)
-        return {"times": [time.isoformat() for time in clock] if dates else clock.tolist(), "day_first": self.day_first}
+        times = [time.isoformat() for time in clock] if dates else clock.tolist()
+        return {"times": times, "day_first": self.day_first, "formats": formats}
 
     def written(self, times: Sequence[Any]) -> Sequence[Any]:
         """Times as the file writes them."""
@@ -111,18 +118,23 @@ def read_series(
     table = read_csv(path, option)
     for name, columns_of in (("time", [time]), ("group", [group]), ("target", columns or []), ("drop", drop)):
         check_columns(table, [column for column in columns_of if column is not None], f"--data.{name}", path)
+    table = without_counter(table, path, [time, group, *(columns or []), *drop])
     columns = columns or [name for name in table.columns if name not in {time, group, *drop}]
     if (time is not None and time == group) or {time, group} & set(columns):
         raise InputError("--data.time, --data.group and --data.target must be different columns.")
     if not columns:
         raise InputError(f"{path} has no column to forecast beside those of --data.time and --data.group.")
-    values = np.stack([_numbers(table[name], path) for name in columns], axis=1)
-    usual = times or {"times": [], "day_first": None}
+    usual = times or {"times": [], "day_first": None, "formats": {}}
+    if time is not None:
+        table[time] = numbers_of(table[time])
+    given = {name: Format.from_plain(known) for name, known in usual["formats"].items()}
+    formats = given or formats_of(table[columns], path)
+    values = np.stack([_numbers(formats[name], table[name], path) for name in columns], axis=1)
     day_first = usual["day_first"]
     if time is not None and day_first is None and not pd.api.types.is_numeric_dtype(table[time]):
         day_first = is_day_first(table[time], path)
     clock = pd.Series(np.arange(len(table))) if time is None else read_times(table[time], path, day_first)
-    series = {None: np.arange(len(table))} if group is None else _groups(path, group, option)
+    series = {None: np.arange(len(table))} if group is None else _groups(table[group], path)
     names, rows = ([] if group is None else list(series)), list(series.values())
     clocks = [clock.iloc[chosen] for chosen in rows]
     if time is not None:
@@ -134,26 +146,30 @@ def read_series(
     lengths = [len(one) for one in clocks]
     joined = values[np.concatenate(rows)]
     if time is None:
-        return Series(joined, columns, lengths, ranks, names=names)
+        return Series(joined, columns, lengths, ranks, names=names, formats=formats)
     calendars = _calendars(clocks, usual["times"])
     _warn_of_gaps(clocks, calendars, path, time)
     written = time_format(table[time], clock) if pd.api.types.is_datetime64_any_dtype(clock) else None
     season = _season(calendars, lengths)
-    return Series(joined, columns, lengths, ranks, season, clocks, names, written, calendars, day_first)
+    return Series(joined, columns, lengths, ranks, season, clocks, names, written, calendars, day_first, formats)
 
 
-def _groups(path: Path, group: str, option: str) -> dict[Any, Any]:
+def _groups(names: "pd.Series[str]", path: Path) -> dict[Any, Any]:
     """The rows of each series by its name, as it is written: 007 is not 7."""
-    names = read_csv(path, option, texts=True)[group].str.strip()
     empty = names == ""
     if empty.any():
-        raise InputError(f"{path}, line {_line(empty)}: {group} is empty: fill it in or remove the row.")
+        raise InputError(f"{path}, line {_line(empty)}: {names.name} is empty: fill it in or remove the row.")
     return names.groupby(names, sort=False).indices
 
 
-def _numbers(column: "pd.Series[Any]", path: Path) -> NDArray[np.float64]:
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    strange = numbers.isna() & column.notna()
+def _numbers(known: Format, column: "pd.Series[str]", path: Path) -> NDArray[np.float64]:
+    if known.kind == "truth":
+        numbers = known.read(column, path).map({"False": 0.0, "True": 1.0})
+    elif known.kind == "number":
+        numbers = known.read(column, path)
+    else:
+        numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    strange = numbers.isna() & ~column.isin(MISSING)
     if strange.any():
         raise InputError(
             f"{path}, line {_line(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: repair the "

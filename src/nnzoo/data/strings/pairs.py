@@ -101,7 +101,7 @@ def read_pairs(path: str, source: str, target: str) -> list[Pair]:
     Raises:
         InputError: If a column is missing, a string is empty, a source has two targets, or the file is not text.
     """
-    table = read_csv(path, texts=True)
+    table = read_csv(path, strip=False)
     check_columns(table, [source], "--data.source", path)
     check_columns(table, [target], "--data.target", path)
     pairs: dict[str, Pair] = {}
@@ -119,7 +119,7 @@ def read_sources(path: str, source: str) -> list[str]:
     Raises:
         InputError: If the column is missing, a string is empty, or the file is not text.
     """
-    table = read_csv(path, "predict_csv", texts=True)
+    table = read_csv(path, "predict_csv", strip=False)
     check_columns(table, [source], "--data.source", path)
     if (table[source] == "").any():
         raise InputError(f"Row {int((table[source] == '').argmax()) + 1} of {path} has an empty source: remove it.")

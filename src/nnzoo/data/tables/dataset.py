@@ -1,16 +1,11 @@
 """Tables in memory, fetched by whole batches."""
 
-from collections.abc import Mapping
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from nnzoo.data.sampler import BatchIndex
 from nnzoo.data.tables.preprocessor import Columns
-from nnzoo.errors import InputError
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -28,13 +23,3 @@ class TableDataset(Dataset[Batch]):
     def __getitems__(self, batch: BatchIndex) -> Batch:
         rows = batch.samples
         return self.numeric.index_select(0, rows), self.categories.index_select(0, rows), self.labels[rows]
-
-
-def check_numbers(numbers: NDArray[np.float64], parts: Mapping[str, Tensor], name: str) -> None:
-    """Raises InputError if the target, of that name, cannot be regressed on, or a part is too small for it."""
-    if numbers[parts["train"].numpy()].std() == 0:
-        raise InputError(f"The target {name} is constant: choose a column that varies.")
-    if np.abs(numbers).max() > 1e30 or numbers.std() < 1e-5 * np.abs(numbers).max():
-        raise InputError(f"The target {name} is too large, or varies too little, for single precision: rescale it.")
-    if min(map(len, parts.values())) < 2:
-        raise InputError("Regression needs two rows or more in every part: add rows or change the fractions.")

@@ -12,13 +12,16 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nnzoo.data.columns import Format, sorted_names, summary, warn_of_new
 from nnzoo.data.facts import fact, held
+from nnzoo.data.numbers import offset_of
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
 from nnzoo.data.splits import split_parts, warn_of_absent_classes
-from nnzoo.data.tables.dataset import TableDataset, check_numbers
-from nnzoo.data.tables.preprocessor import Preprocessor, Scaling, Task, task_of
-from nnzoo.data.tables.sources import SOURCES, Table, TableSource, same_columns
+from nnzoo.data.tables.dataset import TableDataset
+from nnzoo.data.tables.preprocessor import Preprocessor, Scaling
+from nnzoo.data.tables.sources import SOURCES, Table, TableSource
+from nnzoo.data.tables.target import Task, check_numbers, class_names, class_numbers, finite_numbers, task_of
 from nnzoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,9 +35,11 @@ SAME_TABLE = "use the data it was trained on (--data.dataset or --data.csv), and
 class TabularDataModule(SplitDataModule):
     """A table with a target column: batches of numbers (B, N), codes of the categories (B, C) and targets (B,).
 
-    Split 70/15/15, for classes in the same proportions; MNIST keeps its official test part. How columns become numbers
-    is said at :class:`nnzoo.data.tables.preprocessor.Preprocessor`. Classification if the target holds texts, truth
-    values or integers with at most 20 different values, regression otherwise; ``task`` overrules that.
+    Split 70/15/15, for classes in the same proportions; MNIST keeps its official test part. The file to train on says
+    what each column holds (:func:`nnzoo.data.columns.formats_of`), in the files to test on and to predict too; how
+    columns become numbers is said at :class:`nnzoo.data.tables.preprocessor.Preprocessor`. Classification if the target
+    holds texts, truth values or integers with at most 20 different values, regression otherwise; ``task`` overrules
+    that.
 
     Args:
         dataset: digits | breast_cancer | wine | iris | diabetes (they come with scikit-learn) | mnist (784 grey
@@ -106,8 +111,7 @@ class TabularDataModule(SplitDataModule):
     @property
     def _known_target(self) -> pd.Series:
         """The target without the rows of a test file, which must not add classes."""
-        _, target, official = self.table
-        return target[np.asarray(official) == "train"]
+        return self.table.target[np.asarray(self.table.official) == "train"]
 
     @held("use data with the same classes; what has no class yet is given by --data.predict_csv or predict_root")
     def classes(self) -> list[str]:
@@ -116,102 +120,171 @@ class TabularDataModule(SplitDataModule):
             return []
         if self.source.classes:
             return self.source.classes
-        values = sorted(self._known_target.unique())
+        values = sorted_names(set(class_names(self._known_target)))
         if len(values) < 2:
             raise InputError(
                 f"The target {self._known_target.name} has one class only, {values[0]}: there is nothing to tell."
             )
-        return [str(value) for value in values]
+        return values
+
+    @fact
+    def target_name(self) -> str:
+        """Name of the target."""
+        return str(self.table.target.name)
 
     @cached_property
-    def _prepared(self) -> tuple[Preprocessor, Tensor, dict[str, Tensor]]:
-        """The fitted preprocessor, the targets of all rows, and the rows of each part."""
-        rows, target, official = self.table
+    def _targets(self) -> Tensor:
+        """Class numbers, or numbers less the offset, of all rows."""
+        return self._encoded(self.table.target, self.hparams["test_csv"] or self.hparams["csv"])
+
+    def _encoded(self, target: pd.Series, path: str | None) -> Tensor:
         if self.task == "classification":
-            numbers_of = {name: number for number, name in enumerate(self.classes)}
-            codes = np.array([numbers_of.get(name, -1) for name in target.astype(str)])
-            if (codes < 0).any():
-                label = target.iloc[int(np.flatnonzero(codes < 0)[0])]
-                raise InputError(f"{self.hparams['test_csv']} holds the class {label}, which is not in --data.csv.")
-            labels = targets = torch.from_numpy(codes)
-        else:
-            numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-            wrong = np.flatnonzero(~np.isfinite(numbers))
-            if len(wrong):
-                raise InputError(
-                    f"The target {target.name} holds {target.iloc[wrong[0]]!r} in row {wrong[0] + 1}, which is not a "
-                    "finite number: repair or remove such rows."
-                )
-            targets, labels = torch.tensor(numbers, dtype=torch.float32), torch.zeros(len(numbers), dtype=torch.int64)
-        folds = {"folds": 0} if self.source.is_split else {}
-        parts = split_parts(labels, official, **self.split_settings() | folds)
+            return class_numbers(target, self.classes, path)
+        return torch.from_numpy((finite_numbers(target) - self.target_offset).astype(np.float32))
+
+    @cached_property
+    def _rows(self) -> dict[str, Tensor]:
+        """The rows of each part."""
+        target, folds = self.table.target, {"folds": 0} if self.source.is_split else {}
+        labels = self._targets if self.task == "classification" else torch.zeros(len(target), dtype=torch.int64)
+        parts = split_parts(labels, self.table.official, **self.split_settings() | folds)
         if self.task == "regression":
-            check_numbers(numbers, parts, str(target.name))
+            check_numbers(finite_numbers(target), parts, self.target_name)
         else:
             warn_of_absent_classes(labels[parts["train"]], self.classes, "row")
+        return parts
+
+    @cached_property
+    def _preprocessor(self) -> Preprocessor:
+        """Fitted on the training part, unless a checkpoint brings it."""
+        if self.fitted is not None:
+            return Preprocessor(**self.fitted["preprocessor"])
         pixels = self.source.pixels
         log_columns, scaling = self.hparams["log_columns"], self.hparams["scaling"]
-        preprocessor = Preprocessor(
-            rows.iloc[parts["train"].numpy()],
+        return Preprocessor.fit(
+            self.table.rows.iloc[self._rows["train"].numpy()],
             self.hparams["categorical"],
             [] if pixels and log_columns == "auto" else log_columns,
             ("minmax" if pixels else "standardize") if scaling == "auto" else scaling,
         )
-        return preprocessor, targets, parts
+
+    def column_report(self) -> pd.DataFrame | None:
+        """What became of each column of your file, and why one is left out."""
+        formats, fitted = self.source.formats, self._preprocessor
+        if not formats:
+            return None
+        lines = [(name, *self._use(name, known)) for name, known in formats.items()]
+        parts = [(name, "left out", why) for name, why in fitted.left_out.items() if name not in formats]
+        return pd.DataFrame([*lines, *parts], columns=["column", "use", "note"])
+
+    def _use(self, name: str, known: Format) -> tuple[str, str]:
+        fitted = self._preprocessor
+        if name == self.target_name:
+            return "target", f"{self.task}, {known.described()}"
+        if name in fitted.left_out:
+            return "left out", fitted.left_out[name]
+        if name in fitted.categories:
+            return "categories", str(len(fitted.categories[name]))
+        if name in fitted.dates:
+            return "dates", "day first" if known.day_first else ""
+        number = fitted.numeric.index(name)
+        notes = ["logarithm"] * fitted.logged[number] + ["some missing"] * (number in fitted.indicators)
+        return "numbers", ", ".join([*known.marks(), *notes])
+
+    def fitted_state(self) -> dict[str, Any]:
+        """How columns are read and become numbers."""
+        formats = {name: known.plain() for name, known in self.source.formats.items()}
+        return {"formats": formats, "preprocessor": self._preprocessor.plain()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes facts, formats and statistics from a checkpoint if new data are to be read."""
+        super().load_state_dict(state_dict)
+        if self.fitted is not None:
+            formats = self.fitted["formats"]
+            self.source.formats = {name: Format.from_plain(values) for name, values in formats.items()}
 
     def setup(self, stage: str | None = None) -> None:
         """Splits the table and transforms its columns; a second call changes nothing."""
-        if self.parts:
+        if self.is_set_up(stage):
             return
-        preprocess, targets, parts = self._prepared
-        for part, rows in parts.items():
-            self.parts[part] = TableDataset(preprocess(self.table.rows.iloc[rows.numpy()]), targets[rows])
-        if self.source.new_rows is not None:
-            new = preprocess(same_columns(self.table.rows, self.source.new_rows, self.hparams["predict_csv"]))
-            self.parts["predict"] = TableDataset(new, torch.zeros(len(new.numeric), dtype=targets.dtype))
-        counts = ", ".join(f"{len(rows)} {part}" for part, rows in parts.items())
-        kinds = f"{preprocess.num_numeric} numeric and {len(preprocess.cardinalities)} categorical inputs"
+        if self._new is not None:
+            unknown = torch.zeros(len(self._new.rows), dtype=torch.int64 if self.num_classes else torch.float32)
+            self.parts["predict"] = self._dataset(self._new, unknown, "predict_csv")
+        if self.uses_fitted(stage):
+            if stage == "test":
+                table = self.source.load_test()
+                target = self._encoded(table.target, self.hparams["test_csv"])
+                self.parts["test"] = self._dataset(table, target, "test_csv")
+            return
+        for part, rows in self._rows.items():
+            chosen = self.table.rows.iloc[rows.numpy()]
+            self.parts[part] = TableDataset(self._preprocessor(chosen), self._targets[rows])
+        if self.hparams["test_csv"]:
+            self._warn_of_new(self.table.rows[np.asarray(self.table.official) == "test"], "test_csv")
+        counts = ", ".join(f"{len(rows)} {part}" for part, rows in self._rows.items())
+        kinds = f"{self._preprocessor.num_numeric} numeric and {len(self.cardinalities)} categorical inputs"
         rank_zero_info(f"{self.hparams['csv'] or self.dataset} ({self.task}): {counts} rows, {kinds}")
+        report = self.column_report()
+        if report is not None:
+            rank_zero_info(summary(report))
+
+    def _dataset(self, table: Table, target: Tensor, option: str) -> TableDataset:
+        self._warn_of_new(table.rows, option)
+        return TableDataset(self._preprocessor(table.rows), target)
+
+    def _warn_of_new(self, rows: pd.DataFrame, option: str) -> None:
+        for name, known in self._preprocessor.categories.items():
+            if name in rows:
+                warn_of_new(rows[name], known, self.hparams[option])
+
+    @cached_property
+    def _new(self) -> Table | None:
+        """The rows of ``predict_csv``."""
+        return self.source.load_new() if self.hparams["predict_csv"] else None
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """The rows of ``predict_csv``, or the test samples."""
-        return self._loader("test" if self.source.new_rows is None else "predict")
+        return self._loader("test" if self._new is None else "predict")
 
-    def predicted_rows(self) -> pd.DataFrame:
-        """The rows to predict, as in their file; of the built-in sets only their number and target."""
-        if self.source.new_rows is not None:
-            return self.source.new_rows
-        rows, target, _ = self.table
-        chosen = self._prepared[2]["test"].numpy()
-        shown = self.source.shown(rows, chosen).reset_index(drop=True)
-        return shown.assign(**{str(target.name): target.iloc[chosen].to_numpy()})
+    def predicted_rows(self) -> pd.DataFrame | None:
+        """The rows to predict, as they stand in their file; of the built-in sets only their number and target."""
+        if self._new is not None:
+            return self._new.written
+        chosen = self._rows["test"].numpy()
+        if self.table.written is not None:
+            return self.table.written.iloc[chosen].reset_index(drop=True)
+        target = self.table.target
+        return pd.DataFrame({"row": chosen + 1, str(target.name): target.iloc[chosen].to_numpy()})
 
     @held(SAME_TABLE)
     def num_numeric(self) -> int:
         """Number of numeric inputs, with indicators of missing values."""
-        return self._prepared[0].num_numeric
+        return self._preprocessor.num_numeric
 
     @held(SAME_TABLE)
     def cardinalities(self) -> list[int]:
         """Number of categories of each categorical input."""
-        return self._prepared[0].cardinalities
+        return self._preprocessor.cardinalities
 
     @held(SAME_TABLE)
     def preprocessing(self) -> str:
         """Fingerprint of how columns become numbers."""
-        return self._prepared[0].fingerprint
+        return self._preprocessor.fingerprint
+
+    @fact
+    def target_offset(self) -> float:
+        """What is subtracted from the targets in batches: 0, unless they are so far from 0 that float32 blurs them."""
+        return offset_of(finite_numbers(self._known_target)) if self.task == "regression" else 0.0
 
     @fact
     def target_mean(self) -> float:
         """Mean of the training targets."""
-        _, targets, parts = self._prepared
-        return float(targets[parts["train"]].double().mean())
+        return self.target_offset + float(self._targets[self._rows["train"]].double().mean())
 
     @fact
     def target_std(self) -> float:
         """Standard deviation of the training targets."""
-        _, targets, parts = self._prepared
-        return float(targets[parts["train"]].double().std(correction=0))
+        return float(self._targets[self._rows["train"]].double().std(correction=0))
 
     @property
     def categorical_columns(self) -> list[int]:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from sklearn import datasets
 
-from nnzoo.data.csv_file import check_columns, read_csv
+from nnzoo.data.columns import Formats, formats_of, read_columns, without_counter
+from nnzoo.data.csv_file import check_columns, line_of, read_csv
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.data.sources import Source, sources_in
 from nnzoo.data.splits import PARTS
@@ -25,13 +25,15 @@ class Table(NamedTuple):
 
     Attributes:
         rows: All rows without the target.
-        target: The target of each row; classes by their names.
+        target: The target of each row: numbers, or classes by their names.
         official: The part that the data set gives each row; "train" where it gives none.
+        written: All rows as they stand in the file, the target included, where there is a file.
     """
 
     rows: pd.DataFrame
     target: pd.Series
     official: list[str]
+    written: pd.DataFrame | None = None
 
 
 class TableSource(Source):
@@ -48,17 +50,13 @@ class TableSource(Source):
         return []
 
     @property
-    def new_rows(self) -> pd.DataFrame | None:
-        """Rows to predict in place of the test's, as they are in their file."""
-        return None
+    def formats(self) -> Formats:
+        """What the columns of the training file hold, the target's included; nothing where there is no file."""
+        return {}
 
     @abstractmethod
     def load(self) -> Table:
         """All rows, their target, and the official part of each."""
-
-    def shown(self, rows: pd.DataFrame, numbers: NDArray[np.int64]) -> pd.DataFrame:
-        """The columns of a table of predictions that say which of the loaded rows these are."""
-        return pd.DataFrame({"row": numbers + 1})
 
 
 class BuiltIn(TableSource):
@@ -153,41 +151,52 @@ class CSV(TableSource):
             raise InputError("A table of your own needs --data.csv FILE and --data.target COLUMN.")
 
     @cached_property
-    def new_rows(self) -> pd.DataFrame | None:
-        """The rows of ``predict_csv``."""
-        path = self.settings["predict_csv"]
-        return read_csv(path, "predict_csv") if path else None
+    def _training(self) -> pd.DataFrame:
+        """The rows of the file as written, without what is dropped."""
+        path, name, drop, categorical = (self.settings[option] for option in ("csv", "target", "drop", "categorical"))
+        frame = read_csv(path)
+        for option, columns in {"target": [name], "drop": drop, "categorical": categorical}.items():
+            check_columns(frame, columns, f"--data.{option}", path)
+        return without_counter(frame.drop(columns=list(drop)), path, {name, *categorical})
+
+    @cached_property
+    def formats(self) -> Formats:
+        """What the columns hold; a checkpoint's are put in their place where the file is not at hand."""
+        named = {*self.settings["categorical"]}
+        if self.settings["task"] == "classification":
+            named.add(self.settings["target"])
+        return formats_of(self._training, self.settings["csv"], named)
 
     def load(self) -> Table:
         """The rows of the file, and after them those of ``test_csv``."""
-        path, name, drop, test_csv = (self.settings[option] for option in ("csv", "target", "drop", "test_csv"))
-        rows = read_csv(path)
-        for option, columns in {"target": [name], "drop": drop, "categorical": self.settings["categorical"]}.items():
-            check_columns(rows, columns, f"--data.{option}", path)
-        official = ["train"] * len(rows)
-        if test_csv:
-            test = same_columns(rows.drop(columns=list(drop)), read_csv(test_csv, "test_csv"), test_csv)
-            rows, official = pd.concat([rows, test], ignore_index=True), official + ["test"] * len(test)
+        first = self._table(self._training, "csv", "train")
+        if not self.settings["test_csv"]:
+            return first
+        second = self.load_test()
+        rows, target = pd.concat([first.rows, second.rows]), pd.concat([first.target, second.target])
+        return Table(rows, target, first.official + second.official, pd.concat([first.written, second.written]))
+
+    def load_test(self) -> Table:
+        """The rows of ``test_csv``."""
+        return self._table(read_csv(self.settings["test_csv"], "test_csv"), "test_csv", "test")
+
+    def load_new(self) -> Table:
+        """The rows of ``predict_csv``, whose target may be missing."""
+        path, name = self.settings["predict_csv"], self.settings["target"]
+        written = read_csv(path, "predict_csv")
+        rows = read_columns(written, {column: known for column, known in self.formats.items() if column != name}, path)
+        return Table(rows, pd.Series(np.nan, rows.index, name=name), ["predict"] * len(rows), written)
+
+    def _table(self, written: pd.DataFrame, option: str, part: str) -> Table:
+        path, name = self.settings[option], self.settings["target"]
+        rows = read_columns(written, self.formats, path)
         missing = rows[name].isna()
         if missing.any():
-            row = int(np.flatnonzero(missing)[0])
             raise InputError(
-                f"{missing.sum()} rows have no {name}, the first is row {row + 1}: remove them or fill it in."
+                f"{path}: {missing.sum()} rows have no {name}, the first is line {line_of(missing)}: remove them or "
+                "fill it in."
             )
-        return Table(rows.drop(columns=[name, *drop]), rows[name], official)
-
-    def shown(self, rows: pd.DataFrame, numbers: NDArray[np.int64]) -> pd.DataFrame:
-        """The rows themselves."""
-        return rows.iloc[numbers]
-
-
-def same_columns(rows: pd.DataFrame, other: pd.DataFrame, path: str) -> pd.DataFrame:
-    """The rows of another file with the columns of ``rows``, numbers where those are numbers."""
-    check_columns(other, list(rows.columns), "the same columns as in --data.csv", path)
-    for column in rows.select_dtypes("number").columns:
-        if not pd.api.types.is_numeric_dtype(other[column]):
-            raise InputError(f"The column {column} of {path} holds texts, in --data.csv numbers: repair it.")
-    return other[list(rows.columns)]
+        return Table(rows.drop(columns=name), rows[name], [part] * len(rows), written)
 
 
 SOURCES = typing.cast("dict[str, type[TableSource]]", sources_in(sys.modules[__name__]))

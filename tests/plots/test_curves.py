@@ -33,3 +33,10 @@ def test_a_wild_start_does_not_hide_the_rest():
 def test_values_that_are_not_finite_are_left_out_of_the_range():
     (axis,) = learning_curves({"loss": {"val": (list(range(30)), [np.nan, *range(28), np.inf])}}).axes
     assert np.isfinite(axis.get_ylim()).all()
+
+
+def test_the_best_epoch_is_marked_in_every_panel():
+    curves = {"loss": {"val": ([1, 2, 3], [0.8, 0.6, 0.7])}, "accuracy": {"val": ([1, 2, 3], [0.2, 0.6, 0.7])}}
+    for axis in learning_curves(curves, best=2).axes[:2]:
+        assert set(named_lines(axis)["best: epoch 2"][0]) == {2}
+    assert not any("best" in name for name in named_lines(learning_curves(curves).axes[0]))

@@ -216,3 +216,20 @@ def test_the_public_names_are_found():
     assert all(getattr(nnzoo, name) for name in nnzoo.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         nnzoo.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("flags", "folder"),
+    [
+        (["--config", "tensorboard"], "tensorboard"),
+        (["--trainer.logger", "TensorBoardLogger"], "lightning_logs/version_0"),
+        (["--trainer.logger=lightning.pytorch.loggers.TensorBoardLogger"], "lightning_logs/version_0"),
+    ],
+)
+def test_a_logger_without_a_folder_writes_into_the_runs(flags, folder, in_tmp, capfd):
+    recipe("toy_graphs").main([*QUICK, *flags])
+    (run,) = {path.parent for path in in_tmp.rglob("result.json")}
+    assert list((run / folder).glob("events.out*"))
+    assert (run / "metrics.csv").is_file()
+    assert {path.name for path in in_tmp.iterdir()} <= {"runs", "cache"}
+    assert "\x1b[" not in "".join(capfd.readouterr()), "no colours"

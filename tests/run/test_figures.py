@@ -2,6 +2,7 @@ from unittest import mock
 
 import lightning as L
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import to_rgb
@@ -106,3 +107,13 @@ def test_without_our_datamodules_the_first_batch_is_shown():
     trainer = trainer_with(None)
     with mock.patch.object(L.Trainer, "test_dataloaders", loader):
         assert held_out(trainer, "test")[0].tolist() == [0, 1, 2, 3]
+
+
+def test_the_curves_mark_the_epoch_of_the_best_checkpoint(in_tmp, monkeypatch):
+    marked = []
+    monkeypatch.setattr("nnzoo.run.figures.learning_curves", lambda curves, best: marked.append(best) or Figure())
+    flags = ["--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--baselines", "null", "--model.lr", "10"]
+    recipe("toy_graphs").main([*flags, "--trainer.enable_progress_bar", "false"])
+    (curves,) = in_tmp.rglob("metrics.csv")
+    losses = pd.read_csv(curves).dropna(subset=["val/loss"])
+    assert marked == [int(losses.loc[losses["val/loss"].idxmin(), "epoch"]) + 1]

@@ -102,3 +102,13 @@ def test_the_table_says_in_which_units_its_metrics_are(model, settings):
     trainer = SimpleNamespace(callbacks=[])
     assert notes_of(trainer, module) == [module.metric_note]
     assert table({"test/mse": 1.0}, "Net", notes_of(trainer, module)).endswith(module.metric_note)
+
+
+@pytest.mark.parametrize(("train", "said"), [(0.98, True), (0.85, False), (0.6, False)])
+def test_an_accuracy_far_above_that_of_validation_is_called_overfitting(train, said):
+    """Where the validation's loss stays flat."""
+    flat = {**curves([1 / epoch for epoch in range(1, 21)], [0.5] * 20)}
+    flat["accuracy"] = {"train": ([20], [train]), "val": ([20], [0.78])}
+    found = diagnosis(flat)
+    assert bool(found) == said
+    assert not said or found.startswith("Overfitting: the accuracy is 0.98 in training and 0.78 in validation")

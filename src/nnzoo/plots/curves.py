@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
-def learning_curves(curves: Mapping[str, Series]) -> Figure:
+def learning_curves(curves: Mapping[str, Series], best: int | None = None) -> Figure:
     """One panel per quantity, one line per stage.
 
     Args:
         curves: Quantity to stage to (epochs, values), for example ``{"loss": {"train": ([1, 2], [0.7, 0.6])}}``.
+        best: Epoch of the best checkpoint, which is marked.
     """
     columns = min(3, len(curves))
     rows = math.ceil(len(curves) / columns)
@@ -29,6 +30,8 @@ def learning_curves(curves: Mapping[str, Series]) -> Figure:
         if high > low:
             margin = 0.08 * (high - low)
             axis.set_ylim(low - margin, high + margin)
+        if best is not None:
+            axis.axvline(best, color="grey", linestyle=":", label=f"best: epoch {best}")
         axis.set(xlabel="epoch", title=quantity)
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")

@@ -16,6 +16,7 @@ from nnzoo.run.configs import RECIPES, find_config, read_yaml, recipe_config, re
 from nnzoo.run.folder import BEST, CONFIG
 from nnzoo.run.resume import last_checkpoint, remove_leftovers
 
+LOGGER_OPTIONS, LOGGERS_WITH_FOLDER = ("--trainer.logger", "--trainer.logger+"), ("TensorBoardLogger", "CSVLogger")
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 
@@ -45,7 +46,7 @@ class Arguments:
         """Arguments for LightningCLI, which gets the first config as its default config."""
         configs = [part for config in self.configs[1:] for part in ("--config", config)]
         ckpt_path = ["--ckpt_path", str(self.ckpt_path)] if self.ckpt_path else []
-        return [self.subcommand, *configs, *self.flags, *ckpt_path]
+        return [self.subcommand, *configs, *with_folder_of_logger(self.flags), *ckpt_path]
 
     def model_is_subclass(self) -> bool:
         """Whether a flag or config names the model's class, as ``--model my_package.MyVAE`` does."""
@@ -129,6 +130,21 @@ def of_recipe(config: str, recipe: str) -> str:
         variant = f" --config {stem}" if stem != owner else ""
         raise InputError(f"The config {stem} is for another recipe: python -m nnzoo.recipes.{owner}{variant}.")
     return config
+
+
+def with_folder_of_logger(flags: list[str]) -> list[str]:
+    """The flags, with an empty folder (the run's) for a logger that needs one and was given none."""
+    if any(flag.startswith("--trainer.logger.save_dir") for flag in flags):
+        return flags
+    complete: list[str] = []
+    for number, flag in enumerate(flags):
+        complete.append(flag)
+        option, equals, name = flag.partition("=")
+        if not equals and number and flags[number - 1] in LOGGER_OPTIONS:
+            option, name = flags[number - 1], flag
+        if option in LOGGER_OPTIONS and name.endswith(LOGGERS_WITH_FOLDER):
+            complete.append("--trainer.logger.save_dir=")
+    return complete
 
 
 def take(args: list[str], *options: str) -> list[str]:

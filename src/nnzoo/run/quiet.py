@@ -33,6 +33,7 @@ EXPECTED_LINES = (
     "Restoring states from the checkpoint",
     "Restored all states from the checkpoint",
     "Loaded model weights from the checkpoint",
+    "`Trainer(limit_",
 )
 """How Lightning's lines begin that say nothing new to somebody who has typed the command."""
 

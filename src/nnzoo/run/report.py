@@ -40,10 +40,11 @@ def diagnosis(curves: Curves) -> str | None:
     """One sentence if the curves of the loss show over- or underfitting, else None.
 
     Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss, below it,
-    went on falling. Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
+    went on falling; or the accuracy of training is a tenth or more above that of validation in the last epoch.
+    Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
 
     Args:
-        curves: Quantity to stage to (epochs, values); "loss" with "train" and "val" is looked at.
+        curves: Quantity to stage to (epochs, values); "loss" with "train" and "val" is looked at, and "accuracy".
     """
     loss = curves.get("loss", {})
     if "train" not in loss or "val" not in loss:
@@ -60,6 +61,8 @@ def diagnosis(curves: Curves) -> str | None:
             f"while the training loss fell from {start:.4g} to {train[epochs[-1]]:.4g}; more data, dropout, weight "
             "decay or --patience would help."
         )
+    if gap := _gap(curves):
+        return gap
     earlier = val[-1 - len(val) // 10]
     if earlier - val[-1] > max(0.02 * abs(earlier), 0.005 * (val[0] - min(val))):
         return (
@@ -67,3 +70,17 @@ def diagnosis(curves: Curves) -> str | None:
             f"{len(val) // 10} epochs; a larger --trainer.max_epochs would help."
         )
     return None
+
+
+def _gap(curves: Curves) -> str | None:
+    """Overfitting that a loss need not show: a network may be right in training and surely wrong in validation."""
+    accuracy = curves.get("accuracy", {})
+    if "train" not in accuracy or "val" not in accuracy:
+        return None
+    train, val = (accuracy[stage][1][-1] for stage in ("train", "val"))
+    if train - val < 0.1:
+        return None
+    return (
+        f"Overfitting: the accuracy is {train:.4g} in training and {val:.4g} in validation; more data, augmentation, "
+        "dropout or weight decay would help."
+    )

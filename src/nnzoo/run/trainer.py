@@ -53,10 +53,18 @@ def run_plugins(plugins: Any) -> list[Any]:
 
 
 def run_loggers(logger: Any, run_dir: Path, progress: Mapping[str, Any] | None) -> Any:
-    """metrics.csv, continued after the progress of a resumed checkpoint, and what was asked for; False for none."""
+    """metrics.csv, continued after the progress of a resumed checkpoint, and what was asked for; False for none.
+
+    A logger whose ``save_dir`` is empty writes into the run folder.
+    """
     if logger is False:
         return False
-    return [metrics_logger(run_dir, progress), *([] if logger in (None, True) else as_list(logger))]
+    wanted = [] if logger in (None, True) else as_list(logger)
+    for one in wanted:
+        for folder in ("_root_dir", "_save_dir"):  # of TensorBoard's and of CSV loggers, which open their files later
+            if getattr(one, folder, None) == "":
+                setattr(one, folder, str(run_dir))
+    return [metrics_logger(run_dir, progress), *wanted]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -34,7 +34,7 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
     if finds_rate:
         callbacks.append(RateFinder())
     if trainer["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
-        # A bar redrawn at every step costs milliseconds, and in a file it makes thousands of lines.
+        # A bar that is redrawn at every step slows short ones, and in a file it makes thousands of lines.
         callbacks.append(TQDMProgressBar(refresh_rate=20) if sys.stderr.isatty() else ProgressLines())
     return callbacks
 

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from nnzoo import InputError
-from nnzoo.data.times import frequency, is_day_first, read_times, time_format
+from nnzoo.data.times import dates_among, frequency, is_day_first, read_times, time_format
 
 
 def read(values):
@@ -81,4 +81,9 @@ def test_calendars():
 )
 def test_how_times_are_written_without_pandas_advice_to_its_callers(written, expected, recwarn):
     assert time_format(pd.Series(written), read(written)) == expected
+    assert not recwarn.list
+
+
+def test_dates_are_found_among_texts_without_pandas_advice_to_its_callers(recwarn):
+    assert dates_among(pd.Series(["31.01.2024", "soon", "01.02.2024"])).tolist() == [True, False, True]
     assert not recwarn.list

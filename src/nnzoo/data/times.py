@@ -62,12 +62,7 @@ def dates_among(texts: Column) -> "pd.Series[bool]":
 
     One of the first ones has to look like a date: that spares most columns the rest.
     """
-    looks = any(
-        pd.tseries.api.guess_datetime_format(text, dayfirst=day_first)
-        for text in texts.iloc[:3]
-        for day_first in (False, True)
-    )
-    if not looks:
+    if not any(_guessed_format(text, day_first) for text in texts.iloc[:3] for day_first in (False, True)):
         return pd.Series(False, texts.index)
     readings = [_parsed(texts, utc=True, dayfirst=day_first).notna() for day_first in (False, True)]
     return max(readings, key=lambda reading: reading.sum())
@@ -119,12 +114,16 @@ def time_format(column: Column, times: Column) -> str | None:
     if quarter:
         return f"%Y{quarter[1]}Q%q"  # of pandas' periods
     for day_first in (False, True):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas advises the other order of day and month, which is tried too
-            found = pd.tseries.api.guess_datetime_format(first, dayfirst=day_first)
+        found = _guessed_format(first, day_first)
         if found and "%z" not in found and (times.dt.strftime(found) == written).all():
             return found
     return next((months for months in OF_MONTHS if (times.dt.strftime(months) == written).all()), None)
+
+
+def _guessed_format(text: str, day_first: bool) -> str | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas advises the other order of day and month, which is tried too
+        return pd.tseries.api.guess_datetime_format(text, dayfirst=day_first)
 
 
 def _compact_format(column: Column) -> str | None:

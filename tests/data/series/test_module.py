@@ -214,3 +214,13 @@ def test_etth1_has_the_windows_of_the_literature():
     np.testing.assert_allclose(whole(data, "test")[1][-1], table.iloc[14_304:14_400, 1:], rtol=1e-6)
     np.testing.assert_allclose(data.parts["val"][0][0], table.iloc[8304:8640, 1:], rtol=1e-6)
     assert data.season == 24
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "rownames"])
+def test_the_index_of_a_written_table_is_neither_seen_nor_forecast(data_of, name):
+    table = sales()
+    table.insert(0, name, np.arange(1, 101))
+    for targets in ("one", "all"):
+        with pytest.warns(UserWarning, match="numbers the rows and is left out"):
+            data = data_of(table, targets=targets)
+        assert data.columns == ["units", "price"]

@@ -113,7 +113,7 @@ class SequenceEncoder(nn.Module):
                 "remove empty sequences."
             )
         if int(lengths.min()) == steps:
-            return self.rnn(inputs)  # nothing is padded; packing takes 2.5 times as long for an RNN or a GRU on a CPU
+            return self.rnn(inputs)  # nothing is padded; packing takes about twice as long for an RNN or a GRU on a CPU
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
         outputs, state = self.rnn(packed)
         return pad_packed_sequence(outputs, batch_first=True, total_length=steps)[0], state

@@ -24,7 +24,7 @@ def read_chorales(root: Path) -> dict[str, list[NDArray[np.uint8]]]:
     Raises:
         InputError: If the file is not there, or does not hold the chorales.
     """
-    from scipy.io import loadmat  # 0.2 s that only this data set needs
+    from scipy.io import loadmat  # its import takes time, and only this data set needs it
 
     path = root / "JSB" / "JSB_Chorales.mat"
     if not path.is_file():

@@ -130,6 +130,23 @@ def test_values_far_from_0_are_centred_before_they_become_single_precision(csv_o
         ready(**csv_of(table().assign(x=lambda f: 4e15 + f["x"].round())))
 
 
+def test_sequences_of_a_test_file_are_tested_on_whole(csv_of, tmp_path):
+    frame = table(groups=20)
+    settings = csv_of(frame)
+    tested = frame[frame["id"].isin(["s1", "s3", "s4"])].drop(columns=["weight", "state"])
+    tested.to_csv(tmp_path / "test.csv", index=False)
+    data = ready(**settings, test_csv=str(tmp_path / "test.csv"))
+    assert sum(len(data.parts[part]) for part in ("train", "val")) == 20
+    assert data.parts["test"].targets.tolist() == [1, 1, 0]
+    np.testing.assert_allclose(data.parts["test"].values, tested[["x", "y"]], rtol=1e-6)
+    assert data.predicted_rows()["id"].tolist() == ["s1", "s3", "s4"]
+    tested.assign(kind="mouse").to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(InputError, match=r"test\.csv holds the class mouse, which is not in --data\.csv"):
+        ready(**settings, test_csv=str(tmp_path / "test.csv"))
+    with pytest.raises(InputError, match=r"leave out --data\.test_csv"):
+        ready(**settings, test_csv="t.csv", folds=3)
+
+
 def test_the_reason_of_a_task_names_sequence_and_line(csv_of):
     frame = table()
     written = csv_of(frame)

@@ -56,6 +56,13 @@ def test_a_sample_draws_the_same_alone_and_among_others(count):
     assert drawn.shape == (count, 2, 33)
 
 
+def test_noise_of_samples_comes_to_the_device_and_type_of_the_model():
+    generators = [torch.Generator(), torch.Generator()]
+    for draw in (normal, uniform):
+        drawn = draw((2, 3), torch.empty(1, device="meta", dtype=torch.float64), generators)
+        assert (drawn.device.type, drawn.dtype) == ("meta", torch.float64)
+
+
 @pytest.mark.parametrize(
     "model",
     [

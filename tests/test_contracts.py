@@ -22,10 +22,13 @@ OVERLAYS = [name for name in CONFIGS if found.recipe_of(name) is None]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 
-def train(name, model=None, batches=3, **trainer_flags):
+data_of = functools.cache(found.datamodule_of)
+
+
+def train(name, model=None, batches=3, data=None, **trainer_flags):
     """Fits and tests a recipe in a moment; returns (module, test metrics)."""
     L.seed_everything(0, verbose=False)
-    module, data = build(name, model)
+    module, data = build(name, model, datamodule=data)
     limits = {"limit_train_batches": batches, "limit_val_batches": 1, "limit_test_batches": 1}
     trainer = L.Trainer(**{"max_epochs": 2, **QUIET, **limits, **trainer_flags})
     trainer.fit(module, data)
@@ -123,7 +126,8 @@ def fingerprint(name, settings):
     """Test metrics and a checksum of the weights after a moment's training; None if the settings are invalid."""
     model, own = {key: list(v) if isinstance(v, tuple) else v for key, v in settings}, found.settings_of(name)["model"]
     try:
-        module, metrics = train(name, model | switched_off(model_class(name), own | model, [own, case(name).small]))
+        model |= switched_off(model_class(name), own | model, [own, case(name).small])
+        module, metrics = train(name, model, data=data_of(name))
     except InputError:
         return None
     return tuple(metrics.values()), sum(float(p.detach().double().abs().sum()) for p in module.parameters())

@@ -97,9 +97,12 @@ def model_class(config):
     return models[datamodule_of(config).task] if models else only_class(module, L.LightningModule)
 
 
-def build(config, model=None, data=None):
-    """A config's datamodule and model, without the command line; ``model`` and ``data`` override its values."""
-    datamodule = datamodule_of(config, **(data or {}))
+def build(config, model=None, data=None, datamodule=None):
+    """A config's model and datamodule, without the command line; ``model`` and ``data`` override its values.
+
+    A ``datamodule`` that has been built before saves reading the data again.
+    """
+    datamodule = datamodule or datamodule_of(config, **(data or {}))
     cls = model_class(config)
     return cls(**linked(cls, datamodule) | active(cls, config, "model", model or {})), datamodule
 

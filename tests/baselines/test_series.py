@@ -28,6 +28,19 @@ def test_the_ridge_baseline_is_the_best_on_validation_of_scikit_learns_ridges(tr
     )
 
 
+def test_the_ridge_baseline_never_sees_the_test_part(trained_forecaster, monkeypatch):
+    """Neither to fit nor to choose its penalty."""
+    seen, windows = set(), ForecastDataModule.windows
+
+    def watched(self, part, *arguments):
+        seen.add(part)
+        return windows(self, part, *arguments)
+
+    monkeypatch.setattr(ForecastDataModule, "windows", watched)
+    trained_forecaster(walk(columns=1))
+    assert seen == {"train", "val"}
+
+
 def test_the_ridge_baseline_reads_all_columns_where_that_helps():
     rng = np.random.default_rng(0)
     leader = rng.normal(size=600)

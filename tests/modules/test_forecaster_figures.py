@@ -61,3 +61,21 @@ def test_numbers_count_on_the_axis_and_steps_where_there_are_no_times(trained_fo
     for axis in drawn(module, data):
         assert axis.get_xlabel() == "steps ahead"
         assert list(axis.lines[0].get_xdata()) == list(range(1 - min(H, 2 * HORIZON), 1))
+
+
+def test_the_networks_own_line_and_errors_are_those_of_its_forecasts(trained_forecaster):
+    module, data, _ = trained_forecaster(walk())
+    batch = data.choose("test", 50)
+    with torch.no_grad():
+        figures, forecast = module.figures(batch, Facts(data)), module(*batch[:-1])
+        target = batch[-1] + batch[2][:, None, module.hparams["target_columns"]]
+    axes = [axis for axis in figures["forecasts"].axes if axis.get_visible()]
+    windows = torch.linspace(0, len(forecast) - 1, len(axes)).round().long().tolist()
+    for panel, (axis, window) in enumerate(zip(axes, windows, strict=True)):
+        lines = named_lines(axis)
+        assert list(lines) == ["truth", "Forecaster", "seasonal naive"]
+        np.testing.assert_allclose(lines["Forecaster"][1], forecast[window, :, panel % 2], rtol=1e-4)
+    (axis,) = figures["error_per_step"].axes
+    std = np.array(data.column_std)
+    errors = (((forecast - target).numpy() / std) ** 2).mean(axis=(0, 2))
+    np.testing.assert_allclose(named_lines(axis)["Forecaster"][1], errors, rtol=1e-3)

@@ -261,7 +261,7 @@ def test_statistics_of_the_target_are_those_of_the_training_part(written):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"x": rng.normal(size=100), "price": rng.lognormal(size=100)})
     data = TabularDataModule(csv=written(table), target="price")
-    train = table["price"].to_numpy()[data._prepared[2]["train"]]
+    train = table["price"].to_numpy()[data._rows["train"]]
     assert data.target_mean == pytest.approx(train.mean(), rel=1e-5)
     assert data.target_std == pytest.approx(train.std(), rel=1e-5)
     assert data.target_mean != pytest.approx(table["price"].mean(), rel=1e-3)

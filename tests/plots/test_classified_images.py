@@ -26,7 +26,7 @@ def test_a_mistake_names_the_true_class_first_each_with_its_own_probability():
     probabilities = torch.tensor([[0.1, 0.7, 0.2], [0.55, 0.05, 0.4]])
     figure = worst_mistakes(IMAGES[:2], torch.tensor([0, 2]), probabilities, ["ant", "bee", "cat"])
     titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
-    assert titles == ["ant 10 %\n→ bee 70 %", "cat 40 %\n→ ant 55 %"]
+    assert titles == ["ant (10 %)\n→ bee (70 %)", "cat (40 %)\n→ ant (55 %)"]
 
 
 def test_kernels_share_one_scale_in_which_grey_is_zero():

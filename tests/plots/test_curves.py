@@ -30,6 +30,11 @@ def test_a_wild_start_does_not_hide_the_rest():
     assert short.get_ylim()[1] > 1e6, "a few epochs are shown whole"
 
 
+def test_epochs_are_whole_numbers():
+    (axis,) = learning_curves({"loss": {"val": ([1, 2, 3, 4], [4.0, 3.0, 2.0, 1.0])}}).axes
+    assert all(tick == round(tick) for tick in axis.get_xticks())
+
+
 def test_values_that_are_not_finite_are_left_out_of_the_range():
     (axis,) = learning_curves({"loss": {"val": (list(range(30)), [np.nan, *range(28), np.inf])}}).axes
     assert np.isfinite(axis.get_ylim()).all()

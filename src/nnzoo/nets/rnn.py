@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.lstm import LSTM
 from nnzoo.nets.precision import at_least_float32
 
 Cell = Literal["rnn", "lstm", "gru"]
 State = Tensor | tuple[Tensor, Tensor]
 """What a recurrent layer of PyTorch takes and returns: h, or (h, c) of an LSTM, each (layers * directions, B, H)."""
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": LSTM, "gru": nn.GRU}
 
 
 class SequenceEncoder(nn.Module):

@@ -19,7 +19,7 @@ def worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, classe
         classes: Names.
     """
     labelled = [
-        "\n→ ".join(f"{class_name(k, classes)} {100 * row[k]:.0f} %" for k in (true, int(row.argmax())))
+        "\n→ ".join(f"{class_name(k, classes)} ({100 * row[k]:.0f} %)" for k in (true, int(row.argmax())))
         for true, row in zip(labels.tolist(), probabilities, strict=True)
     ]
     return labelled_images(images, labelled, "worst mistakes: true → predicted class")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -33,6 +34,7 @@ def learning_curves(curves: Mapping[str, Series], best: int | None = None) -> Fi
         if best is not None:
             axis.axvline(best, color="grey", linestyle=":", label=f"best: epoch {best}")
         axis.set(xlabel="epoch", title=quantity)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
     for axis in axes[len(curves) :]:

@@ -115,10 +115,14 @@ def alternatives(parameter, other_values):
     return [[32, 16]]  # a list of sizes
 
 
+TWO_CLASSES = {"positive_class"}
+"""Hyperparameters that act on two classes only, which no recipe's data have; tests/modules/test_mlp.py tries them."""
+
+
 def tried(name):
     """The hyperparameters of a module whose effect is tried: the facts follow from the data."""
-    facts = facts_of(datamodule_class(name))
-    return {key: p for key, p in parameters_of(model_class(name)).items() if key not in (*facts, *case(name).online)}
+    left_out = {*facts_of(datamodule_class(name)), *case(name).online, *TWO_CLASSES}
+    return {key: p for key, p in parameters_of(model_class(name)).items() if key not in left_out}
 
 
 @functools.cache

@@ -77,7 +77,8 @@ def test_two_processes_end_with_the_weights_and_the_loss_of_one(trained):
     _, folder, one = trained
     (first,), (second,) = (list((folder / at).rglob("last.ckpt")) for at in ("one", "two"))
     weights = [torch.load(path, weights_only=True)["state_dict"] for path in (first, second)]
-    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
+    # Where a gradient is nearly 0, Adam makes a step of the rounding in it.
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=5e-4)
     assert f"{one['val/loss']:.3f}" in {f"{loss:.3f}" for loss in validation_losses(folder / "two")}
 
 

@@ -44,8 +44,8 @@ def test_figures_show_the_worst_mistakes_first_and_need_no_class_names():
     worst = probabilities[torch.arange(40), labels].masked_fill(~wrong, 2).argmin()
     title = figures["worst_mistakes"].axes[0].get_title()
     assert title == (
-        f"{labels[worst]} {100 * probabilities[worst, labels[worst]]:.0f} %\n"
-        f"→ {probabilities[worst].argmax()} {100 * probabilities[worst].max():.0f} %"
+        f"{labels[worst]} ({100 * probabilities[worst, labels[worst]]:.0f} %)\n"
+        f"→ {probabilities[worst].argmax()} ({100 * probabilities[worst].max():.0f} %)"
     )
     mistakes = [axis for axis in figures["worst_mistakes"].axes if axis.get_visible()]
     told = [float(axis.get_title().split()[1]) for axis in mistakes]

@@ -23,4 +23,5 @@ def test_autocast_on_a_cpu_without_the_kernel_runs_in_float32(monkeypatch, dtype
     torch.testing.assert_close(outputs.float(), exact, atol=0.02, rtol=0)
     torch.testing.assert_close(onward.float(), again, atol=0.02, rtol=0)
     if not has_kernel:
-        assert outputs.dtype == torch.float32 and (outputs == exact).all()
+        assert outputs.dtype == torch.float32
+        assert (outputs == exact).all()

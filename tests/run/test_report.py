@@ -36,6 +36,7 @@ def test_a_validation_loss_that_still_falls_is_called_underfitting():
     [
         curves([1 / e for e in range(1, 21)], [0.5] * 20),
         curves([0.5] * 20, [0.5] * 10 + [0.9] * 10),
+        curves([1 / e for e in range(2, 22)], [1.0, 0.9, 0.8, 0.7, 0.6, *[0.5] * 15]),
         curves([1.0, 0.5], [1.0, 2.0]),
         {"loss": {"train": ([1], [1.0])}},
         {},

@@ -20,9 +20,11 @@ class LSTM(nn.LSTM):
     """``torch.nn.LSTM``, in float32 where autocast asks for a precision for which this CPU has no kernel.
 
     There PyTorch raises "could not create a primitive descriptor for the LSTM forward propagation primitive" for
-    sequences that are not packed; its RNN and GRU fall back by themselves.
+    sequences that are not packed; its RNN and GRU fall back by themselves. torch.compile runs it as it is, as it does
+    PyTorch's.
     """
 
+    @torch.compiler.disable
     def forward(self, input: Any, hx: Any = None) -> Any:
         """What ``torch.nn.LSTM`` returns."""
         if not isinstance(input, Tensor) or input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):

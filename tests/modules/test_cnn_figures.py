@@ -48,7 +48,7 @@ def test_figures_show_the_worst_mistakes_first_and_need_no_class_names():
         f"→ {probabilities[worst].argmax()} ({100 * probabilities[worst].max():.0f} %)"
     )
     mistakes = [axis for axis in figures["worst_mistakes"].axes if axis.get_visible()]
-    told = [float(axis.get_title().split()[1]) for axis in mistakes]
+    told = [float(axis.get_title().split()[1].strip("(")) for axis in mistakes]
     assert told == sorted(told), "the least probable truth first"
     np.testing.assert_allclose(pixels(mistakes[0]), tile(images[worst][None], 1))
     right = module.figures((images, probabilities.argmax(1)), {})

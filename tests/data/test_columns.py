@@ -93,6 +93,7 @@ def test_another_file_is_read_as_the_training_file(frame, trained, other, expect
         (["$5", "$6"], ["$7", "8"], r"line 3: x is '8', not a number as in the training file, such as \$5"),
         (["true", "false"], ["true", "yes"], "line 3: x is 'yes', not True or False as in the training file"),
         (["2024-01-31", "2024-02-01"], ["2024-02-01", "45323"], "line 3: the time '45323' cannot be read"),
+        (["2024-01-31", "2024-02-01"], ["45322", "45323"], "line 2: x is '45322', not a date as in the training file"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_line(frame, trained, other, says):

@@ -74,6 +74,7 @@ def test_too_little_memory_is_told_in_one_sentence(error, capfd):
         (["--model", "VAE2"], "file.Class"),
         (["--ckpt_path", "absent.ckpt"], "There is no checkpoint absent.ckpt"),
         (["--ckpt_path", "text.ckpt"], "truncated, damaged or no checkpoint"),
+        (["--ckpt_path", "old.ckpt"], "was saved by Lightning 1.6.0"),
         (["--trainer.strategy", "nothing"], "invalid strategy"),
         (["--trainer.devices", "2", "--data.batch_size", "127", "--trainer.strategy", "fsdp"], ""),
         (["--trainer.default_root_dir", "/dev/null"], "Not a directory"),
@@ -91,6 +92,7 @@ def test_bad_arguments(flags, says, ends_with, in_tmp):
     Path("invalid.yaml").write_text("model: [")
     Path("typo.yaml").write_text("trainer: {max_epoch: 3}")
     Path("text.ckpt").write_text("not a checkpoint")
+    torch.save({"pytorch-lightning_version": "1.6.0", "state_dict": {}}, "old.ckpt")
     assert says in ends_with([*QUICK, *flags])
 
 

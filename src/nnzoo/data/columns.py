@@ -62,19 +62,23 @@ class Format:
             present = texts[~missing]
             if present.empty:
                 return pd.Series(pd.NaT, texts.index, "datetime64[ns]", texts.name)
-            return read_times(present, path, self.day_first).reindex(texts.index)
+            times = read_times(present, path, self.day_first)
+            if not pd.api.types.is_datetime64_any_dtype(times):  # numbers, as spreadsheets count days
+                raise self._misfit(texts, ~missing, path)
+            return times.reindex(texts.index)
         values = self.style.read(texts) if self.kind == "number" else texts.str.lower().map(TRUTHS)
         wrong = values.isna() & ~missing
         if wrong.any():
-            raise InputError(
-                f"{path}, line {line_of(wrong)}: {texts.name} is {texts[wrong].iloc[0]!r}, not {self._name} as in the "
-                f"training file, such as {self.example}: write it like that, or leave the field empty if it is missing."
-            )
+            raise self._misfit(texts, wrong, path)
         return values
 
-    @property
-    def _name(self) -> str:
-        return "a number" if self.kind == "number" else "True or False"
+    def _misfit(self, texts: "pd.Series[str]", wrong: "pd.Series[bool]", path: str | Path) -> InputError:
+        """The error that a value does not fit, for the first of those that are ``wrong``."""
+        name = {"number": "a number", "date": "a date"}.get(self.kind, "True or False")
+        return InputError(
+            f"{path}, line {line_of(wrong)}: {texts.name} is {texts[wrong].iloc[0]!r}, not {name} as in the training "
+            f"file, such as {self.example}: write it like that, or leave the field empty if it is missing."
+        )
 
     def marks(self) -> list[str]:
         """How numbers are written, in words, where it is not plain."""

@@ -61,7 +61,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The checkpoint's contents, on the CPU.
 
     Raises:
-        InputError: If there is no such file, or it is truncated or no checkpoint at all.
+        InputError: If there is no such file, or it is truncated, of Lightning 1 or no checkpoint at all.
     """
     if not Path(path).is_file():
         raise InputError(f"There is no checkpoint {path}: check --ckpt_path.")
@@ -80,6 +80,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise InputError(f"{path} is not a Lightning checkpoint: give one that a run has saved.")
+    version = str(checkpoint.get("pytorch-lightning_version", "2"))
+    if version.startswith(("0.", "1.")):
+        raise InputError(f"{path} was saved by Lightning {version}: give one that a run of nnzoo has saved.")
     return checkpoint
 
 

@@ -83,14 +83,14 @@ class Preprocessor:
         train = split_dates(train, dates, hours)
         numeric = train.select_dtypes("number").columns.difference(list(categorical), sort=False)
         texts = train.columns.difference(numeric, sort=False)
-        left_out = {c: "has one value only" for c in train.columns if train[c].nunique(dropna=False) <= 1}
+        left_out = {c: "one value only" for c in train.columns if train[c].nunique(dropna=False) <= 1}
         for c in texts:
             # An embedding of names that are different in every row learns the training rows by heart.
             if c not in categorical and train[c].nunique() > max(20, 0.5 * train[c].count()):
-                left_out[c] = "has another text in most rows, as identifiers do (--data.categorical keeps it)"
+                left_out[c] = "another text in most rows, as of identifiers; --data.categorical keeps it"
         for c in numeric:
             if ID.search(str(c)) and train[c].is_unique and (train[c].dropna() % 1 == 0).all():
-                left_out[c] = "numbers the rows by its name (rename it to keep it)"
+                left_out[c] = "numbers the rows by its name; rename it to keep it"
         _warn_left_out(left_out)
         categories = {c: sorted(set(_texts(train[c]))) for c in texts if c not in left_out}
         fitted = cls(dates, hours, [c for c in numeric if c not in left_out], categories, left_out)
@@ -183,7 +183,7 @@ def _warn_left_out(left_out: Mapping[str, str]) -> None:
     for reason in dict.fromkeys(left_out.values()):
         columns = [column for column, why in left_out.items() if why == reason]
         shown = ", ".join(map(str, columns[:5])) + (", ..." if len(columns) > 5 else "")
-        rank_zero_warn(f"Left out: {shown} {reason}.")
+        rank_zero_warn(f"Left out ({reason}): {shown}.")
 
 
 def heavy_tailed(numbers: NDArray[np.float64]) -> list[bool]:

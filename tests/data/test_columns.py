@@ -93,12 +93,26 @@ def test_another_file_is_read_as_the_training_file(frame, trained, other, expect
         (["$5", "$6"], ["$7", "8"], r"line 3: x is '8', not a number as in the training file, such as \$5"),
         (["true", "false"], ["true", "yes"], "line 3: x is 'yes', not True or False as in the training file"),
         (["2024-01-31", "2024-02-01"], ["2024-02-01", "45323"], "line 3: the time '45323' cannot be read"),
+        (["2024-01-31", "2024-02-01"], ["01/02/2024", "03/02/2024"], "may have the day or the month first"),
         (["2024-01-31", "2024-02-01"], ["45322", "45323"], "line 2: x is '45322', not a date as in the training file"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_line(frame, trained, other, says):
     with pytest.raises(InputError, match=says):
         read_as(frame, trained, other)
+
+
+def test_a_file_decides_on_the_order_of_its_dates_where_the_training_file_has_the_year_first(frame):
+    assert read_as(frame, ["2024-01-31", "2024-02-01"], ["13/02/2024", "01/03/2024"]).dt.month.tolist() == [2, 3]
+
+
+def test_times_with_offsets_stand_beside_times_without(frame):
+    trained = ["2024-01-31 10:00+02:00", "2024-01-31 12:00+02:00"]
+    assert read_as(frame, trained, trained).tolist() == [
+        pd.Timestamp("2024-01-31 08:00"),
+        pd.Timestamp("2024-01-31 10:00"),
+    ]
+    assert read_as(frame, trained, ["2024-02-01 09:00"]).tolist() == [pd.Timestamp("2024-02-01 09:00")]
 
 
 def test_dates_are_read_in_the_order_of_the_training_file(frame):

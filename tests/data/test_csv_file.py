@@ -96,3 +96,12 @@ def test_a_column_that_is_not_there_is_told_with_the_nearest():
     check_columns(table, ["price", "area"], "--data.target", "my.csv")
     with pytest.raises(InputError, match=r"my.csv has no column prise for --data.target. Did you mean price\?"):
         check_columns(table, ["prise"], "--data.target", "my.csv")
+
+
+def test_columns_may_have_the_names_of_missing_values(read):
+    assert list(read("NA,null,x\n1,2,3\n").columns) == ["NA", "null", "x"]
+
+
+def test_rows_without_any_value_are_left_out_with_a_word_but_at_the_end(read):
+    with pytest.warns(UserWarning, match="2 rows without any value are left out, the first is line 3"):
+        assert read("a,b\n1,2\n,\n\n3,4\n\n,\n")["a"].tolist() == ["1", "3"]

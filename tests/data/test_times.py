@@ -27,6 +27,7 @@ def days(*texts):
         (["May 2024", "Jun 2024"], days("2024-05-01", "2024-06-01")),
         (["2018Q1", "2018Q2"], days("2018-01-01", "2018-04-01")),
         (["2018-Q4", "2019-Q1"], days("2018-10-01", "2019-01-01")),
+        (["12.2018", "01.2019"], days("2018-12-01", "2019-01-01")),
         ([201612, 201613], [201612, 201613]),
         ([3, 1, 2], [3, 1, 2]),
         ([1990, 1991], [1990, 1991]),
@@ -87,3 +88,13 @@ def test_how_times_are_written_without_pandas_advice_to_its_callers(written, exp
 def test_dates_are_found_among_texts_without_pandas_advice_to_its_callers(recwarn):
     assert dates_among(pd.Series(["31.01.2024", "soon", "01.02.2024"])).tolist() == [True, False, True]
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("written", ["2024-10-01", "2024/10/01", "2024-10-01 00:00", "Oct 1, 2024"])
+def test_a_date_that_is_in_order_is_not_swapped_where_the_training_file_has_the_day_first(written):
+    assert read_times(pd.Series([written]), "new.csv", day_first=True).tolist() == days("2024-10-01")
+
+
+@pytest.mark.parametrize("values", [["2024-02-03", "2024-02-04"], ["01/01/2024", "02/02/2024"]])
+def test_dates_that_do_not_tell_say_so(values):
+    assert is_day_first(pd.Series(values), "my.csv") is None

@@ -100,6 +100,7 @@ def test_another_weight_decay_acts_on_weights_alone(run_dir):
         (["--data.batch_size", "256"], "had 6 batches in an epoch and 1 in a step, these settings make it 4 and 1"),
         (["--trainer.accumulate_grad_batches", "2"], "make it 6 and 2"),
         (["--checkpoint.monitor", "val/accuracy"], "chooses its best checkpoint by val/loss"),
+        (["--checkpoint.every_n_epochs", "2"], "chooses its best checkpoint at other epochs or steps"),
     ],
 )
 def test_what_cannot_change_in_the_middle_of_a_fit_is_refused(flags, says, run_dir):
@@ -186,3 +187,12 @@ def test_what_dead_processes_left_is_removed(run_dir):
     remove_leftovers(run_dir)
     assert not any(path.exists() for path in left)
     assert (run_dir / "last.ckpt").exists()
+
+
+def test_weights_alone_are_passed_over(run_dir):
+    checkpoint = read_checkpoint(run_dir / "last.ckpt")
+    torch.save({key: checkpoint[key] for key in ("state_dict", "epoch", "global_step", "loops")}, run_dir / "best.ckpt")
+    assert last_checkpoint(run_dir).name == "last.ckpt"
+    (run_dir / "last.ckpt").unlink()
+    with pytest.raises(InputError, match="no checkpoint"):
+        last_checkpoint(run_dir)

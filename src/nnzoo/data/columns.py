@@ -36,14 +36,14 @@ class Format:
     Attributes:
         kind: number | truth (True and False) | date | text.
         style: How numbers are written.
-        day_first: Whether dates have the day before the month.
+        day_first: Whether dates have the day before the month; None where nothing tells.
         whole: Whether texts are whole numbers, so that 1.0, which pandas makes of 1 beside an empty cell, means 1.
         example: A value as written.
     """
 
     kind: Kind
     style: Style = POINT
-    day_first: bool = False
+    day_first: bool | None = None
     whole: bool = False
     example: str = ""
 
@@ -65,6 +65,8 @@ class Format:
             times = read_times(present, path, self.day_first)
             if not pd.api.types.is_datetime64_any_dtype(times):  # numbers, as spreadsheets count days
                 raise self._misfit(texts, ~missing, path)
+            if times.dt.tz is not None:
+                times = times.dt.tz_localize(None)  # in UTC, beside files that have no offsets
             return times.reindex(texts.index)
         values = self.style.read(texts) if self.kind == "number" else texts.str.lower().map(TRUTHS)
         wrong = values.isna() & ~missing

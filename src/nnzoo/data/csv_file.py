@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from nnzoo.errors import InputError
 
@@ -54,9 +55,14 @@ def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.Da
     table.index = pd.Index(np.arange(len(table)) + _further_lines(table) + before)
     if strip:
         table = table.apply(_stripped)
-    table = table[(table != "").any(axis=1)]  # blank lines
-    if table.empty:
+    filled = (table != "").any(axis=1).to_numpy()
+    if not filled.any():
         raise InputError(f"{path} has no rows below its header.")
+    inner = ~filled & (np.arange(len(table)) < filled.nonzero()[0][-1])
+    if inner.any():
+        first = line_of(pd.Series(inner, table.index))
+        rank_zero_warn(f"{path}: {inner.sum()} rows without any value are left out, the first is line {first}.")
+    table = table[filled]
     # A comma at the end of every line makes a last column of nothing.
     table = table.drop(columns=[column for column in table.columns if not column and (table[column] == "").all()])
     table.attrs["separator"] = separator
@@ -99,10 +105,8 @@ def _blank_lines_before_header(path: str | Path) -> int:
 
 def _header(path: str | Path) -> tuple["pd.Series[str]", str]:
     """The names of the columns and what separates them: the mark that makes the most columns."""
-    headers = {
-        mark: pd.read_csv(path, sep=mark, header=None, nrows=1, dtype=str, skipinitialspace=True).iloc[0]
-        for mark in SEPARATORS
-    }
+    settings: Any = {"header": None, "nrows": 1, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+    headers = {mark: pd.read_csv(path, sep=mark, **settings).iloc[0] for mark in SEPARATORS}
     separator = max(SEPARATORS, key=lambda mark: len(headers[mark]))
     return headers[separator].fillna("").astype(str).str.strip(), separator
 

@@ -13,6 +13,7 @@ ORDERED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{2,4}")
 """A date whose first two numbers may be day and month or month and day."""
 OF_MONTHS = ("%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%m/%Y", "%m-%Y", "%m.%Y")
 """Ways to write months; pandas takes Jan-24 for a day of the year 1."""
+MONTHS_WITH_DOTS = r"(0[1-9]|1[0-2])\.(19|20)\d\d"
 QUARTER = re.compile(r"\d{4}(-?)Q[1-4]")
 
 
@@ -39,7 +40,9 @@ def read_times(column: Column, path: object, day_first: bool | None = None) -> C
     periods = _periods(column)
     if periods is not None:
         return periods
-    if day_first is None:
+    if not column.astype(str).map(lambda text: ORDERED.match(text) is not None).all():
+        day_first = False  # the year comes first, or months have names: nothing to order
+    elif day_first is None:
         day_first = is_day_first(column, path)
     times = _parsed(column, utc=True, dayfirst=day_first)
     if times.isna().any():
@@ -49,7 +52,7 @@ def read_times(column: Column, path: object, day_first: bool | None = None) -> C
 
 def numbers_of(column: Column) -> Column:
     """The column as numbers, whole ones exact, if it holds nothing else."""
-    if pd.api.types.is_numeric_dtype(column):
+    if pd.api.types.is_numeric_dtype(column) or column.astype(str).str.fullmatch(MONTHS_WITH_DOTS).all():
         return column
     try:
         return pd.to_numeric(column)
@@ -68,21 +71,23 @@ def dates_among(texts: Column) -> "pd.Series[bool]":
     return max(readings, key=lambda reading: reading.sum())
 
 
-def is_day_first(column: Column, path: object) -> bool:
+def is_day_first(column: Column, path: object) -> bool | None:
     """Whether a column of dates writes the day before the month, told by values above 12 or by an even spacing.
+
+    None where nothing tells, as the year comes first, or day and month are the same throughout.
 
     Raises:
         InputError: If both are possible.
     """
     written = [ORDERED.match(text) for text in column.dropna().astype(str)]
     if not all(written):
-        return False
+        return None
     first, second = (max(int(match[group]) for match in written if match) for group in (1, 3))
     if max(first, second) > 12:
         return first > 12
     readings = [_parsed(column, utc=True, dayfirst=day_first) for day_first in (False, True)]
     if (readings[0] == readings[1]).all():
-        return False
+        return None
     regular = [frequency(reading.drop_duplicates().sort_values()) is not None for reading in readings]
     if regular[0] == regular[1]:
         raise InputError(

@@ -56,6 +56,11 @@ def _check_best(trainer: L.Trainer, checkpoint: Mapping[str, Any]) -> None:
             f"The run chooses its best checkpoint by {' and '.join(sorted(saved))}, which cannot be compared with "
             f"{' and '.join(sorted(given - saved))}: leave out --checkpoint.monitor, or start a new run."
         )
+    if saved and not {callback.state_key for callback in callbacks if callback.monitor} <= set(checkpoint["callbacks"]):
+        raise InputError(
+            "The run chooses its best checkpoint at other epochs or steps: leave out --checkpoint.every_n_epochs and "
+            "the like, or start a new run."
+        )
 
 
 def has_own_optimizer(module: L.LightningModule) -> bool:

@@ -22,7 +22,9 @@ def last_checkpoint(run_dir: Path) -> Path:
     damaged = []
     for path in sorted(run_dir.glob("[!.]*.ckpt")):
         try:
-            steps[path] = steps_at(read_checkpoint(path))
+            checkpoint = read_checkpoint(path)
+            if "optimizer_states" in checkpoint:  # weights alone cannot be resumed
+                steps[path] = steps_at(checkpoint)
         except InputError:
             damaged.append(path.name)
     names = " and ".join(damaged)

@@ -72,3 +72,10 @@ def test_whole_numbers_that_number_the_rows_are_left_out_by_their_name(name, lef
         warnings.simplefilter("ignore")
         assert (name in Preprocessor.fit(table).numeric) != left_out
         assert name in Preprocessor.fit(table.assign(**{name: np.arange(50) // 2})).numeric, "a group is no identifier"
+
+
+def test_a_column_of_one_value_and_gaps_scales_to_0_and_says_where_the_gaps_are():
+    table = pd.DataFrame({"a": [5.0, 5.0, np.nan], "x": [1.0, 2.0, 3.0]})
+    numeric = Preprocessor.fit(table, scaling="minmax")(table).numeric
+    assert numeric[:, 0].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(numeric[:, 1], [0, 0.5, 1])

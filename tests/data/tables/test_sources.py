@@ -143,3 +143,12 @@ def test_mnist_as_a_table_has_the_rows_and_folds_of_its_images(tmp_path, task):
         np.testing.assert_array_equal(numeric, pixels.flatten(1))
         np.testing.assert_array_equal(labels, digits)
     assert len(data.parts["test"]) == len(official["train"][1]) / 4
+
+
+def test_a_target_that_says_na_is_a_class_with_a_warning(tmp_path):
+    lines = [f"{i},{('yes', 'no', 'NA')[i % 3]}\n" for i in range(60)]
+    (tmp_path / "my.csv").write_text("x,y\n" + "".join(lines))
+    data = TabularDataModule(csv=str(tmp_path / "my.csv"), target="y")
+    with pytest.warns(UserWarning, match="20 rows have the text NA as their y, which counts as a class"):
+        data.setup()
+    assert data.classes == ["NA", "no", "yes"]

@@ -152,7 +152,7 @@ class SequenceTable:
     @cached_property
     def values(self) -> Tensor:
         """The features of all steps, one sequence after the other (S, D), as they are in the file."""
-        return torch.from_numpy(self.frame[self.columns.features].to_numpy(np.float64))
+        return torch.from_numpy(self.frame[self.columns.features].to_numpy(np.float64, copy=True))
 
     @cached_property
     def lengths(self) -> Tensor:

@@ -117,7 +117,9 @@ class Preprocessor:
             self.centers, self.spreads = standard.mean_.tolist(), standard.scale_.tolist()
         elif scaling == "minmax":
             limits = MinMaxScaler().fit(logs)
-            self.centers, self.spreads = limits.data_min_.tolist(), limits.data_range_.tolist()
+            # A column of one value and gaps has no range.
+            spreads = np.where(limits.data_range_ == 0, 1.0, limits.data_range_)
+            self.centers, self.spreads = limits.data_min_.tolist(), spreads.tolist()
         else:
             self.centers, self.spreads = [0.0] * len(self.numeric), [1.0] * len(self.numeric)
         self.indicators = np.flatnonzero(np.isnan(numbers).any(axis=0)).tolist()

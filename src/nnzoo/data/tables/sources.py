@@ -10,11 +10,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from sklearn import datasets
 
 from nnzoo.data.columns import Formats, formats_of, read_columns, without_counter
 from nnzoo.data.csv_file import check_columns, line_of, read_csv
 from nnzoo.data.images.module import ImageDataModule
+from nnzoo.data.numbers import MISSING
 from nnzoo.data.sources import Source, sources_in
 from nnzoo.data.splits import PARTS
 from nnzoo.errors import InputError
@@ -195,6 +197,12 @@ class CSV(TableSource):
             raise InputError(
                 f"{path}: {missing.sum()} rows have no {name}, the first is line {line_of(missing)}: remove them or "
                 "fill it in."
+            )
+        absent = written[name].isin(MISSING) & ~missing
+        if absent.any():
+            rank_zero_warn(
+                f"{path}: {absent.sum()} rows have the text {written[name][absent].iloc[0]} as their {name}, which "
+                "counts as a class: leave the field out, or remove these rows, if it stands for a missing value."
             )
         return Table(rows.drop(columns=name), rows[name], [part] * len(rows), written)
 

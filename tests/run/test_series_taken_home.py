@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nnzoo import Forecaster
+from nnzoo import Forecaster, InputError
 from support.home import predictions, taken_home
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
@@ -55,3 +55,10 @@ def test_the_calendar_of_the_training_file_counts_for_files_too_short_to_tell(tr
     sales(days, "007", 1, 5).to_csv("new.csv", index=False)
     table = predictions("forecaster", trained, "--data.predict_csv", "new.csv")
     assert table["day"][0] == (days[-1] + pd.offsets.BDay()).strftime("%d/%m/%Y")
+
+
+def test_numbers_of_days_in_place_of_dates_are_refused(trained):
+    days = pd.Series(range(45292, 45392), name="day").astype(str)
+    pd.DataFrame({"day": days, "shop": "8", "units": range(100)}).to_csv("new.csv", index=False)
+    with pytest.raises(InputError, match=r"new\.csv: day is 45292, where the training file has 20"):
+        predictions("forecaster", trained, "--data.predict_csv", "new.csv")

@@ -134,6 +134,11 @@ def read_series(
     if time is not None and day_first is None and not pd.api.types.is_numeric_dtype(table[time]):
         day_first = is_day_first(table[time], path)
     clock = pd.Series(np.arange(len(table))) if time is None else read_times(table[time], path, day_first)
+    if usual["times"] and isinstance(usual["times"][0], str) != pd.api.types.is_datetime64_any_dtype(clock):
+        raise InputError(
+            f"{path}: {time} is {table[time].iloc[0]}, where the training file has {usual['times'][0]}: write times "
+            "as the training file does."
+        )
     series = {None: np.arange(len(table))} if group is None else _groups(table[group], path)
     names, rows = ([] if group is None else list(series)), list(series.values())
     clocks = [clock.iloc[chosen] for chosen in rows]

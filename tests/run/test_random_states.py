@@ -45,7 +45,7 @@ def test_a_run_goes_on_from_its_newest_checkpoint(tmp_path):
     """Times of change do not survive copying; the steps count."""
     (tmp_path / "config.yaml").write_text("")
     for name, steps in (("last", 5), ("best", 3), ("step", 7)):
-        torch.save({"state_dict": {}, "global_step": steps}, tmp_path / f"{name}.ckpt")
+        torch.save({"state_dict": {}, "optimizer_states": [], "global_step": steps}, tmp_path / f"{name}.ckpt")
     assert last_checkpoint(Path(tmp_path)).stem == "step"
     (tmp_path / "step.ckpt").unlink()
     assert last_checkpoint(Path(tmp_path)).stem == "last"

@@ -30,6 +30,19 @@ def test_strings_are_answered_by_the_checkpoints_vocabulary(pairs, monkeypatch, 
     assert table["asked"].tolist() == ["12", "345"]
 
 
+def test_strings_are_tested_as_where_the_training_file_is(pairs, monkeypatch, tmp_path):
+    checkpoint = taken_home("seq2seq", pairs, monkeypatch, tmp_path)
+    Path("test.csv").write_text("answer,asked\n153,351\nx2,2x\n4321,1234\n")
+    flags = [*QUICK[2:], "--data.test_csv", "test.csv", "--baselines", "nnzoo.StringBaselines"]
+    home = recipe("seq2seq").main(["test", "--ckpt_path", checkpoint, *flags])
+    there = recipe("seq2seq").main(
+        ["test", "--ckpt_path", checkpoint, *flags, "--data.csv", str(tmp_path / "pairs.csv")]
+    )
+    assert home.items() < there.items(), "baselines need the training file"
+    assert "test/exact_match_longer" in home
+    assert "baseline/nearest/exact_match" in there
+
+
 @pytest.fixture
 def shops(in_tmp):
     """A file with prices in dollars and categories that are whole numbers, and other files of its columns."""

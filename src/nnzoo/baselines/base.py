@@ -58,7 +58,8 @@ class Baselines(Callback, ABC):
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         data = datamodule_of(trainer)
-        missing = [name for name in self.needs if not hasattr(data, name)]
+        # Looked up in the class first: a property may read files, which a trained model does without.
+        missing = [name for name in self.needs if not (hasattr(type(data), name) or hasattr(data, name))]
         if missing:
             rank_zero_warn(f"There are no {type(self).__name__}: the data have no {' and no '.join(missing)}.")
             return

@@ -41,6 +41,8 @@ class StringPairsDataModule(RoomDataModule):
         dataset: reversal (12345 to 54321) | dates (3 March 1998, Mar 3, 98 and other formats to 1998-03-03; of the
             years 1969 to 2068, so that two digits name one) | csv. Numbers and dates are generated.
         csv: A file of your own with a header, CSV or TSV; it implies ``dataset`` csv.
+        test_csv: A file of the same two columns to test on, instead of drawing a test part. Its sources longer than all
+            of the training file are the longer ones; ``min_length`` and the like are for the training file.
         predict_csv: A file with the column of sources, with or without targets, that ``predict`` translates in place of
             the test sources.
         source: Its column of sources.
@@ -69,6 +71,7 @@ class StringPairsDataModule(RoomDataModule):
         *,
         dataset: DatasetName = "reversal",
         csv: str | None = None,
+        test_csv: str | None = None,
         predict_csv: str | None = None,
         source: str = "source",
         target: str = "target",
@@ -92,34 +95,77 @@ class StringPairsDataModule(RoomDataModule):
             raise no_file(path, "predict_csv")
 
     @cached_property
-    def pairs(self) -> dict[str, list[Pair]]:
-        """The strings of train, val, test and longer."""
+    def _drawn(self) -> dict[str, list[Pair]]:
+        """The strings of train and val, and of test and longer where these are not in a file of their own."""
         usual, longer = self.source.load()
-        if len(usual) < 3:
+        tested_elsewhere = self.hparams["test_csv"] is not None
+        names = PARTS[:2] if tested_elsewhere else PARTS
+        if len(usual) < len(names):
             raise InputError(
-                f"There are {len(usual)} pairs with sources of the lengths asked for: at least 3 are needed, for "
-                "training, validation and test."
+                f"There are {len(usual)} pairs with sources of the lengths asked for: at least {len(names)} are "
+                f"needed, one for each of {', '.join(names)}."
             )
         sizes = torch.tensor([len(pair.source) for pair in usual])
-        fractions = [max(self.hparams[f"{part}_fraction"], 1 / len(usual)) for part in ("val", "test")]
+        fractions = [max(self.hparams[f"{part}_fraction"], 1 / len(usual)) for part in names[1:]]
         parts = split_indices(sizes, fractions, mix_seed(self.hparams["split_seed"]))
-        split = {name: [usual[i] for i in part] for name, part in zip(PARTS, parts, strict=True)}
-        return {**split, "longer": longer}
+        split = {name: [usual[i] for i in part] for name, part in zip(names, parts, strict=True)}
+        if not tested_elsewhere:
+            return {**split, "longer": longer}
+        if longer:
+            rank_zero_warn(
+                f"{len(longer)} pairs of {self.hparams['csv']} have sources longer than --data.max_length and are left "
+                "out: they would be for the test, which --data.test_csv brings."
+            )
+        return split
+
+    @cached_property
+    def _tested(self) -> dict[str, list[Pair]]:
+        """The strings of ``test_csv``, if it is given, those with sources longer than all of training apart."""
+        path, pairs = self.hparams["test_csv"], self.source.load_test()
+        if pairs is None:
+            return {}
+        beyond = sum(len(pair.target) >= self.max_target_length for pair in pairs)
+        if beyond:
+            rank_zero_warn(
+                f"{beyond} targets of {path} are longer than all of training ({self.max_target_length - 1} "
+                "characters), as outputs never are: they cannot match."
+            )
+        usual, longer = (
+            [pair for pair in pairs if (len(pair.source) > self.max_source_length) is apart] for apart in (False, True)
+        )
+        if not usual:
+            raise InputError(
+                f"All sources of {path} are longer than those of training ({self.max_source_length} characters), of "
+                "which exact match alone is measured: add shorter ones, or use predict."
+            )
+        return {"test": usual, "longer": longer}
+
+    @cached_property
+    def pairs(self) -> dict[str, list[Pair]]:
+        """The strings of train, val, test and longer."""
+        known = {pair.source for part in self._drawn.values() for pair in part}
+        again = sum(pair.source in known for part in self._tested.values() for pair in part)
+        if again:
+            rank_zero_warn(
+                f"{again} sources of {self.hparams['test_csv']} are in {self.hparams['csv']} too: a test of what was "
+                "trained on says little, so leave them out of one of the files."
+            )
+        return {**self._drawn, **self._tested}
 
     @fact
     def vocabulary(self) -> list[str]:
         """The special tokens, then the characters of the training part."""
-        return build_vocabulary(text for pair in self.pairs["train"] for text in pair)
+        return build_vocabulary(text for pair in self._drawn["train"] for text in pair)
 
     @fact
     def max_source_length(self) -> int:
-        """Characters of the longest source of train, val and test."""
-        return max(len(pair.source) for part in PARTS for pair in self.pairs[part])
+        """Characters of the longest source of train, val and test, a test file's left aside."""
+        return max(len(pair.source) for part in PARTS for pair in self._drawn.get(part, []))
 
     @fact
     def max_target_length(self) -> int:
-        """Tokens of the longest target of all parts, its end token included."""
-        return max(len(pair.target) for part in self.pairs.values() for pair in part) + 1
+        """Tokens of the longest target of all parts, its end token included, a test file's left aside."""
+        return max(len(pair.target) for part in self._drawn.values() for pair in part) + 1
 
     def setup(self, stage: str | None = None) -> None:
         """Generates or reads the pairs, and splits them; a second call changes nothing."""
@@ -129,6 +175,8 @@ class StringPairsDataModule(RoomDataModule):
         if self._new_sources is not None:
             self.parts["predict"] = StringPairs([Pair(source, "") for source in self._new_sources], characters)
         if self.uses_fitted(stage):
+            if stage == "test":
+                self.parts["test"] = StringPairs(self._tested["test"] + self._tested["longer"], characters)
             return
         parts = {**self.pairs, "test": self.pairs["test"] + self.pairs["longer"]}
         self.parts |= {part: StringPairs(parts[part], characters) for part in PARTS}

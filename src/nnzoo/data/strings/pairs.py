@@ -95,13 +95,19 @@ def generate(name: str, draw: Draw, lengths: Sequence[range], counts: Sequence[i
     return lists
 
 
-def read_pairs(path: str, source: str, target: str) -> list[Pair]:
+def read_pairs(path: str, source: str, target: str, option: str = "csv") -> list[Pair]:
     """The pairs of a CSV or TSV file with a header; a source that comes again is left out.
+
+    Args:
+        path: The file.
+        source: Its column of sources.
+        target: Its column of targets.
+        option: The flag ``--data.OPTION`` that names it, for errors.
 
     Raises:
         InputError: If a column is missing, a string is empty, a source has two targets, or the file is not text.
     """
-    table = read_csv(path, strip=False)
+    table = read_csv(path, option, strip=False)
     check_columns(table, [source], "--data.source", path)
     check_columns(table, [target], "--data.target", path)
     pairs: dict[str, Pair] = {}

@@ -44,6 +44,10 @@ class PairSource(Source):
     def load(self) -> tuple[list[Pair], list[Pair]]:
         """Pairs with sources of ``min_length`` to ``max_length``, and those with longer sources."""
 
+    def load_test(self) -> list[Pair] | None:
+        """The pairs of a file to test on; None if there is none."""
+        return None
+
 
 class GeneratedPairs(PairSource):
     """Pairs that are drawn at random, none of them twice."""
@@ -91,7 +95,7 @@ class CSV(PairSource):
     """A file of the user's own."""
 
     name = "csv"
-    uses = ("csv", "target")
+    uses = ("csv", "target", "test_csv")
 
     def load(self) -> tuple[list[Pair], list[Pair]]:
         """The file's pairs; raises InputError if one is longer than allowed."""
@@ -107,6 +111,11 @@ class CSV(PairSource):
             if length >= self.settings["min_length"]:
                 (usual if self.max_length is None or length <= self.max_length else longer).append(pair)
         return usual, longer
+
+    def load_test(self) -> list[Pair] | None:
+        """The pairs of ``test_csv``, if it is given."""
+        path, source, target = (self.settings[name] for name in ("test_csv", "source", "target"))
+        return None if path is None else read_pairs(path, source, target, "test_csv")
 
 
 SOURCES = typing.cast(dict[str, type[PairSource]], sources_in(sys.modules[__name__]))

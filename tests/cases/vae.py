@@ -19,6 +19,7 @@ vae_mnist = Case(quicker={"num_nll_samples": 10})
 vae = Case(
     noiseless=["--model", "cases.vae.NoiselessVAE", *AUGMENTED],
     quicker=vae_mnist.quicker,
+    other_values={"max_nll_values": [1]},
     small={"architecture": "mlp", "hidden": (16, 8)},
     files=write_images,
 )

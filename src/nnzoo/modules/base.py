@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedu
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from nnzoo.data.sampler import GlobalBatchSampler
+from nnzoo.data.sampler import BatchIndex, GlobalBatchSampler
 from nnzoo.errors import check_choices
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.optimizers import Optimizer, Schedule, build_optimizer, check_optimizer
@@ -45,8 +45,8 @@ class ZooModule(L.LightningModule):
         InputError: If a hyperparameter is out of range, or set where it cannot act.
     """
 
-    metric_note: ClassVar[str] = ""
-    """What a table of the metrics should say of their units."""
+    metric_note: str = ""
+    """What a table of the metrics should say of them: their units, or that a part of the samples was measured."""
     means: StageMeans
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {"momentum": ("optimizer", ["sgd"])}
     """Hyperparameters that act under some choices only: the name of the choice, and under which of its values."""
@@ -62,7 +62,7 @@ class ZooModule(L.LightningModule):
         lr_warmup: float = 0.0,
     ) -> None:
         super().__init__()
-        self._sampled: tuple[Any, list[Tensor]] = (None, [])
+        self._sampled: tuple[Any, list[BatchIndex]] = (None, [])
         # From the constructors themselves: a command line's parser does not know what they fix.
         arguments = constructor_arguments(self)
         save_hyperparameters(self, frame=inspect.currentframe(), given_hparams=dict(ChainMap(*reversed(arguments))))
@@ -168,13 +168,35 @@ class ZooModule(L.LightningModule):
             batch_idx: Number of the batch.
             size: Samples in it.
         """
-        samples = self._evaluated(batch_idx)
-        if samples is None or len(samples) != size:  # other loaders than ours do not say
+        batches = self._evaluated()
+        samples = torch.tensor([]) if batches is None else batches[batch_idx].samples
+        if len(samples) != size:  # other loaders than ours do not say
             samples = torch.arange(batch_idx * size, (batch_idx + 1) * size)
         return [torch.Generator().manual_seed(mix_seed(sample)) for sample in samples.tolist()]
 
-    def _evaluated(self, batch_idx: int) -> Tensor | None:
-        """The numbers of a batch's samples in the part that is evaluated; None where they are not known."""
+    def num_tested(self) -> int | None:
+        """Samples that a test measures on all devices; None of other loaders than ours."""
+        batches = self._evaluated()
+        return (
+            None if batches is None else sum(index.size for index in batches[: int(self.trainer.num_test_batches[0])])
+        )
+
+    def tested_rows(self, batch_idx: int, size: int, most: float) -> Tensor:
+        """Rows of a test's batch that are among ``most`` samples chosen at random: the same ones on any devices.
+
+        Args:
+            batch_idx: Number of the batch.
+            size: Samples in it.
+            most: Number of samples of the whole test; all rows are given where it has no more, or does not say.
+        """
+        batches, tested = self._evaluated(), self.num_tested()
+        if batches is None or tested is None or tested <= most:
+            return torch.arange(size)
+        chosen = torch.randperm(tested, generator=torch.Generator().manual_seed(0))[: int(most)]
+        return torch.isin(batches[batch_idx].samples, chosen).nonzero()[:, 0]
+
+    def _evaluated(self) -> list[BatchIndex] | None:
+        """The batches of the part that is evaluated, on this device; None where they are not known."""
         if self._trainer is None:
             return None
         loader = self.trainer.test_dataloaders if self.trainer.testing else self.trainer.val_dataloaders
@@ -182,5 +204,5 @@ class ZooModule(L.LightningModule):
         if not isinstance(sampler, GlobalBatchSampler):
             return None
         if self._sampled[0] is not sampler:
-            self._sampled = (sampler, [index.samples for index in sampler])
-        return self._sampled[1][batch_idx]
+            self._sampled = (sampler, list(sampler))
+        return self._sampled[1]

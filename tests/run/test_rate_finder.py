@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
-from nnzoo import InputError
+from nnzoo import InputError, MLPClassifier
 from nnzoo.plots.curves import rate_curve
+from nnzoo.run import rate_finder
 from nnzoo.run.rate_finder import steepest
 from support.found import recipe
 from support.runs import assert_same_bits, run_folder
@@ -41,6 +43,28 @@ def test_the_fit_has_the_bits_of_one_that_was_started_with_the_rate_that_was_fou
     for checkpoint in ("last.ckpt", "best.ckpt"):
         keys = ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "loops")
         assert_same_bits(folder / checkpoint, other / checkpoint, keys)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_the_picture_is_the_running_mean_of_the_losses_over_the_rates(in_tmp, monkeypatch, accumulated):
+    trial, drawn, training_step = [], [], MLPClassifier.training_step
+
+    def recorded(self, batch, batch_idx):
+        loss = training_step(self, batch, batch_idx)
+        assert self.trainer.num_training_batches % 2 == 1, "an epoch's last batch makes a step of its own"
+        if not drawn and (batch_idx + 1) % accumulated == 0:
+            trial.append((self.trainer.optimizers[0].param_groups[0]["lr"], loss.item()))
+        return loss
+
+    monkeypatch.setattr(MLPClassifier, "training_step", recorded)
+    monkeypatch.setattr(rate_finder, "rate_curve", lambda *curve: drawn.append(rate_curve(*curve)) or drawn[0])
+    recipe("mlp").main([*FLAGS, "--lr_find", "true", "--trainer.accumulate_grad_batches", str(accumulated)])
+    rates, losses = zip(*trial, strict=True)
+    (axis,) = drawn[0].axes
+    shown_rates, shown = axis.get_lines()[0].get_data()
+    assert len(shown) > 50
+    assert shown_rates == pytest.approx(rates, rel=1e-6)
+    assert shown == pytest.approx(pd.Series(losses).ewm(alpha=0.02).mean().to_numpy(), rel=1e-6)
 
 
 def test_without_a_rate_that_stands_out_the_curve_is_drawn_and_the_run_refused(in_tmp):

@@ -21,6 +21,11 @@ from nnzoo.run.carried import has_own_optimizer
 from nnzoo.run.folder import figure_path
 from nnzoo.run.record import SaveRunConfig
 
+LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
+"""Rates of a trial, and the steps from one to the other."""
+MOMENTUM = 0.98
+"""Of Lightning's running mean of the trial's losses."""
+
 SKIPPED = 10
 """Steps at the start of a trial, before its smoothed loss says much."""
 
@@ -38,7 +43,7 @@ class RateFinder(LearningRateFinder):
     """
 
     def __init__(self) -> None:
-        super().__init__(min_lr=1e-6, max_lr=1.0, update_attr=False)
+        super().__init__(LOWEST, HIGHEST, STEPS, update_attr=False)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Looks for a rate and sets it; draws the curve in any case."""
@@ -63,7 +68,8 @@ class RateFinder(LearningRateFinder):
                 module.reset()
         trainer._logger_connector.reset_results()
         trainer._logger_connector.reset_metrics()
-        rates, losses = self.optimal_lr.results["lr"], self.optimal_lr.results["loss"]
+        rates = self.optimal_lr.results["lr"]
+        losses = corrected(rates, self.optimal_lr.results["loss"], trainer.accumulate_grad_batches)
         found = steepest(rates, losses)
         picture = figure_path(Path(trainer.default_root_dir), "learning_rates")
         if trainer.is_global_zero:
@@ -80,6 +86,23 @@ class RateFinder(LearningRateFinder):
             if isinstance(callback, SaveRunConfig):
                 callback.keep_rate(trainer, pl_module, found)
         rank_zero_info(f"--lr_find: training with --model.lr {found}, see {picture}.")
+
+
+def corrected(rates: Sequence[float], losses: Sequence[float], accumulated: int = 1) -> list[float]:
+    """A trial's smoothed losses, with the weights in each running mean adding up to one.
+
+    Lightning (2.6) divides the mean of n losses by 1 - momentum^(steps + 1), which halves the first. Of accumulated
+    gradients it takes a batch's share of the loss, and there are more steps than losses: an epoch's last makes one too.
+
+    Args:
+        rates: Learning rates of the trial's steps.
+        losses: Lightning's means.
+        accumulated: Batches of a step.
+    """
+    steps = np.round(STEPS * np.log(np.asarray(rates) / LOWEST) / np.log(HIGHEST / LOWEST)).clip(1)
+    weights = 1 - MOMENTUM ** np.arange(1, len(losses) + 1)
+    means: list[float] = (accumulated * np.asarray(losses) * (1 - MOMENTUM ** (steps + 1)) / weights).tolist()
+    return means
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
@@ -99,8 +122,8 @@ def steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     last = int(np.argmin(loss))
     slopes = np.gradient(loss, np.log10(rate))[: last + 1]
     best = int(np.argmin(slopes))
-    # A fall of less than a hundredth of the loss is noise.
-    fell = loss[0] - loss[last] > 0.01 * abs(loss[0])
+    # A fall of less than a twentieth of the loss is noise: the first is a mean of few batches.
+    fell = loss[0] - loss[last] > 0.05 * abs(loss[0])
     return float(f"{rate[best]:.3g}") if fell and 0 < best < len(loss) - 1 else None
 
 

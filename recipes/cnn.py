@@ -6,8 +6,9 @@
 
 Digits, MNIST and FashionMNIST take a small plain network. CIFAR-10 takes the residual network and the protocol of He et
 al. 2015 (arXiv:1512.03385), who report 8.75 % errors with 20 layers and 6.97 % with 56. For images of your own,
-``--config cnn_folder --data.root FOLDER`` trains a small network from scratch on 32x32 pixels, and
-``--config cnn_pretrained --data.root FOLDER`` fine-tunes a pretrained one of torchvision on 224x224.
+``--data.dataset folder --data.root FOLDER`` trains a small network from scratch on 32x32 pixels (the settings of
+``cnn_folder``), and ``--config cnn_pretrained --data.root FOLDER`` fine-tunes a pretrained one of torchvision on
+224x224.
 
 Test accuracy: 0.9933 on the digits, the mean of five seeds; 0.9953 on MNIST, that of three. The README has the times
 and the hardware.

@@ -14,6 +14,8 @@ from nnzoo.recipes import vae
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnzoo import VAE
+from nnzoo.run.arguments import parse
+from nnzoo.run.configs import RECIPES as RECIPE_FOLDER
 from nnzoo.run.configs import recipe_stems
 from nnzoo.run.report import table
 from support.found import RECIPES, TOYS, case, datamodule_of, model_class, recipe
@@ -68,6 +70,35 @@ def test_later_configs_win_over_earlier_ones(in_tmp, capsys):
     Path("mine.yaml").write_text("trainer: {max_epochs: 7}\n")
     assert printed_config(["--config", "smoke", "-c", "mine.yaml"], capsys)["trainer"]["max_epochs"] == 7
     assert printed_config(["--config", "mine.yaml", "--config", "smoke"], capsys)["trainer"]["max_epochs"] == 1
+
+
+def test_the_settings_for_a_chosen_data_set_are_its_variants(in_tmp, capsys):
+    own = {name: yaml.safe_load((RECIPE_FOLDER / f"{name}.yaml").read_text()) for name in ("cnn_folder", "cnn_mnist")}
+    Path("mine.yaml").write_text("data: {dataset: mnist}\n")
+    for variant, choice in {"cnn_folder": ["--data.dataset", "folder"], "cnn_mnist": ["--config", "mine.yaml"]}.items():
+        config = printed_config([*choice, "--data.root", "images", "--model.dropout", "0.4"], capsys, "cnn")
+        assert config["data"].items() >= own[variant]["data"].items()
+        assert config["model"].items() >= {**own[variant]["model"], "dropout": 0.4}.items(), "a flag wins"
+    assert printed_config(["--data.dataset=digits"], capsys, "cnn") == printed_config([], capsys, "cnn")
+
+
+def test_a_config_wins_over_the_data_sets_variant_and_a_named_variant_takes_its_place(in_tmp, capsys):
+    Path("mine.yaml").write_text("model: {dropout: 0.4}\n")
+    chosen = ["--data.dataset", "folder", "--data.root", "images"]
+    assert printed_config([*chosen, "--config", "mine.yaml"], capsys, "cnn")["model"]["dropout"] == 0.4
+    named = printed_config([*chosen, "--config", "cnn_pretrained"], capsys, "cnn")
+    assert named == printed_config(["--config", "cnn_pretrained", "--data.root", "images"], capsys, "cnn")
+
+
+def test_a_run_says_whose_settings_it_takes_and_keeps_its_own(in_tmp, capsys, caplog):
+    with caplog.at_level("INFO"):
+        parse(["--data.dataset", "folder"], "cnn", [], [])
+        parse([], "cnn", [], [])
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["folder: with the settings of cnn_folder, unless you give others"]
+    Path("config.yaml").write_text("data: {dataset: folder}\n")
+    Path("best.ckpt").touch()
+    assert parse(["test", "--ckpt_path", "best.ckpt"], "cnn", [], []).configs == ["config.yaml"]
 
 
 def test_a_run_can_be_repeated_from_its_config(in_tmp):

@@ -45,6 +45,17 @@ def test_a_variant_of_the_model_alone_has_its_recipes_other_settings(folder):
     assert configs.settings_of("rnn_short") == {"trainer": {"max_epochs": 1}}
 
 
+def test_the_variant_for_a_data_set_is_the_only_one_or_has_its_name(folder):
+    variants = {"rnn_long": "scans", "rnn_notes_small": "notes", "rnn_notes": "notes", "rnn_one": "sums",
+                "rnn_two": "sums", "rnn_again": "digits", "rnn_generator_letters": "letters"}  # fmt: skip
+    for name, dataset in variants.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"data": {"dataset": dataset}}))
+    found = {dataset: configs.variant_for("rnn", dataset) for dataset in [*variants.values(), "unknown"]}
+    assert found == {"scans": "rnn_long", "notes": "rnn_notes", "sums": None, "digits": None, "letters": None,
+                     "unknown": None}  # fmt: skip
+    assert configs.variant_for("rnn_generator", "letters") == "rnn_generator_letters"
+
+
 def test_the_listing_shows_a_variant_of_the_model_alone(folder, monkeypatch):
     from nnzoo.recipes import _records
 

@@ -1,18 +1,21 @@
 """A recipe's command line, put into the order that the parser needs: subcommand, configs, then flags.
 
 jsonargparse applies arguments from left to right, so a later ``--config`` would silently undo an earlier flag. Here the
-recipe's own YAML comes first, then the configs in the order given, then all flags: a flag always wins.
+recipe's own YAML comes first, then the variant for the chosen data set, the configs in the order given, and all flags:
+a flag always wins.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
 from nnzoo.errors import InputError
 from nnzoo.run.checkpoint import CLASS_KEY, read_checkpoint
-from nnzoo.run.configs import RECIPES, find_config, read_yaml, recipe_config, recipe_of, recipe_stems
+from nnzoo.run.configs import RECIPES, find_config, read_yaml, recipe_config, recipe_of, recipe_stems, variant_for
 from nnzoo.run.folder import BEST, CONFIG
 from nnzoo.run.resume import last_checkpoint, remove_leftovers
 
@@ -80,8 +83,8 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
         InputError: If a config, run folder or checkpoint does not exist.
     """
     args = list(args)
-    given = args.pop(0) if args and args[0] in SUBCOMMANDS else None
-    parsed = Arguments(given or "fit", test_after_fit=given is None)
+    subcommand = args.pop(0) if args and args[0] in SUBCOMMANDS else None
+    parsed = Arguments(subcommand or "fit", test_after_fit=subcommand is None)
     names = take(args, "--config", "-c")
     resume = take(args, "--resume")
     checkpoints = take(args, "--ckpt_path")
@@ -109,7 +112,10 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
         raise InputError(
             f"--ckpt_path {checkpoints[-1]} is of no run: give its path, such as RUN/{BEST}.ckpt{resumed}."
         )
-    parsed.configs += [of_recipe(find_config(name), recipe) for name in names]
+    given = [of_recipe(find_config(name), recipe) for name in names]
+    variant = variant_of_data([*parsed.configs, *given], parsed.flags, recipe)
+    parsed.configs[1:1] = [variant] if variant else []
+    parsed.configs += given
     packaged = [config for config in parsed.configs if RECIPES in Path(config).parents]
     # The first is the recipe's own, or that of a run to go on with: what it holds is no choice of this command line.
     parsed.own_settings = [read_yaml(c) for c in dict.fromkeys([recipe_config(recipe), parsed.configs[0], *packaged])]
@@ -130,6 +136,34 @@ def of_recipe(config: str, recipe: str) -> str:
         variant = f" --config {stem}" if stem != owner else ""
         raise InputError(f"The config {stem} is for another recipe: python -m nnzoo.recipes.{owner}{variant}.")
     return config
+
+
+def variant_of_data(configs: Sequence[str], flags: Sequence[str], recipe: str) -> str | None:
+    """The packaged variant for the data set that flags or configs choose, as the recipe's own settings suit another.
+
+    None if a variant was named, or where a run's config, which is complete, takes the place of the recipe's own.
+
+    Args:
+        configs: The recipe's own, then those that were given.
+        flags: As typed.
+        recipe: Stem or program of the recipe.
+    """
+    if recipe not in recipe_stems() or configs[0] != recipe_config(recipe):
+        return None
+    if any(RECIPES in Path(config).parents and recipe_of(Path(config).stem) for config in configs[1:]):
+        return None
+    data: dict[str, Any] = {}
+    for config in configs:
+        data |= read_yaml(config).get("data") or {}
+    for option in ("dataset", "csv"):
+        for value in take(list(flags), f"--data.{option}"):
+            data[option] = None if value == "null" else value
+    dataset = "csv" if data.get("csv") else data.get("dataset")
+    stem = variant_for(recipe, dataset) if isinstance(dataset, str) else None
+    if stem is None:
+        return None
+    rank_zero_info(f"{dataset}: with the settings of {stem}, unless you give others")
+    return find_config(stem)
 
 
 def with_folder_of_logger(flags: list[str]) -> list[str]:

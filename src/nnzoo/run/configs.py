@@ -34,6 +34,19 @@ def recipe_of(config: str) -> str | None:
     return None if packaged_configs()[config].parent != RECIPES else max(stems, key=len, default=None)
 
 
+def variant_for(recipe: str, dataset: str) -> str | None:
+    """The recipe's variant for a data set: the only one that sets it, or of several the one that has its name.
+
+    None if there is none, or if the recipe itself is for that data set.
+    """
+    stems = [stem for stem in packaged_configs() if recipe_of(stem) == recipe]
+    fitting = [s for s in stems if (read_yaml(find_config(s)).get("data") or {}).get("dataset") == dataset]
+    named = f"{recipe}_{dataset}"
+    if recipe in fitting or not fitting:
+        return None
+    return named if named in fitting else fitting[0] if len(fitting) == 1 else None
+
+
 def settings_of(config: str) -> dict[str, Any]:
     """What a packaged config sets, on top of its recipe's own settings."""
     recipe = recipe_of(config)

@@ -233,8 +233,13 @@ def test_settings_out_of_range_are_refused(settings):
         Autoencoder(**{**SMALL, **settings})
 
 
-def test_gaussian_noise_may_be_stronger_than_one():
-    assert Autoencoder(**SMALL, noise="gaussian", noise_level=1.5).hparams["noise_level"] == 1.5
+def test_gaussian_noise_may_be_stronger_than_one_but_must_leave_something_of_the_pixels():
+    for level in (1.5, 10.0):
+        assert Autoencoder(**SMALL, noise="gaussian", noise_level=level).hparams["noise_level"] == level
+    with pytest.raises(
+        InputError, match=r"noise_level 10\.5 leaves nothing .* set --model\.noise_level to 10.* or less"
+    ):
+        Autoencoder(**SMALL, noise="gaussian", noise_level=10.5)
 
 
 @pytest.mark.parametrize("name", ["architecture", "activation", "upsampling", "noise", "loss", "lr_schedule"])

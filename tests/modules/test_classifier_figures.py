@@ -33,5 +33,6 @@ def test_predictions_and_truth_are_drawn_in_the_targets_units():
     module = MLPRegressor(num_numeric=4, target_mean=100.0, target_std=5.0).eval()
     numbers, target = torch.randn(20, 4), 100 + 5 * torch.randn(20)
     with torch.no_grad():
-        (axis,) = module.figures((numbers, target), {})["predictions"].axes
+        (axis,) = module.figures((numbers, target), {"target_name": "price"})["predictions"].axes
         np.testing.assert_allclose(points(axis), torch.stack([target, module(numbers)], dim=1), rtol=1e-6)
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("true price", "predicted price")

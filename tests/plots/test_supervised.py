@@ -37,11 +37,13 @@ def test_a_class_without_samples_and_many_classes_are_drawn():
     assert not many.texts
 
 
-def test_the_truth_lies_across_and_predictions_upwards():
+@pytest.mark.parametrize(
+    ("name", "labels"), [("", ("true", "predicted")), ("price", ("true price", "predicted price"))]
+)
+def test_the_truth_lies_across_and_predictions_upwards(name, labels):
     predicted, target = torch.tensor([1.0, 5.0, 2.0]), torch.tensor([1.5, 4.0, 3.0])
-    (axis,) = predictions(predicted, target).axes
-    assert axis.get_xlabel().startswith("true")
-    assert axis.get_ylabel().startswith("predicted")
+    (axis,) = predictions(predicted, target, name).axes
+    assert (axis.get_xlabel(), axis.get_ylabel()) == labels
     np.testing.assert_allclose(points(axis), torch.stack([target, predicted], dim=1))
     ((x, y),) = named_lines(axis).values()
     assert list(x) == list(y) == pytest.approx([1, 5]), "on it both agree"

@@ -76,7 +76,7 @@ def test_too_little_memory_is_told_in_one_sentence(error, capfd):
         (["--ckpt_path", "text.ckpt"], "truncated, damaged or no checkpoint"),
         (["--ckpt_path", "old.ckpt"], "was saved by Lightning 1.6.0"),
         (["--trainer.strategy", "nothing"], "invalid strategy"),
-        (["--trainer.devices", "2", "--data.batch_size", "127", "--trainer.strategy", "fsdp"], ""),
+        (["--trainer.devices", "2", "--trainer.strategy", "fsdp"], "`fsdp` requires a GPU accelerator"),
         (["--trainer.default_root_dir", "/dev/null"], "Not a directory"),
     ],
 )

@@ -117,6 +117,7 @@ def test_channel_statistics_are_those_of_the_training_pixels_without_augmentatio
         ({"shift": 1.0}, "below 1"),
         ({"shift": float("nan")}, "shift"),
         ({"rotation": -1.0}, "negative"),
+        ({"rotation": 180.5}, r"up to 180 degrees, got 180\.5: set --data\.rotation"),
         ({"crop_padding": -1}, "crop_padding"),
         ({"blur": -1.0}, "negative"),
         ({"exposure": -1.0}, "negative"),

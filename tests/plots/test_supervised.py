@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -47,3 +49,26 @@ def test_the_truth_lies_across_and_predictions_upwards(name, labels):
     np.testing.assert_allclose(points(axis), torch.stack([target, predicted], dim=1))
     ((x, y),) = named_lines(axis).values()
     assert list(x) == list(y) == pytest.approx([1, 5]), "on it both agree"
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-4, 3e-4), (1e6, 3e6), (1.0, 1234567.0), (1e9, 2e9)])
+def test_long_numbers_and_a_long_name_fit_side_by_side(scale, offset):
+    target = torch.linspace(-2, 2, 50, dtype=torch.float64) * scale + offset
+    figure = predictions(target, target, "income of a household in thousands of euros (2024)")
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    boxes = [label.get_window_extent() for label in axis.get_xticklabels() if label.get_text()]
+    shown = [box for box in boxes if axis.bbox.x0 <= (box.x0 + box.x1) / 2 <= axis.bbox.x1]
+    assert len(shown) >= 2
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(shown))
+    label, times = axis.xaxis.label.get_window_extent(), axis.xaxis.get_offset_text()
+    assert not times.get_text() or label.x1 < times.get_window_extent().x0
+    assert figure.bbox.x0 <= label.x0
+    assert axis.yaxis.label.get_window_extent().y1 <= figure.bbox.y1
+
+
+def test_dollars_in_a_name_are_no_formula():
+    target = torch.tensor([1.0, 2.0])
+    figure = predictions(target, target, "$ per $ of {_$")
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_xlabel() == r"true \$ per \$ of {_\$"

@@ -55,11 +55,14 @@ def show(axis, canvas: NDArray[np.float32]) -> None:  # type: ignore[no-untyped-
 
 
 def short_names(names: Iterable[str], length: int = 16) -> list[str]:
-    """Names that fit into a picture: the middle of long ones is left out, less of it where two would look the same."""
+    """Names that fit into a picture: the middle of long ones is left out, less of it where two would look the same.
+
+    A dollar is a dollar, not the beginning of a formula.
+    """
     names = list(names)
     while True:
         head = length // 2
         short = [f"{n[:head]}…{n[head + 1 - length :]}" if len(n) > length else n for n in names]
         if len(set(short)) == len(set(names)):
-            return short
+            return [name.replace("$", r"\$") for name in short]
         length += 4

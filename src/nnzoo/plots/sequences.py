@@ -55,7 +55,7 @@ def tags(
         image = axis.imshow(
             pixels, aspect="auto", interpolation="nearest", origin="lower", cmap="Greys", clim=limits, extent=extent
         )
-        figure.colorbar(image, ax=axis, shrink=0.8)
+        figure.colorbar(image, ax=axis, shrink=0.8, label="probability" if name == "prediction" else "")
         axis.set_ylabel(name)
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         if 0 < len(rows) <= 12:

@@ -38,6 +38,9 @@ def predictions(predicted: Tensor, target: Tensor, name: str = "") -> Figure:
     axis = figure.subplots()
     axis.plot([low, high], [low, high], color="grey", linewidth=1, label="prediction = truth")
     axis.scatter(x, y, s=max(5, min(30, 6000 / len(x))), alpha=0.6, linewidths=0)
+    axis.locator_params(nbins=5)  # so many long numbers fit side by side
+    axis.ticklabel_format(scilimits=(-3, 7))
+    (name,) = short_names([name], 28)
     axis.set(xlabel=f"true {name}".strip(), ylabel=f"predicted {name}".strip(), title="held-out samples")
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")

@@ -1,11 +1,14 @@
 """Processes that a launcher has started, and settings that do not make use of them."""
 
+import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from torch import nn
 
-from nnzoo import InputError
+from nnzoo import CNNClassifier, InputError
 from nnzoo.run.launcher import check_launched, launched_processes, warn_of_batch_norms
 from support.forked import run_ranks
 from support.runs import QUICK
@@ -45,12 +48,50 @@ def test_without_a_launcher_all_settings_do(monkeypatch):
     check_launched({**CPU, "devices": 8, "strategy": "ddp"})
 
 
+def told_of(layer, device="cpu", processes=2, synchronised=False):
+    """What is warned of on a device."""
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trainer = SimpleNamespace(world_size=processes, strategy=strategy)
+        warn_of_batch_norms(nn.Sequential(layer), trainer, synchronised)
+    return [str(warning.message) for warning in caught]
+
+
 @pytest.mark.parametrize(
-    ("layer", "processes", "synchronised", "warns"),
-    [(nn.BatchNorm2d, 2, False, True), (nn.BatchNorm2d, 1, False, False), (nn.BatchNorm2d, 2, True, False),
-     (nn.Linear, 2, False, False)],
-)  # fmt: skip
-def test_batch_norms_of_several_processes_are_told_of(layer, processes, synchronised, warns, recwarn):
-    model = nn.Sequential(layer(3, 3) if layer is nn.Linear else layer(3))
-    warn_of_batch_norms(model, SimpleNamespace(world_size=processes), synchronised)
-    assert ["its own share of a batch" in str(warning.message) for warning in recwarn] == [True] * warns
+    ("device", "remedy"),
+    [("cpu", "set --trainer.devices 1, since PyTorch"), ("cuda", "set --trainer.sync_batchnorm true.")],
+)
+def test_batch_norms_of_several_processes_are_told_of_with_what_helps_there(device, remedy):
+    (sentence,) = told_of(nn.BatchNorm2d(3), device)
+    assert "each of the 2 processes normalises by the mean and the variance of its own share" in sentence
+    assert sentence.count("set --") == 1
+    assert remedy in sentence
+
+
+def test_where_nothing_differs_nothing_is_said():
+    assert told_of(nn.BatchNorm2d(3), processes=1) == []
+    assert told_of(nn.BatchNorm2d(3), "cuda", synchronised=True) == []
+    assert told_of(nn.GroupNorm(1, 3)) == []
+
+
+def test_two_processes_normalise_and_keep_averages_as_they_are_told(in_tmp):
+    flags = [
+        *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.accelerator", "cpu"),
+        *("--trainer.devices", "2", "--trainer.strategy", "ddp", "--baselines", "null", "--figures.draw", "false"),
+        *("--model.lr", "1e-12", "--trainer.enable_progress_bar", "false"),
+        *("--trainer.callbacks+=support.helpers.RecordBatches", "--trainer.callbacks.folder=."),
+    ]
+    results = run_ranks(["nnzoo.recipes.cnn", "fit", *flags])
+    assert all(result.returncode == 0 for result in results), results
+    told = [result.stderr.count("mean and the variance of its own share") for result in results]
+    assert told == [1, 0]
+    module = CNNClassifier.load_from_checkpoint(next(Path().rglob("last.ckpt")), map_location="cpu").train()
+    norm = next(layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d))
+    kept, shares = norm.running_mean.clone(), []
+    norm.register_forward_pre_hook(lambda _, inputs: shares.append(inputs[0].mean(dim=(0, 2, 3))))
+    for rank in range(2):
+        (images, _), *_ = torch.load(f"rank{rank}.pt", weights_only=False)
+        module(images)
+    torch.testing.assert_close(kept, norm.momentum * shares[0])
+    assert not torch.allclose(kept, norm.momentum * shares[1])

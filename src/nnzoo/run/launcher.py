@@ -53,8 +53,12 @@ def check_launched(trainer: Mapping[str, Any]) -> None:
 
 def warn_of_batch_norms(model: nn.Module, trainer: L.Trainer, synchronised: bool) -> None:
     """Warns where the batch statistics of several processes differ from those of one."""
-    if trainer.world_size > 1 and not synchronised and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
-        rank_zero_warn(
-            "Each process normalises by the statistics of its own share of a batch, so that the results differ from "
-            "those of one device: set --trainer.sync_batchnorm true on GPUs, or use one process on a CPU."
-        )
+    if trainer.world_size == 1 or synchronised or not any(isinstance(layer, _BatchNorm) for layer in model.modules()):
+        return
+    on_gpu = trainer.strategy.root_device.type != "cpu"
+    one = "--trainer.devices 1, since PyTorch shares these statistics between GPUs only"
+    rank_zero_warn(
+        f"Batch norm: each of the {trainer.world_size} processes normalises by the mean and the variance of its own "
+        "share of a batch, and the running averages of process 0 are kept for evaluation, so that weights and metrics "
+        f"differ from those of one process: set {'--trainer.sync_batchnorm true' if on_gpu else one}."
+    )

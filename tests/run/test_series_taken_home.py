@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning import Trainer
 
-from nnzoo import Forecaster, InputError
+from nnzoo import ForecastDataModule, Forecaster, InputError
+from support.found import recipe
 from support.home import predictions, taken_home
+from support.runs import SMOKE
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
@@ -44,6 +47,31 @@ def test_new_rows_are_scaled_dated_and_continued_as_the_training_file_was(traine
     with torch.no_grad():
         expected = model(histories, torch.tensor([[1], [-1], [0]]))
     np.testing.assert_allclose(table["units"].astype(float), expected.flatten(), rtol=1e-4)
+
+
+def test_new_rows_are_tested_as_where_the_training_file_is(trained, tmp_path):
+    """The scale of MASE comes with the checkpoint; pictures name days of the file."""
+    days = pd.bdate_range("2024-02-05", periods=80)
+    pd.concat([sales(days, "8", 1000, 2), sales(days, "new", 50, 3)]).to_csv("test.csv", index=False)
+    flags = [*SMOKE[2:], "--figures.draw", "true", "--data.test_csv", "test.csv"]
+    home = recipe("forecaster").main(["test", "--ckpt_path", trained, *flags])
+    (figure,) = Path("runs").rglob("forecasts.png")
+    assert figure.stat().st_size > 0
+    model = Forecaster.load_from_checkpoint(trained, map_location="cpu").eval()
+    settings = {"csv": str(tmp_path / "sales.csv"), "time": "day", "group": "shop", "target": "units"}
+    there = ForecastDataModule(**settings, test_csv="test.csv", history=model.hparams["history"], horizon=5)
+    there.setup()
+    trainer = Trainer(logger=False, enable_progress_bar=False, enable_checkpointing=False, accelerator="cpu")
+    (expected,) = trainer.test(model, there, verbose=False)
+    mase = home.pop("test/mase"), expected.pop("test/mase")  # of another training part there, without one for the test
+    assert home == pytest.approx(expected)
+    trained_on = ForecastDataModule(**settings)
+    assert mase[0] == pytest.approx(mase[1] * float(there.naive_error[1, 0] / trained_on.naive_error[1, 0]))
+    data = ForecastDataModule.load_from_checkpoint(trained, test_csv="test.csv")
+    data.setup("test")
+    assert data.parts.keys() == {"test"}
+    with pytest.raises(InputError, match=r"no file sales\.csv"):
+        data.setup("fit")
 
 
 def test_the_calendar_of_the_training_file_counts_for_files_too_short_to_tell(trained):

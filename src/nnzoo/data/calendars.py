@@ -11,14 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nnzoo.data.times import ZONES
+
 Column = Any  # a pandas Series, whose type parameter differs between versions
 Integers = NDArray[np.int64]
 HOUR, DAY, WEEK = (pd.Timedelta(length) for length in ("1h", "1D", "7D"))
-ZONES = (
-    "Europe/London", "Europe/Berlin", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
-    "America/Los_Angeles", "Australia/Sydney", "Pacific/Auckland", "America/Santiago",
-)  # fmt: skip
-"""Time zones whose clocks change: days that are of 24 hours in none of their own time may be days there."""
 SEEN = 4
 """Weeks, or days, that tell which parts of them are left out on purpose; of weekends one is enough."""
 

@@ -14,6 +14,11 @@ ORDERED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{2,4}")
 OF_MONTHS = ("%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%m/%Y", "%m-%Y", "%m.%Y")
 """Ways to write months; pandas takes Jan-24 for a day of the year 1."""
 MONTHS_WITH_DOTS = r"(0[1-9]|1[0-2])\.(19|20)\d\d"
+ZONES = (
+    "Europe/London", "Europe/Berlin", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
+    "America/Los_Angeles", "Australia/Sydney", "Pacific/Auckland", "America/Santiago",
+)  # fmt: skip
+"""Time zones whose clocks change: days that are of 24 hours in none of their own time may be days there."""
 QUARTER = re.compile(r"\d{4}(-?)Q[1-4]")
 
 
@@ -102,6 +107,14 @@ def frequency(times: Column) -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas 3 announces that it will return an object instead of a name
         return pd.infer_freq(pd.DatetimeIndex(times)) if len(times) > 2 else None
+
+
+def clocks_change(times: Column) -> bool:
+    """Whether some of these times without a time zone come twice or never where clocks are set back or forward."""
+    if not pd.api.types.is_datetime64_any_dtype(times) or pd.DatetimeIndex(times).tz is not None:
+        return False
+    local = pd.DatetimeIndex(times)
+    return any(local.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").hasnans for zone in ZONES)
 
 
 def time_format(column: Column, times: Column) -> str | None:

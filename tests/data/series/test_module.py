@@ -175,8 +175,8 @@ def test_data_that_cannot_be_used(data_of, table, settings, says):
     [
         ({"dataset": "csv"}, "needs --data.csv"),
         ({"csv": "a.csv"}, "--data.target"),
-        ({"time": "date"}, "give it with --data.csv"),
-        ({"group": "shop"}, "give it with --data.csv"),
+        ({"time": "date"}, "are for a file of your own: add --data.csv"),
+        ({"group": "shop"}, "are for a file of your own: add --data.csv"),
         ({"dataset": "etth2"}, "There is no dataset 'etth2'"),
         ({"targets": "some"}, "There is no targets 'some'"),
         ({"history": 0}, "history must be positive"),

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import re
 import urllib.error
 import urllib.request
 
@@ -90,6 +91,35 @@ def test_times_with_a_time_zone_keep_their_order_when_clocks_change(csv_of):
     assert read.season == 24
 
 
+BERLIN = {"periods": 6, "tz": "Europe/Berlin"}
+OFFSET = "write times with their offset, such as 2024-10-27 02:30+01:00, or in UTC"
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.date_range("2024-10-27 01:00", freq="h", **BERLIN),
+        pd.date_range("2024-10-27 01:30", freq="30min", **BERLIN),
+        pd.date_range("2024-11-03 00:00", periods=6, freq="h", tz="America/New_York"),
+    ],
+)
+def test_a_time_that_clocks_show_twice_needs_its_offset(csv_of, times):
+    with pytest.raises(
+        InputError, match=r"line \d: the date 2024-\S+ 0[12]:\S+ comes again, as where clocks are set back"
+    ) as error:
+        read_series(csv_of(sales(date=times.strftime("%Y-%m-%d %H:%M"))), "date", None, ["units"])
+    assert str(error.value).endswith(f"{OFFSET}.")
+    assert read_series(csv_of(sales(date=times.astype(str))), "date", None, ["units"]).times.tolist() == list(range(6))
+
+
+@pytest.mark.parametrize(("start", "freq"), [("2024-08-20", "24h"), ("2024-03-01", "h"), ("2024-10-15", "6h")])
+def test_steps_that_are_an_hour_off_where_clocks_change_need_offsets(csv_of, start, freq):
+    """Steps of 24 hours fall on 23:00 after the change, and an hour of spring is missing."""
+    times = pd.date_range(start, periods=1000 if freq == "h" else 100, freq=freq, tz="Europe/Berlin")
+    with pytest.warns(UserWarning, match=re.escape(OFFSET)):
+        read_series(csv_of(sales(len(times), date=times.strftime("%Y-%m-%d %H:%M"))), "date", None, ["units"])
+
+
 NAN = [1, 2, 3, np.nan, 5, 6]
 DATES = sales()["date"].tolist()
 
@@ -101,6 +131,7 @@ DATES = sales()["date"].tolist()
         (sales(units=NAN), {}, "line 5: units is empty, NaN or infinite"),
         (sales(price=NAN), {}, "line 5: price is empty"),
         (sales(units=[1, np.inf, 3, 4, 5, 6]), {}, "line 3: units is empty, NaN or infinite"),
+        (sales(units=[1, 2, -3e38, 4, 5, 6]), {}, "line 4: units is -3e+38, too large for float32: rescale"),
         (sales(date=[*DATES[:3], DATES[1], *DATES[4:]]), {}, "line 5 is out of order: sort the file by date"),
         (sales(date=[*DATES[:2], DATES[1], *DATES[3:]]), {}, "line 4 has the date of the row before it"),
         (sales(date=[*DATES[:2], DATES[1], *DATES[3:]]), {}, "with --data.group"),

@@ -61,8 +61,8 @@ class WindowDataset(Dataset[tuple[Tensor, ...]]):
     """Windows fetched by whole batches: history (B, H, D), place (B, 2), offset (B, D), naive error (B, C) and target.
 
     The place is the number of the window's series among those that the model knows, -1 if it does not, and the row of
-    the first target (B, horizon, C). All windows share one array of values: a window exists only while it is in a
-    batch.
+    the first target. The target is (B, horizon, C). All windows share one array of values: a window exists only while
+    it is in a batch.
 
     Args:
         series: The series.
@@ -71,6 +71,7 @@ class WindowDataset(Dataset[tuple[Tensor, ...]]):
         horizon: Steps from the origin on.
         target_columns: Which of the D columns are the C targets.
         repeats: How often an epoch goes through the windows.
+        first_place: Row of the series' first one in places.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class WindowDataset(Dataset[tuple[Tensor, ...]]):
         horizon: int,
         target_columns: Sequence[int],
         repeats: int = 1,
+        first_place: int = 0,
     ) -> None:
         self.table, self.origins, self.history, self.repeats = series, origins, history, repeats
+        self.first_place = first_place
         self.target_columns = list(target_columns)
         self.targets = _columns(series.values, self.target_columns)
         self.series = torch.searchsorted(series.starts, origins, right=True) - 1
@@ -112,7 +115,7 @@ class WindowDataset(Dataset[tuple[Tensor, ...]]):
         return Windows(histories, futures, self._place(samples), offset[:, list(inputs)])
 
     def _place(self, samples: Tensor) -> Tensor:
-        return torch.stack([self.table.numbers[self.series[samples]], self.origins[samples]], dim=1)
+        return torch.stack([self.table.numbers[self.series[samples]], self.first_place + self.origins[samples]], dim=1)
 
 
 def warn_without_scale(datasets: Mapping[str, WindowDataset], season: int) -> None:

@@ -1,6 +1,7 @@
 """Series and times of windows: of those that are there, and of what comes after the end of each series."""
 
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,23 @@ class Timeline:
     """Which series, and which times, the rows of a table of series are of.
 
     Args:
-        series: The series.
+        series: Returns the series; it is called where they are asked for.
+        tested: The series of a file to test on, whose rows are counted from its end: -1 is the last.
     """
 
-    def __init__(self, series: Series) -> None:
-        self.series, self.starts = series, np.cumsum([0, *series.lengths[:-1]])
+    def __init__(self, series: Callable[[], Series], tested: Series | None = None) -> None:
+        self.series, self.tested = series, tested
 
     def window(self, start: int, end: int) -> tuple[str, Any]:
         """Name of the series of rows from ``start`` to before ``end``, and their times; None if these are not known."""
-        number = int(np.searchsorted(self.starts, start, side="right")) - 1
-        name = str(self.series.names[number]) if self.series.names else ""
-        if not self.series.clocks:
+        series = self.series() if start >= 0 else typing.cast(Series, self.tested)
+        start, steps = start % len(series.values), end - start
+        starts = np.cumsum([0, *series.lengths[:-1]])
+        number = int(np.searchsorted(starts, start, side="right")) - 1
+        name = str(series.names[number]) if series.names else ""
+        if not series.clocks:
             return name, None
-        times = self.series.clocks[number].iloc[start - self.starts[number] : end - self.starts[number]]
+        times = series.clocks[number].iloc[start - starts[number] :][:steps]
         zoned = pd.api.types.is_datetime64_any_dtype(times) and times.dt.tz is not None
         return name, (times.dt.tz_localize(None) if zoned else times).to_numpy()
 

@@ -21,8 +21,8 @@ from nnzoo.data.series.scale import check_columns, column_scales, naive_errors, 
 from nnzoo.data.series.series import Series
 from nnzoo.data.series.sources import SOURCES, SeriesSource
 from nnzoo.data.series.split import SeriesSplit
+from nnzoo.data.series.tested import tested_windows, warn_of_overlap
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import PARTS
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.parameters import inactive_options
 
@@ -49,6 +49,10 @@ class ForecastDataModule(RoomDataModule):
         csv: Path of your own file, which has a header; it implies ``dataset`` csv.
         time: Its column of dates, or of rising numbers; without one, the rows count as evenly spaced.
         drop: Its columns to leave out.
+        test_csv: A file of the same columns to test on, instead of cutting off a test part: other series, or what comes
+            after those of ``csv``. Its windows lie in it as a whole, so that the first ``history`` rows of a series are
+            not forecast: put the last ones of ``csv`` before a continuation. A series of a name that training has is
+            scaled as there, another one by each window's history.
         predict_csv: A file of the same columns whose series ``predict`` continues, in place of ``csv``.
         target: The column to forecast (default: demand for generated, OT for etth1).
         group: Its column that tells several series apart, such as a shop's number.
@@ -85,6 +89,7 @@ class ForecastDataModule(RoomDataModule):
         target: str | None = None,
         group: str | None = None,
         drop: Sequence[str] = (),
+        test_csv: str | None = None,
         predict_csv: str | None = None,
         targets: Literal["one", "all"] = "one",
         inputs: Literal["all", "target"] = "all",
@@ -106,8 +111,8 @@ class ForecastDataModule(RoomDataModule):
         hparams, idle = self.hparams, inactive_options(type(self), self.hparams)
         sizes = {name: hparams[name] for name in ("history", "horizon", "season") if hparams[name] is not None}
         check_sizes(**sizes, min_windows=hparams["min_windows"])
-        if any(hparams[name] and name in idle for name in ("time", "group", "predict_csv")):
-            raise InputError("--data.time, group and predict_csv are for a file of your own: give it with --data.csv.")
+        if any(hparams[name] and name in idle for name in ("time", "group", "test_csv", "predict_csv")):
+            raise InputError("--data.time, group, test_csv and predict_csv are for a file of your own: add --data.csv.")
         if {"season", "history"} <= sizes.keys() and sizes["season"] > sizes["history"]:
             raise InputError(
                 f"The seasonal-naive forecast repeats the last season, so a season of {sizes['season']} steps needs at "
@@ -127,7 +132,7 @@ class ForecastDataModule(RoomDataModule):
     @view
     def timeline(self) -> Timeline:
         """Which series and times the rows of windows are of."""
-        return Timeline(self.series)
+        return Timeline(lambda: self.series, self._tested)
 
     @fact
     def target_columns(self) -> list[int]:
@@ -194,15 +199,18 @@ class ForecastDataModule(RoomDataModule):
         return torch.from_numpy(errors).float()
 
     def setup(self, stage: str | None = None) -> None:
-        """Makes the windows; a second call changes nothing. Without the training data, only those to predict."""
+        """Makes the windows; a second call changes nothing. Without the training data, only those of a newer file."""
         if self.is_set_up(stage):
             return
         if self.uses_fitted(stage):
-            self.parts["predict"] = self._future_windows()
+            self.parts |= {"test": self._test_windows()} if stage == "test" else {"predict": self._future_windows()}
             return
         split, table = self._split, self._table()
         sizes = split.history, split.horizon, self.target_columns
-        datasets = {part: WindowDataset(table, split.origins(part), *sizes) for part in PARTS}
+        datasets = {part: WindowDataset(table, split.origins(part), *sizes) for part in split.parts}
+        if self._tested is not None:
+            datasets["test"] = self._test_windows()
+            warn_of_overlap(self._tested, self.series, split.history, self.hparams["test_csv"])
         datasets["train"].repeats = -(-self.hparams["min_windows"] // len(datasets["train"]))
         self.parts |= datasets
         split.warn_of_series_left_out()
@@ -225,13 +233,17 @@ class ForecastDataModule(RoomDataModule):
         return SeriesTable.of(values, [rows[0] for rows in split.bounds], offset, numbers, self.naive_error)
 
     @cached_property
+    def _tested(self) -> Series | None:
+        return self.source.later("test", self.columns, self.fitted or self.fitted_state())
+
+    @cached_property
     def _future(self) -> Future:
-        newer = self.source.newer(self.columns, self.fitted or self.fitted_state())
+        newer = self.source.later("predict", self.columns, self.fitted or self.fitted_state())
         return Future(newer or self.series, self.history, self.horizon)
 
     def fitted_state(self) -> dict[str, Any]:
-        """How the file writes times, and enough of them to tell its calendar: a newer file may be too short for it."""
-        return self.series.times_as_written()
+        """How the file writes times, enough of them to tell its calendar, and the scales of MASE."""
+        return {**self.series.times_as_written(), "naive_error": self.naive_error[self._trained].tolist()}
 
     def last_windows(self) -> tuple[Tensor, Tensor, Tensor]:
         """What a trained model takes to forecast what comes after the end of each series: ``model(*last_windows())``.
@@ -242,8 +254,17 @@ class ForecastDataModule(RoomDataModule):
         dataset = self._future_windows()
         return dataset.batch(torch.arange(len(dataset)))[:3]
 
+    @property
+    def _known(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.series_names)}
+
+    def _test_windows(self) -> WindowDataset:
+        tested, known = typing.cast(Series, self._tested), (self.fitted or self.fitted_state())["naive_error"]
+        sizes = self.history, self.horizon, self.target_columns
+        return tested_windows(tested, self.hparams["test_csv"], *sizes, self._known, torch.tensor(known))
+
     def _future_windows(self) -> WindowDataset:
-        return self._future.windows(self.target_columns, {name: n for n, name in enumerate(self.series_names)})
+        return self._future.windows(self.target_columns, self._known)
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """The last history of each series, with a target that is not known yet."""

@@ -41,10 +41,6 @@ def offsets_of(mean: Values, std: Values) -> Values:
     return np.where(np.abs(mean) > FAR * std, mean.astype(np.float32), 0.0)
 
 
-LARGEST = 1e30
-"""Of values, which are float32 in histories and targets."""
-
-
 def check_columns(columns: Sequence[str], parts: Sequence[Values]) -> None:
     """Raises InputError if a column does not move in the training part of any series, or less than numbers can say.
 
@@ -53,8 +49,6 @@ def check_columns(columns: Sequence[str], parts: Sequence[Values]) -> None:
         parts: The training rows of each series, (T, D).
     """
     for number, column in enumerate(columns):
-        if any(np.abs(rows[:, number]).max(initial=0.0) > LARGEST for rows in parts):
-            raise InputError(f"Column {column} has values above {LARGEST:g}, too large for float32: rescale it.")
         mean, std = (np.array([measure(rows[:, number]) for rows in parts]) for measure in (np.mean, np.std))
         if (std > np.abs(mean) / LARGEST_LEVEL).any():
             continue

@@ -7,21 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
-from nnzoo.data.calendars import Calendar, calendar_of, follows
+from nnzoo.data.calendars import Calendar
 from nnzoo.data.columns import Format, formats_of, without_counter
-from nnzoo.data.csv_file import check_columns, read_csv
+from nnzoo.data.csv_file import check_columns, line_of, read_csv
 from nnzoo.data.numbers import MISSING
+from nnzoo.data.series.clocks import calendars_of, check_order, season_of, warn_of_gaps
 from nnzoo.data.times import is_day_first, numbers_of, read_times, time_format
 from nnzoo.errors import InputError
 
-LONGEST_HOLIDAYS = 2
-"""Seasons, which are weeks of business days or days of opening hours, that may be missing without a word."""
-
 MOST_TIMES = 1000
 """That are kept to tell a calendar."""
+
+LARGEST = 1e30
+"""Of values, which are float32 in histories and targets."""
 
 
 class Series(NamedTuple):
@@ -144,7 +144,7 @@ def read_series(
     clocks = [clock.iloc[chosen] for chosen in rows]
     if time is not None:
         for one in clocks:
-            _check_order(one, path, time, group)
+            check_order(one, path, time, group)
     # Without a column of times, rows count from 0 in each series.
     numbers = np.concatenate([np.arange(len(one)) if time is None else one.to_numpy() for one in clocks])
     ranks = pd.factorize(numbers, sort=True)[0].astype(np.int64)
@@ -152,10 +152,10 @@ def read_series(
     joined = values[np.concatenate(rows)]
     if time is None:
         return Series(joined, columns, lengths, ranks, names=names, formats=formats)
-    calendars = _calendars(clocks, usual["times"])
-    _warn_of_gaps(clocks, calendars, path, time)
+    calendars = calendars_of(clocks, usual["times"], path, time)
+    warn_of_gaps(clocks, calendars, path, time)
     written = time_format(table[time], clock) if pd.api.types.is_datetime64_any_dtype(clock) else None
-    season = _season(calendars, lengths)
+    season = season_of(calendars, lengths)
     return Series(joined, columns, lengths, ranks, season, clocks, names, written, calendars, day_first, formats)
 
 
@@ -163,7 +163,7 @@ def _groups(names: "pd.Series[str]", path: Path) -> dict[Any, Any]:
     """The rows of each series by its name, as it is written: 007 is not 7."""
     empty = names == ""
     if empty.any():
-        raise InputError(f"{path}, line {_line(empty)}: {names.name} is empty: fill it in or remove the row.")
+        raise InputError(f"{path}, line {line_of(empty)}: {names.name} is empty: fill it in or remove the row.")
     return names.groupby(names, sort=False).indices
 
 
@@ -177,80 +177,19 @@ def _numbers(known: Format, column: "pd.Series[str]", path: Path) -> NDArray[np.
     strange = numbers.isna() & ~column.isin(MISSING)
     if strange.any():
         raise InputError(
-            f"{path}, line {_line(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: repair the "
+            f"{path}, line {line_of(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: repair the "
             "value, leave the column out with --data.drop, or give it as --data.group if it tells several series apart."
         )
     infinite = ~numbers.abs().lt(np.inf)
     if infinite.any():
         raise InputError(
-            f"{path}, line {_line(infinite)}: {column.name} is empty, NaN or infinite: fill it in, say with the value "
-            "before it."
+            f"{path}, line {line_of(infinite)}: {column.name} is empty, NaN or infinite: fill it in, say with the "
+            "value before it."
+        )
+    large = numbers.abs() > LARGEST
+    if large.any():
+        raise InputError(
+            f"{path}, line {line_of(large)}: {column.name} is {column[large].iloc[0]}, too large for float32: rescale "
+            "the column."
         )
     return numbers.to_numpy()
-
-
-def _check_order(times: "pd.Series[Any]", path: Path, time: str, group: str | None) -> None:
-    for wrong, says in (
-        (times < times.shift(), f"is out of order: sort the file by {time}"),
-        (times == times.shift(), f"has the {time} of the row before it: remove one of them"),
-    ):
-        if wrong.any():
-            hint = "" if group else ", or name the column that tells several series apart with --data.group"
-            raise InputError(f"{path}, line {_line(wrong)} {says}{hint}.")
-
-
-def _calendars(clocks: "Sequence[pd.Series[Any]]", known: Sequence[Any]) -> list[Calendar | None]:
-    """The calendar of each series, which is that of known times if it fits; those of the same times are found once."""
-    dates = pd.api.types.is_datetime64_any_dtype(clocks[0])
-    texts = bool(known) and isinstance(known[0], str)
-    usual = calendar_of(pd.to_datetime(known, format="ISO8601") if texts else known) if known else None
-    keys = [(clock.astype("int64") if dates else clock).to_numpy().tobytes() for clock in clocks]
-    found: dict[bytes, Calendar | None] = {}
-    for key, clock in zip(keys, clocks, strict=True):
-        if key not in found:
-            fits = usual is not None and dates == texts and follows(usual, clock)
-            found[key] = usual if fits else calendar_of(clock)
-    return [found[key] for key in keys]
-
-
-def _season(calendars: Sequence[Calendar | None], lengths: Sequence[int]) -> int:
-    """The season of most rows."""
-    rows: dict[int, int] = {}
-    for calendar, length in zip(calendars, lengths, strict=True):
-        season = calendar.season if calendar else 1
-        rows[season] = rows.get(season, 0) + length
-    return max(rows, key=rows.__getitem__)
-
-
-def _warn_of_gaps(
-    clocks: "Sequence[pd.Series[Any]]", calendars: Sequence[Calendar | None], path: Path, time: str
-) -> None:
-    """Warns of the first series that has no calendar, or lacks steps of it."""
-    for clock, calendar in zip(clocks, calendars, strict=True):
-        if len(clock) < 3:
-            continue
-        if calendar is None:
-            steps = clock.diff().iloc[1:]
-            usual = steps.mode().iloc[0]
-            unusual = steps != usual
-            rank_zero_warn(
-                f"{path} is not evenly spaced in {time}: {int(unusual.sum())} steps differ from the usual {usual}, the "
-                f"first before line {_line(unusual)}. The model takes every step for the same: bring the rows to even "
-                "steps, such as the mean of each day or month."
-            )
-            return
-        steps = pd.Series(np.diff(calendar.numbers(pd.Index(clock))), clock.index[1:])
-        gaps = steps > 1
-        # Holidays are no gaps, but a month without a business day is one.
-        if gaps.any() and not (calendar.usual_gaps and steps.max() <= LONGEST_HOLIDAYS * calendar.season):
-            rank_zero_warn(
-                f"{path} has gaps in {time}: {int((steps - 1).clip(lower=0).sum())} steps are missing, the first "
-                f"before line {_line(gaps)}. The model takes every step for the same: fill the gaps, say with the "
-                "values before them."
-            )
-            return
-
-
-def _line(flags: "pd.Series[bool]") -> int:
-    """Line of the file of the first row that is True: row 0 stands in line 2, below the header."""
-    return int(flags.index[flags][0]) + 2

@@ -47,17 +47,18 @@ class SeriesSource(Source):
     def load(self) -> Series:
         """All rows."""
 
-    def newer(self, columns: list[str], times: Mapping[str, Any]) -> Series | None:
-        """What ``predict`` continues in place of the series themselves, if there is such a file.
+    def later(self, stage: str, columns: list[str], times: Mapping[str, Any]) -> Series | None:
+        """The series of a file for a stage, test or predict, if there is one.
 
         Args:
+            stage: test | predict.
             columns: Columns to read.
             times: Of :meth:`~nnzoo.data.series.series.Series.times_as_written` of the training file.
         """
         return None
 
     def cuts(self, total: int) -> Sequence[int]:
-        """Times at which training, validation and test part end, of so many."""
+        """Times at which training, validation and, if there is one, test part end, of so many."""
         val, test = (round(self.settings[f"{part}_fraction"] * total) for part in ("val", "test"))
         return total - val - test, total - test, total
 
@@ -127,7 +128,7 @@ class CSV(SeriesSource):
     """A file of the user's own, with one series or several."""
 
     name = "csv"
-    uses = ("csv", "time", "group", "drop", "predict_csv", "val_fraction", "test_fraction")
+    uses = ("csv", "time", "group", "drop", "test_csv", "predict_csv", "val_fraction", "test_fraction")
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)
@@ -138,9 +139,15 @@ class CSV(SeriesSource):
         """The file's rows, series by series."""
         return self._read("csv", self.only)
 
-    def newer(self, columns: list[str], times: Mapping[str, Any]) -> Series | None:
-        """The series of ``predict_csv``, if it is given."""
-        return self._read("predict_csv", columns, times) if self.settings["predict_csv"] else None
+    def later(self, stage: str, columns: list[str], times: Mapping[str, Any]) -> Series | None:
+        """The series of ``test_csv`` or ``predict_csv``, if it is given."""
+        option = f"{stage}_csv"
+        return self._read(option, columns, times) if self.settings[option] else None
+
+    def cuts(self, total: int) -> Sequence[int]:
+        """As of other sources, but for the test part where ``test_csv`` takes its place."""
+        val, test, end = super().cuts(total)
+        return (val + end - test, end) if self.settings["test_csv"] else (val, test, end)
 
     def _read(self, option: str, columns: list[str] | None, times: Mapping[str, Any] | None = None) -> Series:
         path, time, group, drop = (self.settings[name] for name in (option, "time", "group", "drop"))

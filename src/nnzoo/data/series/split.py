@@ -13,6 +13,9 @@ from nnzoo.data.series.series import Series
 from nnzoo.data.splits import PARTS
 from nnzoo.errors import InputError
 
+TITLES = ("training", "validation", "test")
+"""The parts in words."""
+
 LONGEST_SEASON = 1440
 """A day of minutes: a longer season makes windows that no default should have."""
 
@@ -22,7 +25,7 @@ class SeriesSplit:
 
     Args:
         series: The series.
-        cuts: Times at which the parts end, see :func:`time_bounds`.
+        cuts: Times at which the parts end, see :func:`time_bounds`; two of them leave no test part.
         season: Steps after which the series repeats.
         history: Steps before a window's first target; by default of :func:`default_sizes`, like the horizon.
         horizon: Steps from the first target on.
@@ -52,6 +55,11 @@ class SeriesSplit:
             self.season = 1
 
     @property
+    def parts(self) -> Sequence[str]:
+        """Names of the parts."""
+        return PARTS[: len(self.bounds[0]) - 1]
+
+    @property
     def training_rows(self) -> list[NDArray[np.float64]]:
         """The training part of each series, (T, D)."""
         return [self.series.values[rows[0] : rows[1]] for rows in self.bounds]
@@ -66,13 +74,13 @@ class SeriesSplit:
         short = {number for number, length in enumerate(lengths) if length < self.history + self.horizon}
         if short:
             rank_zero_warn(f"{len(short)} of {len(lengths)} series are too short for a window and not used.")
-        for part, title, used in ((1, "validation", "validated on"), (2, "test", "tested")):
+        for part, used in enumerate(("validated on", "tested")[: len(self.parts) - 1], start=1):
             sizes = part, self.history, self.horizon
             missing = [n for n, rows in enumerate(self.bounds) if n not in short and not _origins(rows, *sizes)]
             if missing:
                 rank_zero_warn(
-                    f"{len(missing)} of {len(lengths)} series end before the {title} part, or leave no window in it, "
-                    f"and are not {used}: {', '.join(str(names[number]) for number in missing)}."
+                    f"{len(missing)} of {len(lengths)} series end before the {TITLES[part]} part, or leave no window "
+                    f"in it, and are not {used}: {', '.join(str(names[number]) for number in missing)}."
                 )
 
 
@@ -165,18 +173,19 @@ def check_sizes_fit(bounds: Sequence[Sequence[int]], history: int, horizon: int)
     """Raises InputError, with the largest sizes that fit, if a part has no window of these."""
     if largest_history(bounds, horizon) >= history:
         return
-    train, val, test = (max(rows[part + 1] - rows[part] for rows in bounds) for part in range(3))
+    steps = [max(rows[part + 1] - rows[part] for rows in bounds) for part in range(len(bounds[0]) - 1)]
+    *first, last = (f"{count} ({name})" for count, name in zip(steps, TITLES, strict=False))
+    held_out = " and ".join(f"the {name} part ({count})" for count, name in zip(steps[1:], TITLES[1:], strict=False))
     longest = " of the longest series" if len(bounds) > 1 else ""
     most = min(horizon, largest_horizon(bounds))
     if not most:
         raise InputError(
-            f"The series is too short: its parts{longest} have {train} (training), {val} (validation) and {test} "
-            "(test) steps: give more rows, or change --data.val_fraction and --data.test_fraction."
+            f"The series is too short: its parts{longest} have {', '.join(first)} and {last} steps: give more rows, or "
+            "change --data.val_fraction and --data.test_fraction."
         )
     shorter = f"set --data.horizon to {most} or less and" if most < horizon else "set"
     raise InputError(
         f"No window of {history} + {horizon} steps fits: history and horizon together must fit into the training part "
-        f"({train} steps{longest}), the horizon also into the validation part ({val}) and the test part ({test}), as "
-        f"their history may reach back: {shorter} --data.history to {largest_history(bounds, most)} or less, "
-        "or leave out both."
+        f"({steps[0]} steps{longest}), the horizon also into {held_out}, as their history may reach back: {shorter} "
+        f"--data.history to {largest_history(bounds, most)} or less, or leave out both."
     )

@@ -35,6 +35,11 @@ def check_choices(cls: type, values: Mapping[str, Any]) -> None:
                 raise InputError(f"There is no {name} {values[name]!r}: choose one of {', '.join(choices)}.")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python or PyTorch could not get memory."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
 def describe(error: BaseException) -> str | None:
     """The one sentence a user should read, or None where the error is a defect that needs its traceback."""
     if isinstance(error, InputError):
@@ -42,7 +47,7 @@ def describe(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         place = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{place}: check that the path exists, is writable and its disk has space."
-    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return "There is not enough memory: lower --data.batch_size, or take a smaller model or shorter samples."
     # What Lightning and the optimisers refuse themselves is written for users (an accelerator that is not there, say).
     named = type(error).__name__ in ("MisconfigurationException", "ProcessRaisedException")

@@ -23,7 +23,8 @@ from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.help import tidy
 from nnzoo.run.launcher import check_launched, is_global_zero, warn_of_batch_norms
-from nnzoo.run.limits import check_limits
+from nnzoo.run.limits import check_limits, on_cpu
+from nnzoo.run.memory import HELD, TRAINED, within_memory
 from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
 from nnzoo.run.progress import PROGRESS_KEY
@@ -190,8 +191,10 @@ class ZooCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Builds data, model and Trainer; says in a sentence why a class of the user's cannot be built."""
+        trains = self.subcommand == "fit" and on_cpu(self.config["fit"].get)
         try:
-            super().instantiate_classes()
+            with within_memory(TRAINED if trains else HELD):
+                super().instantiate_classes()
         except (TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise

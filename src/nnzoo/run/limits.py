@@ -105,7 +105,8 @@ def _validates(get: Callable[[str], Any]) -> bool:
     return limit is None or limit > 0
 
 
-def _on_cpu(get: Callable[[str], Any]) -> bool:
+def on_cpu(get: Callable[[str], Any]) -> bool:
+    """Whether the Trainer of some settings takes a CPU."""
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     return get("trainer.accelerator") == "cpu" or (get("trainer.accelerator") == "auto" and not gpu)
 
@@ -118,7 +119,7 @@ def _is_launched(get: Callable[[str], Any]) -> bool:
 def _processes_fit(get: Callable[[str], Any]) -> bool:
     """Whether no more processes are asked for than a CPU has cores; GPUs are counted by Lightning."""
     devices = str(get("trainer.devices"))
-    return not (_on_cpu(get) and devices.lstrip("-").isdigit()) or 0 < int(devices) <= MAX_CPU_PROCESSES
+    return not (on_cpu(get) and devices.lstrip("-").isdigit()) or 0 < int(devices) <= MAX_CPU_PROCESSES
 
 
 def _ends_after(what: str) -> Callable[[Callable[[str], Any]], bool]:
@@ -140,7 +141,7 @@ def _within_the_epochs(option: str) -> Callable[[Callable[[str], Any]], bool]:
 RELATIONS = (
     Relation(_processes_fit, "On CPUs --trainer.devices is the number of processes, here from 1 to "
              f"{MAX_CPU_PROCESSES}: set --trainer.devices 1."),
-    Relation(lambda get: not (_on_cpu(get) and get("trainer.sync_batchnorm")),
+    Relation(lambda get: not (on_cpu(get) and get("trainer.sync_batchnorm")),
              "--trainer.sync_batchnorm is for GPUs: set --trainer.sync_batchnorm false."),
     Relation(_is_launched, "--trainer.num_nodes above 1 waits for other nodes: start the same command on each with "
              "torchrun or srun, or set --trainer.num_nodes 1."),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnzoo.data.numbers import Style, offset_of, plain_reading, reading_of
+from nnzoo.data.numbers import Style, offset_of, plain_numbers, plain_reading, reading_of
 
 
 def style_of(*texts):
@@ -79,3 +79,51 @@ def test_only_numbers_far_from_0_have_an_offset():
     assert offset_of(small) == offset_of(small + 500) == 0
     assert offset_of(small + 1e9) == round(1e9 + small.mean())
     assert offset_of(np.full(5, 3.0)) == 0
+
+
+WRITTEN = [
+    *"19",
+    "-0.1",
+    "+5",
+    ".5",
+    "5.",
+    "1e5",
+    "-2.5E-3",
+    "1e400",
+    "1e-400",
+    "9007199254740993",
+    "0.1234567890123456789",
+]
+ODD = [
+    "",
+    "1_0",
+    " 1",
+    "1 ",
+    "--1",
+    "1-2",
+    "1e",
+    "e5",
+    ".",
+    "+",
+    "1e5.5",
+    "inf",
+    "nan",
+    "1,5",
+    "\u0661",
+    "0x1f",
+    "True",
+]
+
+
+@pytest.mark.parametrize("text", [*WRITTEN, *ODD])
+def test_plain_numbers_are_those_that_pandas_reads_to_the_last_bit(text):
+    for texts in (pd.Series([text], dtype="str"), pd.Series([text, "1.5"], [3, 8], name="x", dtype="str")):
+        expected = pd.to_numeric(texts, errors="coerce").astype(float)
+        pd.testing.assert_series_equal(plain_numbers(texts), expected, check_exact=True)
+
+
+def test_random_numbers_are_those_that_pandas_reads_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=3000) * 10.0 ** rng.integers(-300, 300, 3000)
+    texts = pd.Series([repr(float(number)) for number in numbers])
+    assert plain_numbers(texts).tolist() == pd.to_numeric(texts).tolist() == numbers.tolist()

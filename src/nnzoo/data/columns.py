@@ -122,7 +122,7 @@ def formats_of(frame: pd.DataFrame, path: str | Path, texts: Collection[str] = (
     """
     present = {name: _present(frame[name]) for name in frame.columns}
     free = [name for name in frame.columns if name not in texts and len(present[name])]
-    truths = [name for name in free if present[name].str.lower().isin(["true", "false"]).all()]
+    truths = [name for name in free if _are_truths(present[name])]
     readings = {name: plain_reading(present[name]) or reading_of(present[name].unique())
                 for name in free if name not in truths}  # fmt: skip
     numbers = {name: reading for name, reading in readings.items() if _is_numeric(reading, present[name], name, path)}
@@ -210,6 +210,11 @@ def summary(report: pd.DataFrame) -> str:
 def _present(column: "pd.Series[str]") -> "pd.Series[str]":
     """What is written there, but for what stands for nothing where numbers are."""
     return column[~column.isin(MISSING)]
+
+
+def _are_truths(present: "pd.Series[str]") -> bool:
+    """Whether all are True or False; the first one spares most columns the rest."""
+    return present.iloc[0].lower() in ("true", "false") and bool(present.str.lower().isin(["true", "false"]).all())
 
 
 def _is_numeric(reading: Reading, present: "pd.Series[str]", name: str, path: str | Path) -> bool:

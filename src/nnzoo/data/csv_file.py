@@ -52,7 +52,7 @@ def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.Da
         raise InputError(f"The rows of {path} have more fields than its header: name every column.")
     table = table.fillna("")  # a line that ends early
     table.columns = pd.Index(header.to_list())
-    table.index = pd.Index(np.arange(len(table)) + _further_lines(table) + before)
+    table.index = pd.Index(np.arange(len(table)) + _further_lines(table, path) + before)
     if strip:
         table = table.apply(_stripped)
     filled = (table != "").any(axis=1).to_numpy()
@@ -82,17 +82,18 @@ def line_of(rows: "pd.Series[bool]") -> int:
 
 def joined(texts: "pd.Series[str]") -> str:
     """All texts of a column in one, each between two zero characters: looked through at once, they take no time."""
-    return "\0" + "\0".join(texts) + "\0"
+    # Iterating a pandas column of texts costs ten times as much as a list of them.
+    return "\0" + "\0".join(texts.to_numpy(dtype=object).tolist()) + "\0"
 
 
 def _stripped(texts: "pd.Series[str]") -> "pd.Series[str]":
     return texts.str.strip() if re.search(r"\s\0|\0\s", joined(texts)) else texts
 
 
-def _further_lines(table: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """How many line breaks stand in the fields of the rows before each row."""
+def _further_lines(table: pd.DataFrame, path: str | Path) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """How many line breaks stand in the fields of the rows before each row: in quotation marks only."""
     breaks = np.zeros(len(table) + 1, np.int64)
-    for column in table:
+    for column in table if b'"' in Path(path).read_bytes() else ():
         if "\n" in joined(table[column]):
             breaks[1:] += table[column].str.count("\n")
     return breaks.cumsum()[:-1]

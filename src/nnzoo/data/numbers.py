@@ -25,6 +25,8 @@ WRITTEN = re.compile(
     rf"\s*(?P<after>(?:(?:{LETTER}){{1,12}}(?: (?:{LETTER}){{1,12}})?)?)"
 )
 """A number with what may stand around it."""
+PLAIN = re.compile(r"[0-9.+\-eE\0]*")
+"""What a column of plain numbers is written with."""
 FAR = 1000
 """Standard deviations from 0 beyond which single precision blurs a number by more than a few thousandths of one."""
 CODE = re.compile(r"[+-]?0\d+")
@@ -48,7 +50,9 @@ class Style:
     def read(self, texts: "pd.Series[str]") -> "pd.Series[float]":
         """The numbers of a column, NaN where a text is not one of this style."""
         if self == Style():
-            numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+            numbers = plain_numbers(texts)
+            if not numbers.isna().any():
+                return numbers
             others = texts[numbers.isna() & ~texts.isin(MISSING)]
             return numbers.fillna(others.map(self.number).astype(float))
         return texts.map({text: self.number(text) for text in texts.unique()}).astype(float)
@@ -120,14 +124,23 @@ class Reading:
         return {style.decimal for style in self.styles} if self.marked else set()
 
 
+def plain_numbers(texts: "pd.Series[str]") -> "pd.Series[float]":
+    """The numbers of a column as pandas reads them, NaN where a text is not one."""
+    if PLAIN.fullmatch(joined(texts)):
+        try:  # five times as fast as pandas, with the same bits; float alone would take 1_0 for a number
+            return pd.Series(texts.to_numpy(dtype=object).astype(float), texts.index, name=texts.name)
+        except ValueError:
+            pass
+    return pd.to_numeric(texts, errors="coerce").astype(float)
+
+
 def plain_reading(texts: "pd.Series[str]") -> Reading | None:
     """The reading of a column of nothing but plain numbers, such as 1, -1.5 and 1e5; None if it has others.
 
     Args:
         texts: What is present.
     """
-    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
-    text = joined(texts)
+    numbers, text = plain_numbers(texts), joined(texts)
     if numbers.isna().any() or re.search(rf"\0{CODE.pattern}\0", text):
         return None
     if not exact(texts[numbers.abs() >= 2**53]):

@@ -7,7 +7,7 @@ from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.csv_file import as_names
 from nnzoo.data.sources import Source, chosen_dataset
 from nnzoo.data.splits import check_fractions
-from nnzoo.errors import check_choices
+from nnzoo.errors import InputError, check_choices
 from nnzoo.parameters import check_options
 
 
@@ -36,9 +36,20 @@ class RoomDataModule(GlobalBatchDataModule):
         self.dataset: str = chosen_dataset(self.hparams)
         names = {name: as_names(self.hparams[name]) for name in ("drop", "categorical") if name in self.hparams}
         self.hparams.update({"dataset": self.dataset, **names})
+        self._check_dropped()
         self.check_settings()
         self.source: Any = self.sources[self.dataset](self.hparams)
         check_options(type(self), self.acting_settings(), "data")
+
+    def _check_dropped(self) -> None:
+        """Raises InputError if a column is both used for something and left out."""
+        for option in ("target", "time", "group", "categorical"):
+            named = self.hparams.get(option) or []
+            both = [column for column in as_names(named) if column in self.hparams.get("drop", [])]
+            if both:
+                raise InputError(
+                    f"The column {both[0]} cannot be both --data.{option} and left out: take it out of --data.drop."
+                )
 
     def check_settings(self) -> None:
         """Raises InputError if a setting cannot be used, in a sentence that says more than that it does nothing."""

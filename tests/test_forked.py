@@ -13,10 +13,11 @@ from support.forked import Forked, finish, run_forked, run_ranks
 PROGRAM = """
 import sys
 loaded = {name.partition(".")[0] for name in sys.modules}
-import json, os, threading
+import gc, json, os, threading
 state = {"argv": sys.argv[1:], "name": __name__, "spec": sys.modules["__main__"].__spec__.name, "cwd": os.getcwd(),
          "mine": os.environ.get("MINE"), "rank": os.environ.get("RANK"), "threads": threading.active_count(),
-         "torch": "torch" in loaded, "ours": [name for name in sys.modules if name.startswith("nnzoo.")]}
+         "torch": "torch" in loaded, "frozen": gc.get_freeze_count() > 100_000,
+         "ours": [name for name in sys.modules if name.startswith("nnzoo.")]}
 print(json.dumps(state))
 print("said", file=sys.stderr)
 for statement in sys.argv[1:]:
@@ -36,7 +37,7 @@ def test_a_program_has_its_own_arguments_folder_environment_and_output_and_nothi
     assert result.stderr == "said\n"
     state = json.loads(result.stdout)
     assert state == {"argv": ["1 + 1"], "name": "__main__", "spec": "program", "cwd": str(tmp_path), "mine": "x",
-                     "rank": None, "threads": 1, "torch": True, "ours": ["nnzoo.recipes"]}  # fmt: skip
+                     "rank": None, "threads": 1, "torch": True, "frozen": True, "ours": ["nnzoo.recipes"]}  # fmt: skip
     assert "MINE" not in os.environ
 
 

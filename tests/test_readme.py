@@ -5,14 +5,13 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from nnzoo.recipes import __main__ as listing
 from nnzoo.recipes import _records
 
+from support.forked import run_forked
 from support.found import CONFIGS, RECIPES, case, downloaded, recipe, recipe_of
 from support.runs import QUICK, run_folder
 
@@ -73,15 +72,15 @@ def test_documented_commands_run(command, make_run, capsys):
     if "--help" in flags:
         with pytest.raises(SystemExit):
             recipe(name).main(flags)
-    elif "--trainer.devices" in flags:  # starts processes of its own, as an interpreter of its own
-        command = [sys.executable, "-m", module, *flags, *QUICK]
-        process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    elif "--trainer.devices" in flags:  # starts the second process itself, as an interpreter of its own
+        process = run_forked([module, *flags, *QUICK])
         assert process.returncode == 0, process.stderr
         (result,) = Path("runs").rglob("result.json")
         assert json.loads(result.read_text())["devices"].startswith("2 x")
     else:
         goes_on = {"--resume", "test", "predict"} & set(flags)
-        recipe(name).main(flags if goes_on else [*flags, *QUICK, *case(config).quicker_flags])
+        shorter = [*QUICK, "--trainer.max_epochs", "1", *case(config).quicker_flags]  # the last flag wins
+        recipe(name).main(flags if goes_on else [*flags, *shorter])
         assert "run folder: " in capsys.readouterr().out
         if "predict" in flags and case(name).trained_on:
             assert list(Path("runs").rglob("predictions.csv"))

@@ -18,6 +18,7 @@ def write_sales() -> None:
 forecaster = Case(
     noiseless=["--model.dropout", "0"],
     shorter={"batch_size": 640},
+    quicker={"hidden_size": 16},
     other_values={"patch_length": [12]},
     files=write_sales,
     trained_on=["--data.csv", "sales.csv", "--data.time", "date", "--data.target", "units"],

@@ -8,4 +8,4 @@ rnn = Case(
     files=write_steps,
     trained_on=["--data.csv", "steps.csv", "--data.target", "label", "--data.group", "id"],
 )
-rnn_adding = Case(shorter={"length": 10, "num_samples": 640})
+rnn_adding = Case(shorter={"length": 10, "num_samples": 640}, small={"hidden_size": 16})

@@ -12,8 +12,12 @@ def write_pairs() -> None:
     Path("questions.csv").write_text("before\n123\n456\n")
 
 
+SMALL = {"embedding_dim": 8, "hidden_size": 16}
+
 seq2seq = Case(
     shorter={"num_samples": 800, "num_longer": 40},
+    quicker=SMALL,
+    small=SMALL,
     files=write_pairs,
     trained_on=["--data.csv", "pairs.csv", "--data.source", "before", "--data.target", "after"],
 )

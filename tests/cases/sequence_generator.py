@@ -2,4 +2,6 @@
 
 from support.case import AUGMENTED, Case
 
-sequence_generator = Case(noiseless=["--model.dropout", "0", *AUGMENTED])
+SMALL = {"hidden_size": 16}
+
+sequence_generator = Case(noiseless=["--model.dropout", "0", *AUGMENTED], quicker=SMALL, small=SMALL)

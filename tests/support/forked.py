@@ -7,6 +7,7 @@ still imports nnzoo by itself. Environment variables that a package reads when i
 
 import ast
 import functools
+import gc
 import multiprocessing
 import os
 import runpy
@@ -75,6 +76,7 @@ class Forked:
 
 
 def _run(program: list[str], outputs: list[Path], cwd: Path, env: dict[str, str]) -> None:
+    gc.freeze()  # else collections of garbage copy the memory that is shared with the server
     for descriptor, path in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore

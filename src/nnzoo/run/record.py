@@ -1,12 +1,13 @@
 """The run record: config.yaml, which repeats the run, and result.json with metrics, seed, versions, time and commit."""
 
+import contextlib
 import os
 import platform
 import re
 import subprocess
 import sys
 import time
-from importlib.metadata import distributions, requires
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +158,11 @@ def measured_in(path: str | Path) -> tuple[int, dict[str, float]]:
 def versions() -> dict[str, str]:
     """The versions of nnzoo and of what it depends on, as far as it is installed."""
     needed = [re.split(r"[^\w.-]", line)[0] for line in requires("nnzoo") or [] if "extra ==" not in line]
-    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
-    return {name: installed[name.lower()] for name in ["nnzoo", *needed] if name.lower() in installed}
+    found = {}
+    for name in ["nnzoo", *needed]:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _plain(hparams: Any) -> dict[str, Any]:

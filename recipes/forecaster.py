@@ -9,8 +9,9 @@ al., ICLR 2022), days as the steps of the recurrence as in SegRNN (arXiv:2308.11
 
 The first uses a GENERATED series: no real one comes with the dependencies. It is an hourly electricity demand of a
 made-up town, with its temperature. The second is ETTh1 (arXiv:2012.07436), with horizon 96 and the usual split; it is
-downloaded to $NNZOO_DATA. The third takes history and horizon from the season and the length of the file. Naive,
-seasonal-naive and ridge forecasts of the same test windows stand in the same table. In Python,
+downloaded to $NNZOO_DATA. The third takes history and horizon from the season and the length of the file, and the
+settings of ``forecaster_csv``: training sets out from the seasonal naive forecast. Naive, seasonal-naive and ridge
+forecasts of the same test windows stand in the same table. In Python,
 ``model(*data.last_windows())`` forecasts what comes after the data.
 
 Test MSE of the standardised series: 0.07484 on the generated one (seasonal naive 0.1979, ridge 0.1035); 0.3709 on

@@ -18,7 +18,8 @@ from support.runs import QUICK, run_folder
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-UNRECORDED = {"cnn_cifar10", "cnn_fashion", "cnn_folder", "cnn_pretrained"}  # they wait for data, a GPU, or the user
+# They wait for data, a GPU, or the user.
+UNRECORDED = {"cnn_cifar10", "cnn_fashion", "cnn_folder", "cnn_pretrained", "forecaster_csv"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 

@@ -236,6 +236,7 @@ def test_a_history_of_another_shape_is_refused():
         ({"lr": 0.0}, "lr must be above 0"),
         ({"history": 0}, "history must be positive"),
         ({"season": 0}, "season must be positive"),
+        ({"instance_norm": "seasonal", "season": 169}, "instance_norm seasonal needs a season in the history"),
         ({"column_mean": [0.0, 1.0]}, "column_mean and column_std for every series and column"),
         ({"series_names": ["a", "b"]}, "column_mean and column_std for every series and column"),
         ({"columns": ["a", "b"]}, "for every column"),

@@ -53,10 +53,49 @@ def test_normalised_windows_have_mean_0_and_standard_deviation_1_or_end_in_0():
     assert (spread == 1).all()
 
 
-@pytest.mark.parametrize(("norm", "scale"), [("last", 1.0), ("mean_std", 3.0)])
+@pytest.mark.parametrize("season", [1, 5, 6, 12])
+def test_a_seasonal_level_is_the_last_seasons_and_within_it_the_last_value(season):
+    history = histories()
+    level, spread = window_level_and_spread(history, "seasonal", season)
+    for step in range(12):
+        earlier = step < 12 - season
+        expected = history[:, 12 - season + (step - 12) % season] if earlier else history[:, -1]
+        assert torch.equal(level[:, step], expected), step
+    assert (spread == 1).all()
+    if season == 1:
+        last, _ = window_level_and_spread(history, "last")
+        assert torch.equal(level, last.expand_as(history))
+
+
+@pytest.mark.parametrize("independent", [False, True])
+@pytest.mark.parametrize(("net", "season"), [("linear", 5), ("recurrent", 4), ("recurrent", 12), ("recurrent", 1)])
+def test_an_untrained_seasonal_network_gives_the_seasonal_naive_forecast(net, season, independent):
+    history, targets = histories(), [2, 0]
+    sizes = (12, 1, 7, 1) if independent else (12, 3, 7, 2)
+    body = LinearMap(*sizes) if net == "linear" else RecurrentMap(*sizes, hidden_size=8)
+    forecast = WindowForecaster(body, targets, "seasonal", independent, season).double()(history)
+    assert torch.equal(forecast, seasonal_naive_forecast(history[:, :, targets], 7, season))
+    forecast.square().sum().backward()
+    assert any(parameter.grad.any() for parameter in body.parameters()), "it learns from there"
+
+
+@pytest.mark.parametrize("season", [4, 12])
+def test_a_seasonal_network_sees_every_step_but_the_level(season):
+    """Also with a history of one season, whose difference to itself would say nothing."""
+    history, net = histories(), WindowForecaster(LinearMap(12, 3, 4, 3), [0, 1, 2], "seasonal", False, season).double()
+    nn.init.normal_(net.body.linear.weight)
+    correction = net(history) - seasonal_naive_forecast(history, 4, season)
+    for step in range(11):
+        other = history.clone()
+        other[:, step] += 1
+        assert not torch.allclose(net(other) - seasonal_naive_forecast(other, 4, season), correction), step
+
+
+@pytest.mark.parametrize(("norm", "scale"), [("last", 1.0), ("mean_std", 3.0), ("seasonal", 1.0)])
 def test_a_normalised_forecast_moves_with_the_level_and_scale_of_its_window(norm, scale):
     history = histories()
-    net = WindowForecaster(RecurrentMap(12, 3, 4, 3, hidden_size=8), [0, 1, 2], norm, False).double()
+    net = WindowForecaster(RecurrentMap(12, 3, 4, 3, hidden_size=8), [0, 1, 2], norm, False, 4).double()
+    nn.init.normal_(net.body.head.weight)
     torch.testing.assert_close(net(scale * history + 100), scale * net(history) + 100, rtol=1e-4, atol=1e-3)
 
 

@@ -67,8 +67,8 @@ class ForecastBaselines(Baselines):
             return None
         return (
             f"The {best.replace('_', '-')} forecast is better than the model (test MSE {found[best]:.4g} against "
-            f"{own['test/mse']:.4g}): train longer, try another --model.net or --model.instance_norm, or use that "
-            "forecast."
+            f"{own['test/mse']:.4g}): try --model.instance_norm seasonal or --model.net linear, give more or longer "
+            "series, or use that forecast."
         )
 
 

@@ -46,11 +46,12 @@ class Forecaster(SupervisedModule):
         column_std: Its standard deviation, likewise.
         columns: Names of the D columns: a checkpoint is refused beside data with others. Empty: they have no names.
         target_columns: Which columns are forecast, C of D.
-        season: Steps after which the series repeats, for the figures.
+        season: Steps after which the series repeats.
         net: recurrent | linear.
         channels: mixed (all columns together) | independent (each target from its own history, with shared weights).
         instance_norm: none | last (subtract a window's last value) | mean_std (its mean, and divide by its standard
-            deviation); undone on the forecast.
+            deviation) | seasonal (its last season); undone on the forecast. With seasonal, the network forecasts the
+            difference to the seasonal naive forecast and starts with none: the safest choice for few or short series.
         cell: rnn | lstm | gru (recurrent).
         hidden_size: Units per layer and direction (recurrent).
         num_layers: Recurrent layers.
@@ -103,6 +104,8 @@ class Forecaster(SupervisedModule):
         hparams = self.hparams
         hparams["target_columns"] = list(hparams["target_columns"])  # a tuple would index several dimensions
         check_sizes(**{name: hparams[name] for name in ("history", "horizon", "season")})
+        if hparams["instance_norm"] == "seasonal" and hparams["season"] > hparams["history"]:
+            raise InputError("instance_norm seasonal needs a season in the history: set a longer one, or another norm.")
         for name in ("column_mean", "column_std"):
             hparams[name] = np.atleast_2d(np.asarray(hparams[name], dtype=np.float64)).tolist()
         shape, count = (len(hparams["series_names"]), self.num_columns), self.num_columns
@@ -128,7 +131,8 @@ class Forecaster(SupervisedModule):
             patch_length = hparams["season"] if hparams["history"] % hparams["season"] == 0 else 1
         recurrent["patch_length"] = patch_length
         body = LinearMap(*sizes) if hparams["net"] == "linear" else RecurrentMap(*sizes, **recurrent)
-        return WindowForecaster(body, hparams["target_columns"], hparams["instance_norm"], independent)
+        norm, season = hparams["instance_norm"], hparams["season"]
+        return WindowForecaster(body, hparams["target_columns"], norm, independent, season)
 
     @property
     def num_columns(self) -> int:

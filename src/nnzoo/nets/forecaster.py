@@ -10,26 +10,32 @@ from nnzoo.errors import InputError, check_sizes
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.rnn import Cell, SequenceEncoder
 
-InstanceNorm = Literal["none", "last", "mean_std"]
+InstanceNorm = Literal["none", "last", "mean_std", "seasonal"]
 
 
-def window_level_and_spread(history: Tensor, norm: InstanceNorm) -> tuple[Tensor, Tensor]:
+def window_level_and_spread(history: Tensor, norm: InstanceNorm, season: int = 1) -> tuple[Tensor, Tensor]:
     """Level and spread of each window and column, each (B, 1, D): 0 and 1 for ``none``.
 
     ``last``: level is the last value (as in NLinear, arXiv:2205.13504). ``mean_std``: mean and standard deviation of
     the history, as in RevIN (Kim et al., ICLR 2022) with its epsilon, sqrt(variance + 1e-5), and without its learnt
-    scale and shift.
+    scale and shift. ``seasonal``: a level for each step (B, H, D), the last season's value at the same place in the
+    season; within the last season, which would become 0, the last value. So with a season of 1 it is ``last``.
 
     Args:
         history: (B, H, D).
-        norm: none | last | mean_std.
+        norm: none | last | mean_std | seasonal.
+        season: Steps after which the series repeats, at most H.
     """
     if norm == "mean_std":
         # Constants for the network, as in RevIN.
         variance, mean = torch.var_mean(history.detach(), dim=1, correction=0, keepdim=True)
         return mean, (variance + 1e-5).sqrt()
-    level = history[:, -1:] if norm == "last" else torch.zeros_like(history[:, -1:])
-    return level, torch.ones_like(level)
+    level = torch.zeros_like(history[:, -1:]) if norm == "none" else history[:, -1:]
+    spread = torch.ones_like(level)
+    if norm == "seasonal":
+        earlier = torch.arange(-history.shape[1], -season, device=history.device) % season - season
+        level = torch.cat([history[:, earlier], level.expand(-1, season, -1)], dim=1)
+    return level, spread
 
 
 class LinearMap(nn.Module):
@@ -115,26 +121,39 @@ class RecurrentMap(nn.Module):
 class WindowForecaster(nn.Module):
     """Normalises each window by itself, applies a map, and undoes the normalisation on its output.
 
+    With ``seasonal`` the map forecasts the difference to the seasonal naive forecast. Its output layer starts at 0, so
+    that training sets out from that forecast, and few windows do not lead far from it.
+
     Args:
         body: A map from (B, H, D) to (B, horizon, C), or from (B, H, 1) to (B, horizon, 1) if ``independent``.
         target_columns: Which of the D columns are forecast, C of them.
-        instance_norm: none | last | mean_std, see :func:`window_level_and_spread`.
+        instance_norm: none | last | mean_std | seasonal, see :func:`window_level_and_spread`.
         independent: Forecast each of these columns from its own history alone, all with the same weights.
+        season: Steps after which the series repeats (seasonal), at most H.
     """
 
     def __init__(
-        self, body: nn.Module, target_columns: Sequence[int], instance_norm: InstanceNorm, independent: bool
+        self,
+        body: nn.Module,
+        target_columns: Sequence[int],
+        instance_norm: InstanceNorm,
+        independent: bool,
+        season: int = 1,
     ) -> None:
         super().__init__()
         self.body, self.target_columns = body, list(target_columns)
-        self.instance_norm, self.independent = instance_norm, independent
+        self.instance_norm, self.independent, self.season = instance_norm, independent, season
+        if instance_norm == "seasonal":
+            for output in [layer for layer in body.modules() if isinstance(layer, nn.Linear)][-1:]:
+                nn.init.zeros_(output.weight)
+                nn.init.zeros_(output.bias)
 
     def forward(self, history: Tensor) -> Tensor:
         """Forecast (B, horizon, C) of a history (B, H, D), in the same units."""
         history = at_least_float32(history)
         if self.independent:
             history = history[:, :, self.target_columns]
-        level, spread = window_level_and_spread(history, self.instance_norm)
+        level, spread = window_level_and_spread(history, self.instance_norm, self.season)
         inputs = (history - level) / spread
         if self.independent:
             columns = inputs.transpose(1, 2)
@@ -142,6 +161,9 @@ class WindowForecaster(nn.Module):
             outputs = outputs.squeeze(2).unflatten(0, columns.shape[:2]).transpose(1, 2)
         else:
             outputs = self.body(inputs)
+        if self.instance_norm == "seasonal":
+            level = seasonal_naive_forecast(history, outputs.shape[1], self.season)
+        if not self.independent:
             level, spread = level[:, :, self.target_columns], spread[:, :, self.target_columns]
         return at_least_float32(outputs) * spread + level
 

@@ -1,6 +1,7 @@
 """The public names and their modules: the one list of them."""
 
 from .baselines.base import Baselines as Baselines
+from .baselines.densities import LawBaselines as LawBaselines
 from .baselines.images import DensityBaselines as DensityBaselines
 from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
@@ -10,6 +11,7 @@ from .baselines.strings import StringBaselines as StringBaselines
 from .baselines.tables import SupervisedBaselines as SupervisedBaselines
 from .callbacks.averaging import EMA as EMA
 from .callbacks.finetuning import Finetuning as Finetuning
+from .data.densities.module import DensityDataModule as DensityDataModule
 from .data.images.module import ImageDataModule as ImageDataModule
 from .data.sequences.module import SequenceDataModule as SequenceDataModule
 from .data.series.module import ForecastDataModule as ForecastDataModule

@@ -1,0 +1,1 @@
+"""Points of laws in two dimensions."""

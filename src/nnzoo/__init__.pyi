@@ -5,6 +5,7 @@ from .baselines.densities import LawBaselines as LawBaselines
 from .baselines.images import DensityBaselines as DensityBaselines
 from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
+from .baselines.sample_quality import SampleQuality as SampleQuality
 from .baselines.sequences import SequenceBaselines as SequenceBaselines
 from .baselines.series import ForecastBaselines as ForecastBaselines
 from .baselines.strings import StringBaselines as StringBaselines

@@ -13,7 +13,10 @@ from nnzoo.data.facts import datamodule_of
 from nnzoo.timing import timed
 
 Scores = Mapping[str, Mapping[str, float]]
-"""Metrics by the names of the baselines."""
+"""Metrics by the names of the baselines; those of :data:`OWN` are the module's own."""
+
+OWN = ""
+"""In the place of a baseline's name: logged as ``test/METRIC``."""
 
 
 def fitting(name: str) -> AbstractContextManager[None]:
@@ -72,7 +75,8 @@ class Baselines(Callback, ABC):
         self._scored = True
         for name, metrics in scores.items():
             for metric, value in metrics.items():
-                pl_module.log(f"baseline/{name}/{metric}", value, rank_zero_only=True)
+                key = f"test/{metric}" if name == OWN else f"baseline/{name}/{metric}"
+                pl_module.log(key, value, rank_zero_only=True)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Says what should be said of the scores."""

@@ -1,6 +1,7 @@
 """Densities, histograms and projections of images."""
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,31 +61,48 @@ def density_baselines(
 ) -> dict[str, float]:
     """Bits per dimension on ``test`` of PCA, kernel density and Gaussian mixture fitted on ``train``."""
     dims = train.shape[1]
-    small = dims <= 256  # full covariances and kernels of larger images would take hours
-    few = [number for number in (1, 2, 5, 10, 20, 30) if number < len(train)]
+    small = dims <= SMALL
+    few = numbers_of_components(len(train))
     # scikit-learn's PCA inverts a full covariance to score: 1,024 values take seconds, 12,288 hours.
     components = [*few, *((dims // 2, dims - 1) if small else ())] if dims <= 1024 else []
     components = [number for number in components if number < min(train.shape)]
-    covariance = "full" if small else "diag"
     bandwidths = list(np.geomspace(0.02, 0.5, 12)) if small else []
     candidates: dict[str, list[Any]] = {
         "pca": [PCA(number, random_state=0) for number in components],
         "kde": [KernelDensity(bandwidth=bandwidth) for bandwidth in bandwidths],
-        "mixture": [
-            GaussianMixture(number, covariance_type=covariance, reg_covar=floor, random_state=0)
-            for number in few
-            for floor in (1e-4, 1e-3)
-        ],
+        "mixture": mixtures(few, "full" if small else "diag"),
     }
     bits = {}
     for name, models in candidates.items():
         if not models:
             continue
         with fitting(name):
-            fitted = (model.fit(train) for model in models)
-            best = max(fitted, key=lambda model: np.mean(model.score_samples(val)))
+            best = most_likely(models, train, val)
             bits[name] = float((math.log(levels) - np.mean(best.score_samples(test)) / dims) / math.log(2))
     return bits
+
+
+SMALL = 256
+"""Most values of an image for full covariances and kernels: of larger ones they would take hours."""
+
+
+def numbers_of_components(rows: int) -> list[int]:
+    """Sizes that PCA and mixture are tried with on so many rows."""
+    return [number for number in (1, 2, 5, 10, 20, 30) if number < rows]
+
+
+def mixtures(numbers: Sequence[int], covariance: str) -> list[GaussianMixture]:
+    """Gaussian mixtures to choose from, of each number of components with a high and a low floor of the variances."""
+    return [
+        GaussianMixture(number, covariance_type=covariance, reg_covar=floor, random_state=0)
+        for number in numbers
+        for floor in (1e-4, 1e-3)
+    ]
+
+
+def most_likely(models: Iterable[Any], train: NDArray[np.float64], val: NDArray[np.float64]) -> Any:
+    """Of models fitted on ``train``, the one under which ``val`` is most likely."""
+    return max((model.fit(train) for model in models), key=lambda model: np.mean(model.score_samples(val)))
 
 
 class ReconstructionBaselines(Baselines):

@@ -13,7 +13,7 @@ from nnzoo.errors import check_sizes
 from nnzoo.metrics.modes import mode_metrics
 
 RTOL = 1e-4
-"""Relative error of a kernel density: exact ones take ten times as long."""
+"""Relative error of a kernel density: exact ones take several times as long."""
 NUM_DRAWN = 2500
 """Points that each model draws to be judged by, as in Srivastava et al. 2017."""
 

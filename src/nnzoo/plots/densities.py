@@ -87,7 +87,7 @@ def value_surface(
     across, up = (torch.linspace(low, high, GRID) for low, high in zip(frame.low, frame.high, strict=True))
     grid = torch.stack(torch.meshgrid(across, up, indexing="xy"), dim=-1).to(points)
     values = array(function(grid.flatten(0, 1)).reshape(GRID, GRID))
-    values[~np.isfinite(values)] = np.nan
+    values = np.where(np.isfinite(values), values, np.nan)
     half = (frame.high - frame.low) / (GRID - 1) / 2  # of a pixel, whose middle has the value
     (left, bottom), (right, top) = frame.low - half, frame.high + half
     surface = axis.imshow(values, extent=(left, right, bottom, top), origin="lower", cmap="viridis")

@@ -78,6 +78,7 @@ def test_the_settings_for_a_chosen_data_set_are_its_variants(in_tmp, capsys):
     for variant, choice in {"cnn_folder": ["--data.dataset", "folder"], "cnn_mnist": ["--config", "mine.yaml"]}.items():
         config = printed_config([*choice, "--data.root", "images", "--model.dropout", "0.4"], capsys, "cnn")
         assert config["data"].items() >= own[variant]["data"].items()
+        assert config["checkpoint"].items() >= own[variant].get("checkpoint", {}).items()
         assert config["model"].items() >= {**own[variant]["model"], "dropout": 0.4}.items(), "a flag wins"
     assert printed_config(["--data.dataset=digits"], capsys, "cnn") == printed_config([], capsys, "cnn")
 

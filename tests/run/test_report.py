@@ -82,13 +82,15 @@ def test_a_cross_validation_that_is_not_possible_is_refused(args, folds):
         cross_validate(lambda _: {}, "mlp", args, folds)
 
 
-@pytest.mark.parametrize(("epochs", "warned"), [(3, True), (120, False)])
-def test_a_fit_of_few_steps_is_warned_of(epochs, warned, recwarn):
+@pytest.mark.parametrize(
+    ("length", "warned"), [({"max_epochs": 3}, True), ({"max_epochs": 120}, False), ({"max_steps": 6}, False)]
+)
+def test_a_fit_of_few_steps_is_warned_of_unless_they_were_set(length, warned, recwarn):
     """104 training samples of iris in batches of 50 are two steps an epoch."""
     data = TabularDataModule(dataset="iris", batch_size=50)
     model = MLPClassifier(**linked(MLPClassifier, data), hidden=[4])
     settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    L.Trainer(max_epochs=epochs, limit_val_batches=0, enable_model_summary=False, **settings).fit(model, data)
+    L.Trainer(**length, limit_val_batches=0, enable_model_summary=False, **settings).fit(model, data)
     said = [str(warning.message) for warning in recwarn if "steps of the optimiser only" in str(warning.message)]
     assert bool(said) == warned
     assert not said or "takes 6 steps" in said[0]

@@ -139,7 +139,7 @@ class ZooModule(L.LightningModule):
         """Warns if the fit has too few steps for a network to learn much, as on a small file of the user's."""
         trainer = self.trainer
         steps, epochs = trainer.estimated_stepping_batches, trainer.max_epochs
-        if trainer.limit_train_batches != 1.0 or getattr(trainer, "fast_dev_run", False) or not epochs:
+        if trainer.limit_train_batches != 1.0 or getattr(trainer, "fast_dev_run", False) or not epochs or epochs < 0:
             return  # as asked for
         if steps < FEW_STEPS:
             rank_zero_warn(

@@ -67,7 +67,7 @@ class ForecastBaselines(Baselines):
             return None
         return (
             f"The {best.replace('_', '-')} forecast is better than the model (test MSE {found[best]:.4g} against "
-            f"{own['test/mse']:.4g}): try --model.instance_norm seasonal or --model.net linear, give more or longer "
+            f"{own['test/mse']:.4g}): try another --model.instance_norm or --model.net linear, give more or longer "
             "series, or use that forecast."
         )
 

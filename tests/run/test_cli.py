@@ -89,6 +89,7 @@ def test_a_config_wins_over_the_data_sets_variant_and_a_named_variant_takes_its_
     assert printed_config([*chosen, "--config", "mine.yaml"], capsys, "cnn")["model"]["dropout"] == 0.4
     named = printed_config([*chosen, "--config", "cnn_pretrained"], capsys, "cnn")
     assert named == printed_config(["--config", "cnn_pretrained", "--data.root", "images"], capsys, "cnn")
+    assert named["trainer"]["max_steps"] == -1, "which cnn_folder sets"
 
 
 def test_a_run_says_whose_settings_it_takes_and_keeps_its_own(in_tmp, capsys, caplog):

@@ -8,7 +8,8 @@ from torch.utils.data import DataLoader
 from nnzoo import Baselines
 from nnzoo.baselines.base import fitting, subset_note
 from nnzoo.run.progress_lines import TimeOfTest
-from support.found import recipe
+from support.forked import run_ranks
+from support.found import module_name, recipe
 from toys.toy_graphs import ToyGraphClassifier, ToyGraphs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
@@ -131,3 +132,15 @@ def test_one_process_alone_fits_the_baselines():
     coin, module = Coin(), ToyGraphClassifier(num_classes=2)
     coin.on_test_epoch_end(SimpleNamespace(is_global_zero=False, fast_dev_run=False, datamodule=ToyGraphs()), module)
     assert coin.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "baselines"),
+    [("autoencoder", "ReconstructionBaselines"), ("forecaster", "ForecastBaselines"), ("vae", "SampleQuality")],
+)
+def test_of_two_processes_one_measures_them_and_waits_for_none(name, baselines, in_tmp):
+    program = [module_name(name), *QUICK, "--baselines", f"nnzoo.{baselines}"]
+    for result in run_ranks([*program, "--trainer.devices", "2", "--trainer.strategy", "ddp"]):
+        assert result.returncode == 0, result.stderr
+    (record,) = in_tmp.rglob("result.json")
+    assert any(metric.startswith("baseline/") for metric in json.loads(record.read_text())["metrics"])

@@ -3,15 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch import nn
+from torchmetrics import Metric
 
 from nnzoo.data.facts import datamodule_of
 from nnzoo.timing import timed
 
+M = TypeVar("M", bound=nn.Module)
 Scores = Mapping[str, Mapping[str, float]]
 """Metrics by the names of the baselines; those of :data:`OWN` are the module's own."""
 
@@ -27,6 +30,14 @@ def fitting(name: str) -> AbstractContextManager[None]:
 def subset_note(names: str, used: int, given: int, what: str = "rows") -> list[str]:
     """The note on models that have seen a random part only; none where that is all."""
     return [f"{names}: fitted on {used:,} of {given:,} {what}, chosen at random"] if used < given else []
+
+
+def alone(metrics: M) -> M:
+    """The same metrics, which now wait for those of no other process: baselines run on process 0 alone."""
+    for metric in metrics.modules():
+        if isinstance(metric, Metric):
+            metric.distributed_available_fn = lambda: False
+    return metrics
 
 
 class Baselines(Callback, ABC):

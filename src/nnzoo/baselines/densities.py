@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from nnzoo.baselines.base import Baselines, Scores, fitting, subset_note
+from nnzoo.baselines.base import Baselines, Scores, alone, fitting, subset_note
 from nnzoo.errors import check_sizes
 from nnzoo.metrics.modes import mode_metrics
 
@@ -48,7 +48,7 @@ class LawBaselines(Baselines):
             drawn[name] = torch.from_numpy(drawn_from(model, NUM_DRAWN))
         if data.mode_centers:
             for name, points in drawn.items():
-                metrics = mode_metrics(data.mode_centers, data.mode_std)
+                metrics = alone(mode_metrics(data.mode_centers, data.mode_std))
                 found[name] |= {metric: float(value) for metric, value in metrics(points).items()}
         return found
 

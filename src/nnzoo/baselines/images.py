@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
-from nnzoo.baselines.base import Baselines, Scores, fitting, subset_note
+from nnzoo.baselines.base import Baselines, Scores, alone, fitting, subset_note
 from nnzoo.errors import check_sizes
 from nnzoo.metrics.images import image_metrics
 
@@ -126,7 +126,7 @@ class ReconstructionBaselines(Baselines):
         """Fits PCA and measures both on the module's own inputs."""
         hparams = module.hparams
         names = ["pca"] if hparams["noise"] == "none" else ["identity", "pca"]
-        metrics = {name: image_metrics(hparams["in_shape"]).to(module.device) for name in names}
+        metrics = {name: alone(image_metrics(hparams["in_shape"])).to(module.device) for name in names}
         train = data.tensors("train", self.max_samples)[0].flatten(1).numpy()
         self.notes = subset_note("pca", len(train), len(data.parts["train"]), "images")
         pca = PCA(min(hparams["latent_dim"], *train.shape), random_state=0).fit(train)

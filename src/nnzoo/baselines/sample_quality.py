@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from nnzoo.baselines.base import OWN, Baselines, Scores, fitting, subset_note
+from nnzoo.baselines.base import OWN, Baselines, Scores, alone, fitting, subset_note
 from nnzoo.baselines.features import NUM_FEATURES, feature_network, largest_number
 from nnzoo.baselines.images import SMALL, dequantized, mixtures, most_likely, numbers_of_components
 from nnzoo.errors import check_sizes
@@ -83,7 +83,7 @@ class SampleQuality(Baselines):
                 own = timed(f"sampling: {count:,} images", hint, least=0.1)
                 with own if name == OWN else fitting(f"{name} (sampled)"):
                     images = draw()
-                metrics = sample_metrics(network.num_features, sync_on_compute=False)  # of this process alone
+                metrics = alone(sample_metrics(network.num_features))
                 metrics.update(real, real=True)
                 metrics.update(network(on_levels(images, levels)), real=False)
                 found[name] = {metric: float(value) for metric, value in metrics.compute().items()}

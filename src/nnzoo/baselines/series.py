@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from nnzoo.baselines.base import Baselines, Scores
+from nnzoo.baselines.base import Baselines, Scores, alone
 
 MAX_VALUES = 20_480_000
 """The most values of histories, or of futures, in memory at a time: 82 MB of float32."""
@@ -39,7 +39,7 @@ class ForecastBaselines(Baselines):
         sizes = module.hparams["history"], module.num_columns
         ridge = RidgeForecast(module.hparams["target_columns"]).fit(train, val, *sizes)
         names = ("naive", "seasonal_naive", "ridge")
-        metrics = {name: module.build_metrics("test").to(module.device) for name in names}
+        metrics = {name: alone(module.build_metrics("test")).to(module.device) for name in names}
         for batch in data.batches("test"):
             batch = tuple(tensor.to(module.device) for tensor in batch)
             history, scale = batch[0], module.scale_of(*batch[:-1])

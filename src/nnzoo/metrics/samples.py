@@ -107,9 +107,8 @@ def distances(first: Tensor, second: Tensor) -> Tensor:
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def sample_metrics(num_features: int, **settings: Any) -> MetricCollection:
+def sample_metrics(num_features: int) -> MetricCollection:
     """``frechet``, ``precision`` and ``recall`` of features (B, F), updated with ``real`` True and False."""
     return MetricCollection(
-        {"frechet": FrechetDistance(num_features, **settings), "manifold": ManifoldPrecisionRecall(**settings)},
-        compute_groups=False,
+        {"frechet": FrechetDistance(num_features), "manifold": ManifoldPrecisionRecall()}, compute_groups=False
     )

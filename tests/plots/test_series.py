@@ -1,4 +1,7 @@
+import warnings
+
 import numpy as np
+import pytest
 import torch
 
 from nnzoo.plots.series import error_per_step, forecasts
@@ -30,6 +33,23 @@ def test_every_line_is_what_the_legend_calls_it():
     named = [line for line in axes[0].lines if not line.get_label().startswith("_")]
     assert legend_colors(legend) == colors_of(named)
     assert len(set(legend_colors(legend).values())) == 3
+    drawn = {line.get_label(): line.get_zorder() for line in named}
+    assert drawn["Forecaster"] > drawn["seasonal naive"] > drawn["truth"], "the model's own is not hidden by another"
+
+
+@pytest.mark.parametrize("step", ["M", "D", "h", "m"])
+@pytest.mark.parametrize("horizon", [1, 7, 12, 24, 45, 60])
+def test_matplotlib_finds_ticks_for_windows_of_any_length(step, horizon):
+    times = (np.datetime64("2020-01", step) + np.arange(3 * horizon)).astype("datetime64[ns]")
+    values = torch.randn(1, 3 * horizon, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = forecasts(
+            values[:, : 2 * horizon], values[:, -horizon:], {"Forecaster": values[:, -horizon:]}, ["units"],
+            lambda window: ("", times),
+        )  # fmt: skip
+        ticks = figure.axes[0].get_xticks()
+    assert 2 <= len(ticks) <= 8
 
 
 def test_fewer_windows_than_panels_and_a_short_history_are_drawn():

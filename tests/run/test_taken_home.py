@@ -92,7 +92,12 @@ def test_sequences_are_predicted_and_tested_without_the_training_file(in_tmp, mo
     table = predictions(name, checkpoint, "--data.predict_csv", "test.csv")
     rows = steps[steps["id"].isin(["s1", "s2", "s10"])] if name == "tagger" else steps.drop_duplicates("id")
     assert sorted(table["id"]) == sorted(rows[rows["id"].isin(["s1", "s2", "s10"])]["id"])
-    recipe(name).main(["test", "--ckpt_path", checkpoint, *QUICK[2:], "--data.test_csv", "test.csv"])
+    test = ["test", "--ckpt_path", checkpoint, *QUICK[2:], "--data.test_csv", "test.csv"]
+    test += ["--baselines", "nnzoo.SequenceBaselines"]
+    home = recipe(name).main(test)
+    there = recipe(name).main([*test, "--data.csv", str(tmp_path / "steps.csv")])
+    assert home.items() < there.items(), "baselines need the training file"
+    assert {"rnn": "baseline/majority/accuracy", "tagger": "baseline/frequency/nll"}[name] in there
     data = SequenceDataModule.load_from_checkpoint(checkpoint, test_csv="test.csv")
     data.setup("test")
     assert data.parts.keys() == {"test"}

@@ -54,12 +54,14 @@ def forecasts(
         axis.plot(steps[:past], before, color="black", linewidth=1)
         truth = np.append(before[-1], _array(target[window, :, column]))
         axis.plot(steps[past - 1 :], truth, color="black", label="truth")
-        for (name, values), color in zip(predicted.items(), COLORS, strict=False):
-            axis.plot(steps[past:], _array(values[window, :, column]), label=name, color=color, linewidth=1.4)
+        for rank, ((name, values), color) in enumerate(zip(predicted.items(), COLORS, strict=False)):
+            shown_above = 3 - rank / len(predicted)  # the first hides the others where they are the same
+            forecast = _array(values[window, :, column])
+            axis.plot(steps[past:], forecast, zorder=shown_above, label=name, color=color, linewidth=1.4)
         axis.axvline(steps[past - 1] + (steps[past] - steps[past - 1]) / 2, color="grey", linewidth=0.8, linestyle=":")
         axis.set_title(", ".join(filter(None, [names[column] if column < len(names) else "target", series])))
         if np.issubdtype(steps.dtype, np.datetime64):
-            locator = AutoDateLocator(maxticks=7)
+            locator = AutoDateLocator(minticks=3, maxticks=7)  # its 5 finds no interval for three years
             axis.xaxis.set_major_locator(locator)
             axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         else:

@@ -112,6 +112,13 @@ def test_a_time_that_clocks_show_twice_needs_its_offset(csv_of, times):
     assert read_series(csv_of(sales(date=times.astype(str))), "date", None, ["units"]).times.tolist() == list(range(6))
 
 
+@pytest.mark.parametrize("freq", ["D", "h"])
+def test_a_file_with_its_newest_row_first_is_to_be_sorted(csv_of, freq):
+    dates = pd.date_range("2022-01-01", "2023-12-01", freq=freq)[::-1].astype(str)
+    with pytest.raises(InputError, match="line 3 is out of order: sort the file by date"):
+        read_series(csv_of(sales(len(dates), date=dates)), "date", None, ["units"])
+
+
 @pytest.mark.parametrize(("start", "freq"), [("2024-08-20", "24h"), ("2024-03-01", "h"), ("2024-10-15", "6h")])
 def test_steps_that_are_an_hour_off_where_clocks_change_need_offsets(csv_of, start, freq):
     """Steps of 24 hours fall on 23:00 after the change, and an hour of spring is missing."""

@@ -83,10 +83,16 @@ def test_series_that_end_early_are_named(data_of):
         data_of(table, group="shop")
     said = [str(warning.message) for warning in caught]
     assert said == [
-        "1 of 5 series are too short for a window and not used.",
+        f"1 of 5 series are too short for a window of {H} + {HORIZON} steps and not used: tiny.",
         "1 of 5 series end before the validation part, or leave no window in it, and are not validated on: first.",
         "3 of 5 series end before the test part, or leave no window in it, and are not tested: first, second, third.",
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data_of(pd.concat([sales().assign(shop="a"), sales().assign(shop="b")]), group="shop")
+
+
+def test_of_many_series_the_first_five_are_named(data_of):
+    many = [sales(40).assign(shop=f"s{number}") for number in range(8)]
+    with pytest.warns(UserWarning, match=r"8 of 9 series .* are not tested: s0, s1, s2, s3, s4 and 3 more\."):
+        data_of(pd.concat([sales().assign(shop="whole"), *many]), group="shop")

@@ -203,8 +203,8 @@ def test_a_tsv_file_and_repeated_pairs(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "settings", "says"),
     [
-        (["a,b", ",c", "d,e"], {}, "Pair 2 of .* has an empty source or target"),
-        (["a,b", "c", "d,e"], {}, "Pair 2 of .* has an empty source or target"),
+        (["a,b", ",c", "d,e"], {}, "line 3: the source or the target is empty"),
+        (["a,b", "c", "d,e"], {}, "line 3: the source or the target is empty"),
         (["a,b", "a,c", "d,e"], {}, "two targets for the source 'a'"),
         (["a,b"], {}, "There are 1 pairs"),
         ([], {}, "has no rows below its header"),
@@ -214,7 +214,11 @@ def test_a_tsv_file_and_repeated_pairs(tmp_path):
             "has no column from for --data.source.* Its columns are source, target",
         ),
         (["a,b", "c,d", "e,f"], {"target": "to"}, "no column to for --data.target"),
-        (["a,b", "cccc,d", "e,f"], {"longer_length": 3}, "Pair 2 .* of 4 characters.*--data.longer_length"),
+        (
+            ["a,b", "cccc,d", "e,f"],
+            {"longer_length": 3},
+            "The source 'cccc' of .* has 4 characters.*--data.longer_length",
+        ),
         (['a,"b', "c,d"], {}, "cannot be read as CSV"),
     ],
 )

@@ -62,7 +62,7 @@ def test_columns_may_stand_in_any_order_beside_others_with_any_separator(tested,
     [
         (["351"], "source", r"test\.csv has no column target for --data\.target"),
         (["351,153"], "question,target", r"test\.csv has no column source for --data\.source"),
-        (["351,153", "352,"], "source,target", r"Pair 2 of .*test\.csv has an empty source or target"),
+        (["351,153", "352,"], "source,target", r"test\.csv, line 3: the source or the target is empty"),
         (["351,153", "351,154"], "source,target", r"test\.csv has two targets for the source '351'"),
         (["1234,4321"], "source,target", r"All sources of .*test\.csv are longer than those of training \(3 char"),
     ],
@@ -70,6 +70,21 @@ def test_columns_may_stand_in_any_order_beside_others_with_any_separator(tested,
 def test_a_test_file_that_cannot_be_used(tested, lines, header, says):
     with pytest.raises(InputError, match=says):
         tested(lines, header).setup("test")
+
+
+def test_characters_that_training_does_not_have_are_told(tested, tmp_path):
+    (tmp_path / "new.csv").write_text("source\n153\n1x5\n\u00e9y\n")
+    data = tested(["35x,153", "352,25\u20ac", "353,35!"], predict_csv=str(tmp_path / "new.csv"))
+    with pytest.warns(UserWarning, match="characters") as caught:
+        data.setup()
+    assert [str(warning.message).replace(str(tmp_path), "") for warning in caught] == [
+        "2 sources of /new.csv have characters that training does not have, such as 'x' in '1x5': these are read as "
+        "unknown ones.",
+        "1 sources of /test.csv have characters that training does not have, such as 'x' in '35x': these are read as "
+        "unknown ones.",
+        "2 targets of /test.csv have characters that training does not have, such as '\u20ac' in '25\u20ac': these are "
+        "in no output, so they cannot match.",
+    ]
 
 
 def test_sources_of_the_training_file_are_told(tested):

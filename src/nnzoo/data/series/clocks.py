@@ -28,7 +28,7 @@ def check_order(times: "pd.Series[Any]", path: Path, time: str, group: str | Non
         (times < times.shift(), f"is out of order: sort the file by {time}"),
         (times == times.shift(), f"has the {time} of the row before it: remove one of them"),
     ):
-        if clocks_change(times[wrong]):
+        if clocks_change(times[wrong].iloc[:1]):  # one that falls all along passes such hours too
             raise InputError(
                 f"{path}, line {line_of(wrong)}: the {time} {times[wrong].iloc[0]} comes again, as where clocks are "
                 f"set back: {OFFSETS}."

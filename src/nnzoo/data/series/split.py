@@ -73,15 +73,24 @@ class SeriesSplit:
         lengths, names = self.series.lengths, self.series.names
         short = {number for number, length in enumerate(lengths) if length < self.history + self.horizon}
         if short:
-            rank_zero_warn(f"{len(short)} of {len(lengths)} series are too short for a window and not used.")
+            rank_zero_warn(
+                f"{len(short)} of {len(lengths)} series are too short for a window of {self.history} + {self.horizon} "
+                f"steps and not used: {_first(names, sorted(short))}."
+            )
         for part, used in enumerate(("validated on", "tested")[: len(self.parts) - 1], start=1):
             sizes = part, self.history, self.horizon
             missing = [n for n, rows in enumerate(self.bounds) if n not in short and not _origins(rows, *sizes)]
             if missing:
                 rank_zero_warn(
                     f"{len(missing)} of {len(lengths)} series end before the {TITLES[part]} part, or leave no window "
-                    f"in it, and are not {used}: {', '.join(str(names[number]) for number in missing)}."
+                    f"in it, and are not {used}: {_first(names, missing)}."
                 )
+
+
+def _first(names: Sequence[object], numbers: Sequence[int], most: int = 5) -> str:
+    """The first few of these series, and how many more there are."""
+    more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+    return ", ".join(str(names[number]) for number in numbers[:most]) + more
 
 
 def time_bounds(times: NDArray[np.int64], lengths: Sequence[int], cuts: Sequence[int]) -> list[list[int]]:

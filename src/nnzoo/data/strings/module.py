@@ -130,6 +130,10 @@ class StringPairsDataModule(RoomDataModule):
                 f"{beyond} targets of {path} are longer than all of training ({self.max_target_length - 1} "
                 "characters), as outputs never are: they cannot match."
             )
+        self._warn_of_new_characters([pair.source for pair in pairs], "sources", path, "are read as unknown ones")
+        self._warn_of_new_characters(
+            [pair.target for pair in pairs], "targets", path, "are in no output, so they cannot match"
+        )
         usual, longer = (
             [pair for pair in pairs if (len(pair.source) > self.max_source_length) is apart] for apart in (False, True)
         )
@@ -139,6 +143,16 @@ class StringPairsDataModule(RoomDataModule):
                 "which exact match alone is measured: add shorter ones, or use predict."
             )
         return {"test": usual, "longer": longer}
+
+    def _warn_of_new_characters(self, strings: Sequence[str], of: str, path: str, outcome: str) -> None:
+        known = set(self.vocabulary)
+        new = [string for string in strings if not known.issuperset(string)]
+        if new:
+            such = "".join(sorted(set(new[0]) - known))
+            rank_zero_warn(
+                f"{len(new)} {of} of {path} have characters that training does not have, such as {such[:10]!r} in "
+                f"{new[0][:40]!r}: these {outcome}."
+            )
 
     @cached_property
     def pairs(self) -> dict[str, list[Pair]]:
@@ -173,6 +187,8 @@ class StringPairsDataModule(RoomDataModule):
             return
         characters = Characters(self.vocabulary)
         if self._new_sources is not None:
+            path = self.hparams["predict_csv"]
+            self._warn_of_new_characters(self._new_sources, "sources", path, "are read as unknown ones")
             self.parts["predict"] = StringPairs([Pair(source, "") for source in self._new_sources], characters)
         if self.uses_fitted(stage):
             if stage == "test":

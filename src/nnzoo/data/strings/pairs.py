@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from nnzoo.data.csv_file import check_columns, read_csv
+from nnzoo.data.csv_file import check_columns, line_of, read_csv
 from nnzoo.errors import InputError
 from nnzoo.seeds import mix_seed
 
@@ -111,9 +111,11 @@ def read_pairs(path: str, source: str, target: str, option: str = "csv") -> list
     check_columns(table, [source], "--data.source", path)
     check_columns(table, [target], "--data.target", path)
     pairs: dict[str, Pair] = {}
-    for line, pair in enumerate(map(Pair, table[source], table[target]), start=1):
+    for row, pair in zip(table.index, map(Pair, table[source], table[target]), strict=True):
         if not all(pair):
-            raise InputError(f"Pair {line} of {path} has an empty source or target: remove it.")
+            raise InputError(
+                f"{path}, line {row + 2}: the source or the target is empty: fill it in or remove the row."
+            )
         if pairs.setdefault(pair.source, pair) != pair:
             raise InputError(f"{path} has two targets for the source {pair.source[:40]!r}: keep one.")
     return list(pairs.values())
@@ -127,6 +129,7 @@ def read_sources(path: str, source: str) -> list[str]:
     """
     table = read_csv(path, "predict_csv", strip=False)
     check_columns(table, [source], "--data.source", path)
-    if (table[source] == "").any():
-        raise InputError(f"Row {int((table[source] == '').argmax()) + 1} of {path} has an empty source: remove it.")
+    empty = table[source] == ""
+    if empty.any():
+        raise InputError(f"{path}, line {line_of(empty)}: the source is empty: fill it in or remove the row.")
     return table[source].to_list()

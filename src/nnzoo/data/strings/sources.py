@@ -101,11 +101,11 @@ class CSV(PairSource):
         """The file's pairs; raises InputError if one is longer than allowed."""
         usual, longer = list[Pair](), list[Pair]()
         path, source, target = (self.settings[name] for name in ("csv", "source", "target"))
-        for count, pair in enumerate(read_pairs(path, source, target), start=1):
+        for pair in read_pairs(path, source, target):
             length = len(pair.source)
             if self.longer_length is not None and length > self.longer_length:
                 raise InputError(
-                    f"Pair {count} of {path} has a source of {length} characters, more than longer_length "
+                    f"The source {pair.source[:40]!r} of {path} has {length} characters, more than longer_length "
                     f"{self.longer_length}: raise --data.longer_length or shorten it."
                 )
             if length >= self.settings["min_length"]:

@@ -163,6 +163,15 @@ def test_a_column_that_numbers_the_rows_is_left_out_with_a_word(frame, name):
         assert len(without_counter(other, "my.csv").columns) == 2, "a column with a name that repeats is no counter"
 
 
+def test_columns_that_number_the_rows_of_a_file_written_several_times_are_left_out(frame):
+    written = frame(",Unnamed: 0.1,Unnamed: 0,x\n0,0,3,a\n1,1,5,b\n")
+    with pytest.warns(UserWarning, match="numbers the rows and is left out") as told:
+        assert list(without_counter(written, "my.csv").columns) == ["x"]
+    assert len(told) == 3
+    inner = frame("x,Unnamed: 0\na,0\nb,1\n")
+    assert list(without_counter(inner, "my.csv").columns) == ["x", "Unnamed: 0"]
+
+
 def test_names_of_whole_numbers_are_in_their_order():
     assert sorted_names([str(number) for number in range(11)]) == [str(number) for number in range(11)]
     assert sorted_names(["10", "9", "x"]) == ["10", "9", "x"]

@@ -1,10 +1,11 @@
+import io
 import warnings
 
 import numpy as np
 import pytest
 import torch
 
-from nnzoo.plots.series import error_per_step, forecasts
+from nnzoo.plots.series import Place, error_per_step, forecasts
 from support.drawn import colors_of, legend_colors, named_lines, texts
 
 HISTORY, TARGET = torch.randn(5, 9, 2), torch.randn(5, 3, 2)
@@ -50,6 +51,14 @@ def test_matplotlib_finds_ticks_for_windows_of_any_length(step, horizon):
         )  # fmt: skip
         ticks = figure.axes[0].get_xticks()
     assert 2 <= len(ticks) <= 8
+
+
+def test_names_of_users_are_no_formulas_and_long_ones_are_shortened():
+    figure = forecasts(HISTORY, TARGET, PREDICTED, ["$a^b^c$", "x" * 200], lambda window: Place("B$", None), panels=2)
+    figure.savefig(io.BytesIO())  # of a formula, that would be an error
+    titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
+    assert titles[0] == r"\$a^b^c\$, B\$"
+    assert len(titles[1]) < 40
 
 
 def test_fewer_windows_than_panels_and_a_short_history_are_drawn():

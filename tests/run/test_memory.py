@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from nnzoo.recipes import autoencoder, mlp, rnn, vae
+from nnzoo.recipes import autoencoder, mlp, rnn, seq2seq, vae
 from torch import nn
 
 import nnzoo.run.memory as memory_module
@@ -67,6 +68,18 @@ def test_a_layer_is_refused_before_its_weights_are_drawn(with_memory, monkeypatc
 def test_other_errors_pass():
     with pytest.raises(TypeError, match="missing"), within_memory(1):
         nn.Linear()
+
+
+def test_data_that_do_not_fit_into_memory_are_no_matter_of_the_layers(ends_with, in_tmp, monkeypatch):
+    """The model takes facts of the data, which are so read while it is built."""
+    Path("pairs.csv").write_text("source,target\n" + "".join(f"{number},{number}\n" for number in range(100)))
+
+    def read_csv(*args, **settings):
+        raise MemoryError("Unable to allocate 40.0 GiB for an array")
+
+    monkeypatch.setattr(pd, "read_csv", read_csv)
+    sentence = ends_with([*QUICK, "--data.csv", "pairs.csv"], seq2seq.main)
+    assert sentence.startswith("There is not enough memory: lower --data.batch_size")
 
 
 def test_where_the_system_does_not_say_nothing_is_refused(with_memory):

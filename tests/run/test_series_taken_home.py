@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning import Trainer
 
-from nnzoo import ForecastDataModule, Forecaster, InputError
+from nnzoo import ForecastBaselines, ForecastDataModule, Forecaster, InputError
 from support.found import recipe
 from support.home import predictions, taken_home
 from support.runs import SMOKE
@@ -72,6 +72,22 @@ def test_new_rows_are_tested_as_where_the_training_file_is(trained, tmp_path):
     assert data.parts.keys() == {"test"}
     with pytest.raises(InputError, match=r"no file sales\.csv"):
         data.setup("fit")
+
+
+def test_baselines_beside_a_test_file_see_the_training_part_that_the_model_has_seen(trained, tmp_path):
+    """Without a test part to cut off, the rows would be cut elsewhere, and the default history be another."""
+    days = pd.bdate_range("2024-02-05", periods=80)
+    sales(days, "8", 1000, 2).to_csv("test.csv", index=False)
+    settings = {"csv": str(tmp_path / "sales.csv"), "time": "day", "group": "shop", "target": "units"}
+    first = ForecastDataModule(**settings)
+    first.setup()
+    later = ForecastDataModule.load_from_checkpoint(trained, csv=settings["csv"], test_csv="test.csv")
+    later.setup("test")
+    for part in ("train", "val"):
+        for ours, theirs in zip(later.windows(part, 10**6), first.windows(part, 10**6), strict=True):
+            torch.testing.assert_close(ours, theirs)
+    scores = ForecastBaselines().scores(Forecaster.load_from_checkpoint(trained, map_location="cpu").eval(), later)
+    assert scores.keys() == {"naive", "seasonal_naive", "ridge"}
 
 
 def test_the_calendar_of_the_training_file_counts_for_files_too_short_to_tell(trained):

@@ -5,6 +5,7 @@ the next, as soon as a cell is empty; a category is then another one. So the tra
 each column, and what does not fit it in another file is named with its line.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +27,9 @@ USUAL_DECIMAL = {",": ".", "\t": ".", ";": ","}
 """Decimal mark of files by what separates their columns."""
 TRUTHS = {"true": "True", "false": "False", "1": "True", "0": "False", "1.0": "True", "0.0": "False"}
 COUNTERS = ("rownames", "row_names", "index")
-"""Names under which R and pandas write the numbers of rows, beside no name and "Unnamed: 0"."""
+"""Names under which R and pandas write the numbers of rows, beside those of no name."""
+UNNAMED = r"(Unnamed: 0(\.\d+)?)?"
+"""What pandas calls them where a file without a name for them was read and written again, once or several times."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,7 @@ def _marked(column: "pd.Series[str]") -> str:
 
 def _counts(frame: pd.DataFrame, name: str, number: int) -> bool:
     """Whether a column numbers the rows, by its name and its values."""
-    unnamed = number == 0 and (not name or name == "Unnamed: 0")
+    unnamed = all(re.fullmatch(UNNAMED, column) for column in frame.columns[: number + 1])
     if not unnamed and name not in COUNTERS:
         return False
     texts = frame[name]

@@ -2,8 +2,9 @@
 
 import re
 import warnings
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from nnzoo.errors import InputError
@@ -109,12 +110,15 @@ def frequency(times: Column) -> str | None:
         return pd.infer_freq(pd.DatetimeIndex(times)) if len(times) > 2 else None
 
 
-def clocks_change(times: Column) -> bool:
-    """Whether some of these times without a time zone come twice or never where clocks are set back or forward."""
+def clocks_change(times: Column, to: Literal["back", "forward"]) -> bool:
+    """Whether some of these times without a time zone come twice where clocks are set back, or never: forward."""
     if not pd.api.types.is_datetime64_any_dtype(times) or pd.DatetimeIndex(times).tz is not None:
         return False
     local = pd.DatetimeIndex(times)
-    return any(local.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").hasnans for zone in ZONES)
+    first = np.zeros(len(local), dtype=bool)
+    how: Any = {"back": {"ambiguous": "NaT", "nonexistent": "shift_forward"},
+                "forward": {"ambiguous": first, "nonexistent": "NaT"}}[to]  # fmt: skip
+    return any(local.tz_localize(zone, **how).hasnans for zone in ZONES)
 
 
 def time_format(column: Column, times: Column) -> str | None:

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from nnzoo.plots.images import short_names
+
 COLORS = ("tab:blue", "tab:orange", "tab:green")
 
 
@@ -59,7 +61,8 @@ def forecasts(
             forecast = _array(values[window, :, column])
             axis.plot(steps[past:], forecast, zorder=shown_above, label=name, color=color, linewidth=1.4)
         axis.axvline(steps[past - 1] + (steps[past] - steps[past - 1]) / 2, color="grey", linewidth=0.8, linestyle=":")
-        axis.set_title(", ".join(filter(None, [names[column] if column < len(names) else "target", series])))
+        shown_names = [names[column] if column < len(names) else "target", series]
+        axis.set_title(", ".join(short_names(filter(None, shown_names), 28)))
         if np.issubdtype(steps.dtype, np.datetime64):
             locator = AutoDateLocator(minticks=3, maxticks=7)  # its 5 finds no interval for three years
             axis.xaxis.set_major_locator(locator)

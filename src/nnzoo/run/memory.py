@@ -1,6 +1,7 @@
 """Models that do not fit into memory are refused while they are built, before any of it is written to."""
 
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,8 +59,14 @@ def within_memory(copies: int) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError, TypeError) as error:  # PyTorch could not even reserve it, or count it
-        if is_out_of_memory(error) or "overflow" in str(error).lower():
+        if _of_a_module(error) and (is_out_of_memory(error) or "overflow" in str(error).lower()):
             raise InputError(f"The model is too large for this machine's memory: {SMALLER}") from error
         raise
     finally:
         handle.remove()
+
+
+def _of_a_module(error: BaseException) -> bool:
+    """Whether it was raised while a module was built, rather than while the data were read, whose facts it takes."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(isinstance(frame.f_locals.get("self"), nn.Module) for frame in frames)

@@ -127,6 +127,15 @@ def test_steps_that_are_an_hour_off_where_clocks_change_need_offsets(csv_of, sta
         read_series(csv_of(sales(len(times), date=times.strftime("%Y-%m-%d %H:%M"))), "date", None, ["units"])
 
 
+def test_a_day_that_is_missing_or_comes_twice_is_no_change_of_clocks(csv_of):
+    days = pd.date_range("2023-08-01", periods=60).strftime("%Y-%m-%d").tolist()
+    change = days.index("2023-09-03")  # in Santiago, at midnight
+    with pytest.raises(InputError, match="has the date of the row before it: remove one of them"):
+        read_series(csv_of(sales(61, date=[*days[:change], days[change], *days[change:]])), "date", None, ["units"])
+    with pytest.warns(UserWarning, match="1 steps are missing.*: fill the gaps"):
+        read_series(csv_of(sales(59, date=[*days[:change], *days[change + 1 :]])), "date", None, ["units"])
+
+
 NAN = [1, 2, 3, np.nan, 5, 6]
 DATES = sales()["date"].tolist()
 

@@ -79,3 +79,16 @@ def test_a_column_of_one_value_and_gaps_scales_to_0_and_says_where_the_gaps_are(
     numeric = Preprocessor.fit(table, scaling="minmax")(table).numeric
     assert numeric[:, 0].tolist() == [0, 0, 0]
     np.testing.assert_allclose(numeric[:, 1], [0, 0.5, 1])
+
+
+@pytest.mark.parametrize("start", [0, 1, 7])
+def test_a_column_of_any_name_that_counts_the_rows_is_told(start):
+    """As the X of R; the training rows are a part of the file, in another order."""
+    table = pd.DataFrame({"X": np.arange(start, start + 100), "age": np.arange(100) // 2})
+    rows = np.random.default_rng(0).permutation(100)[:70]
+    with pytest.warns(UserWarning, match="^X counts the rows as they stand in the file: leave it out with --data.drop"):
+        assert Preprocessor.fit(table.iloc[rows]).numeric == ["X", "age"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Preprocessor.fit(table.iloc[:20])
+        Preprocessor.fit(table.iloc[rows][["age"]])

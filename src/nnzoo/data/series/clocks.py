@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
-from nnzoo.data.calendars import HOUR, Calendar, calendar_of, follows
+from nnzoo.data.calendars import DAY, HOUR, Calendar, calendar_of, follows
 from nnzoo.data.csv_file import line_of
 from nnzoo.data.times import clocks_change
 from nnzoo.errors import InputError
@@ -28,10 +28,11 @@ def check_order(times: "pd.Series[Any]", path: Path, time: str, group: str | Non
         (times < times.shift(), f"is out of order: sort the file by {time}"),
         (times == times.shift(), f"has the {time} of the row before it: remove one of them"),
     ):
-        if clocks_change(times[wrong].iloc[:1]):  # one that falls all along passes such hours too
+        first = times[wrong].iloc[:1]  # a file from the newest row to the oldest has no time twice
+        if times.isin(first).sum() > 1 and clocks_change(first, "back"):
             raise InputError(
-                f"{path}, line {line_of(wrong)}: the {time} {times[wrong].iloc[0]} comes again, as where clocks are "
-                f"set back: {OFFSETS}."
+                f"{path}, line {line_of(wrong)}: the {time} {first.iloc[0]} comes again, as where clocks are set back: "
+                f"{OFFSETS}."
             )
         if wrong.any():
             hint = "" if group else ", or name the column that tells several series apart with --data.group"
@@ -110,7 +111,7 @@ def warn_of_gaps(
         if gaps.any() and not (calendar.usual_gaps and steps.max() <= LONGEST_HOLIDAYS * calendar.season):
             left_out = pd.Series(calendar.times(calendar.numbers(pd.Index(clock.iloc[1:][gaps].iloc[:1])) - 1))
             remedy = "fill the gaps, say with the values before them"
-            if clocks_change(left_out):
+            if clocks_change(left_out, "forward") and clock.diff().median() < DAY:  # no day is left out as a whole
                 remedy = f"if clocks are set forward there, {OFFSETS}"
             rank_zero_warn(
                 f"{path} has gaps in {time}: {int((steps - 1).clip(lower=0).sum())} steps are missing, the first "

@@ -147,9 +147,11 @@ class ForecastDataModule(RoomDataModule):
 
     @cached_property
     def _split(self) -> SeriesSplit:
-        cuts = self.source.cuts(int(self.series.times.max()) + 1)
-        season = self.hparams["season"] or self.series.season
-        split = SeriesSplit(self.series, cuts, season, self.hparams["history"], self.hparams["horizon"])
+        settings = {name: self.hparams[name] for name in ("history", "horizon")}
+        settings["season"] = self.hparams["season"] or self.series.season
+        settings["cuts"] = self.source.cuts(int(self.series.times.max()) + 1)
+        # The baselines beside a trained model see the training part that it has seen.
+        split = SeriesSplit(self.series, **{**settings, **(self.fitted or {}).get("split", {})})
         check_columns(self.columns, [rows for rows in split.training_rows if len(rows)])
         return split
 
@@ -242,8 +244,9 @@ class ForecastDataModule(RoomDataModule):
         return Future(newer or self.series, self.history, self.horizon)
 
     def fitted_state(self) -> dict[str, Any]:
-        """How the file writes times, enough of them to tell its calendar, and the scales of MASE."""
-        return {**self.series.times_as_written(), "naive_error": self.naive_error[self._trained].tolist()}
+        """How the file writes times, enough of them to tell its calendar, its split, and the scales of MASE."""
+        scales = self.naive_error[self._trained].tolist()
+        return {**self.series.times_as_written(), "split": self._split.settings, "naive_error": scales}
 
     def last_windows(self) -> tuple[Tensor, Tensor, Tensor]:
         """What a trained model takes to forecast what comes after the end of each series: ``model(*last_windows())``.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import median_low
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class SeriesSplit:
     def __init__(
         self, series: Series, cuts: Sequence[int], season: int, history: int | None, horizon: int | None
     ) -> None:
-        self.series, self.season = series, season
+        self.series, self.cuts, self.season = series, list(cuts), season
         self.bounds = time_bounds(series.times, series.lengths, cuts)
         self.history, self.horizon = default_sizes(self.bounds, season, history, horizon)
         check_sizes_fit(self.bounds, self.history, self.horizon)
@@ -53,6 +54,11 @@ class SeriesSplit:
                 f"last value instead: set --data.history {season} or more, or a shorter --data.season."
             )
             self.season = 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes the same split of the same series again, as plain values."""
+        return {name: getattr(self, name) for name in ("cuts", "season", "history", "horizon")}
 
     @property
     def parts(self) -> Sequence[str]:

@@ -17,6 +17,8 @@ from nnzoo.errors import InputError
 
 Scaling = Literal["standardize", "minmax", "none"]
 MISSING = "(missing)"
+ENOUGH = 20
+"""Rows that do not happen to hold their own numbers."""
 ID = re.compile(r"(^|_| )id$|^index$|[a-z]Id$|[a-zA-Z]ID$|^ID$|^Id$")
 """Names of columns that number the rows."""
 
@@ -92,6 +94,7 @@ class Preprocessor:
             if ID.search(str(c)) and train[c].is_unique and (train[c].dropna() % 1 == 0).all():
                 left_out[c] = "numbers the rows by its name; rename it to keep it"
         _warn_left_out(left_out)
+        _warn_of_counters(train[[c for c in numeric if c not in left_out]])
         categories = {c: sorted(set(_texts(train[c]))) for c in texts if c not in left_out}
         fitted = cls(dates, hours, [c for c in numeric if c not in left_out], categories, left_out)
         if not fitted.numeric and not categories:
@@ -186,6 +189,18 @@ def _warn_left_out(left_out: Mapping[str, str]) -> None:
         columns = [column for column, why in left_out.items() if why == reason]
         shown = ", ".join(map(str, columns[:5])) + (", ..." if len(columns) > 5 else "")
         rank_zero_warn(f"Left out ({reason}): {shown}.")
+
+
+def _warn_of_counters(numbers: pd.DataFrame) -> None:
+    """Warns of columns that count the lines of the file, whatever their name: of sorted rows they tell the target."""
+    lines = numbers.index.to_series()
+    # Rows are a random part of the file, so that a column that rises with the lines by chance does not go with all.
+    counting = [column for column in numbers if len(numbers) > ENOUGH and (numbers[column] - lines).nunique() == 1]
+    if counting:
+        rank_zero_warn(
+            f"{', '.join(map(str, counting))} counts the rows as they stand in the file: leave it out with --data.drop "
+            "unless it says something of its own, as it tells the target of rows that are sorted."
+        )
 
 
 def heavy_tailed(numbers: NDArray[np.float64]) -> list[bool]:

@@ -21,6 +21,7 @@ from .data.tables.module import TabularDataModule as TabularDataModule
 from .errors import InputError as InputError
 from .modules.autoencoder import Autoencoder as Autoencoder
 from .modules.cnn import CNNClassifier as CNNClassifier
+from .modules.ddpm import DDPM as DDPM
 from .modules.forecaster import Forecaster as Forecaster
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor

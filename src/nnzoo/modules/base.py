@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch.utilities.parsing import save_hyperparameters
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRScheduler, OptimizerLRSchedulerConfig
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from nnzoo.data.sampler import BatchIndex, GlobalBatchSampler
@@ -19,6 +18,7 @@ from nnzoo.errors import check_choices
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.optimizers import Optimizer, Schedule, build_optimizer, check_optimizer
 from nnzoo.parameters import check_options, constructor_arguments, is_resolved, parameters_of
+from nnzoo.plots.images import Picture
 from nnzoo.seeds import mix_seed
 
 FEW_STEPS, ENOUGH_STEPS = 200, 1000
@@ -47,6 +47,8 @@ class ZooModule(L.LightningModule):
 
     metric_note: str = ""
     """What a table of the metrics should say of them: their units, or that a part of the samples was measured."""
+    draws: ClassVar[bool] = False
+    """Whether ``predict`` makes samples up: it then reads no data, but batches of a ``drawing_loader()``."""
     means: StageMeans
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {"momentum": ("optimizer", ["sgd"])}
     """Hyperparameters that act under some choices only: the name of the choice, and under which of its values."""
@@ -113,7 +115,7 @@ class ZooModule(L.LightningModule):
             raise TypeError(f"{type(self).__name__} has no loss of its own to return: override contract_loss.")
         return loss
 
-    def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Figure]:
+    def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Pictures by their names, drawn from held-out samples; none by default.
 
         Args:
@@ -128,6 +130,14 @@ class ZooModule(L.LightningModule):
         Args:
             predictions: Batch by batch.
             facts: What the datamodule knows, such as the names of the ``classes``.
+        """
+        return {}
+
+    def drawn_files(self, predictions: Sequence[Any]) -> dict[str, Picture]:
+        """Pictures to write beside a table of predictions, by their names such as images/0000.png; none by default.
+
+        Args:
+            predictions: As for :meth:`prediction_columns`.
         """
         return {}
 

@@ -1,12 +1,19 @@
 """Plots as matplotlib figures, made without a display; callbacks save them, notebooks show them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
+
+Picture = Figure | Image.Image | Sequence[Image.Image]
+"""What a file can be made of: a plot, pixels, or the frames of an animation."""
+
+ENLARGED_SIDE = 512
+"""Pixels that a side of an enlarged picture has at least."""
 
 
 def image_rows(rows: Mapping[str, Tensor], title: str) -> Figure:
@@ -43,6 +50,28 @@ def tile(images: Tensor, columns: int) -> NDArray[np.float32]:
         top, left = (index // columns) * (height + seam), (index % columns) * (width + seam)
         canvas[top : top + height, left : left + width] = image
     return canvas
+
+
+def picture(image: Tensor) -> Image.Image:
+    """An image (C, H, W) in [0, 1] as pixels of 256 levels, grey or in colour."""
+    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def grid_picture(images: Tensor, columns: int) -> Image.Image:
+    """Images (N, C, H, W) in [0, 1] side by side, as pixels."""
+    return Image.fromarray((tile(images, columns) * 255).round().astype(np.uint8))
+
+
+def enlarged(small: Image.Image) -> Image.Image:
+    """A picture whose pixels are squares large enough to be seen."""
+    factor = max(1, ENLARGED_SIDE // max(small.size))
+    return small.resize((small.width * factor, small.height * factor), Image.Resampling.NEAREST)
+
+
+def animation(frames: Iterable[Tensor], columns: int) -> list[Image.Image]:
+    """The frames of an animation of grids: each (N, C, H, W) in [0, 1]."""
+    return [enlarged(grid_picture(images, columns)) for images in frames]
 
 
 def show(axis, canvas: NDArray[np.float32]) -> None:  # type: ignore[no-untyped-def]

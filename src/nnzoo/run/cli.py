@@ -242,8 +242,10 @@ class ZooCLI(LightningCLI):
         return run_dir
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Silences the Trainer's own table of metrics, since ours has the baselines too."""
+        """Silences the Trainer's own table, since ours has the baselines too; what makes samples up needs no data."""
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if subcommand == "predict" and getattr(self.model, "draws", False):
+            kwargs |= {"datamodule": None, "dataloaders": self.model.drawing_loader()}
         return kwargs | {"verbose": False} if "verbose" in kwargs else kwargs
 
     def after_instantiate_classes(self) -> None:

@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 
 from nnzoo.data.facts import Facts, datamodule_of
 from nnzoo.errors import InputError
-from nnzoo.files import replacing
 from nnzoo.modules.base import ZooModule
 from nnzoo.plots.curves import learning_curves
+from nnzoo.plots.images import Picture
 from nnzoo.run.checkpoint import read_checkpoint
 from nnzoo.run.folder import figure_path
 from nnzoo.run.metrics_log import read_curves
+from nnzoo.run.pictures import is_animation, save_picture
 from nnzoo.timing import timed
 
 MAX_SAMPLES, MAX_VALUES = 2000, 2**25
@@ -29,9 +30,9 @@ MAX_SAMPLES, MAX_VALUES = 2000, 2**25
 class Figures(Callback):
     """Draws what the module shows of held-out samples into ``figures/*.png`` of the run folder.
 
-    ``module.figures(batch, facts)`` returns pictures by name; learning_curves.png comes from metrics.csv. Loggers that
-    take pictures (W&B, TensorBoard) get the same ones. They are drawn from the tested checkpoint at the end of testing,
-    or where no test follows, at the end of fitting.
+    ``module.figures(batch, facts)`` returns pictures by name, animations for .gif; learning_curves.png comes from
+    metrics.csv. Loggers that take pictures (W&B, TensorBoard) get the same ones. They are drawn from the tested
+    checkpoint at the end of testing, or where no test follows, at the end of fitting.
 
     Args:
         every_n_epochs: Draw during training too, at the end of every so many epochs; 0 for never.
@@ -81,14 +82,16 @@ class Figures(Callback):
         finally:
             module.train(was_training)
 
-    def _save(self, trainer: L.Trainer, name: str, figure: Figure) -> None:
+    def _save(self, trainer: L.Trainer, name: str, figure: Picture) -> None:
         path = figure_path(Path(trainer.default_root_dir), name)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png")
+        if is_animation(figure):
+            save_picture(path.with_suffix(".gif"), figure)
+            return
+        save_picture(path, figure)
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):  # W&B and loggers with its interface
                 logger.log_image(f"figures/{name}", [str(path)])
-            elif isinstance(logger, TensorBoardLogger):
+            elif isinstance(logger, TensorBoardLogger) and isinstance(figure, Figure):
                 logger.experiment.add_figure(f"figures/{name}", figure, trainer.global_step)
 
 

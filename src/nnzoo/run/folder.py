@@ -12,7 +12,7 @@ PREDICTIONS, PREDICTED_BATCHES = "predictions.csv", "predictions.pt"
 
 
 def figure_path(folder: Path, name: str) -> Path:
-    """Where a run's picture of that name lies."""
+    """Where a run's picture of that name lies; an animation beside it ends with .gif."""
     return folder / FIGURES / f"{name}.png"
 
 

@@ -13,6 +13,7 @@ from nnzoo.data.facts import Facts, datamodule_of
 from nnzoo.files import replacing
 from nnzoo.modules.base import ZooModule
 from nnzoo.run.folder import PREDICTED_BATCHES, PREDICTIONS
+from nnzoo.run.pictures import save_picture
 
 FORMULAS = ("=", "+", "-", "@")
 """What a formula of a spreadsheet begins with."""
@@ -24,6 +25,7 @@ class PredictionWriter(BasePredictionWriter):
     ``predictions.pt`` is a list with an entry for each batch. ``predictions.csv`` has a line for each prediction, where
     the module and the datamodule have a table for it: the columns of the datamodule's ``predicted_rows()`` say what was
     predicted (a file, a row, a date), those of the module's ``prediction_columns(predictions, facts)`` what came out.
+    What a module makes up it may hand over as pictures, by ``drawn_files(predictions)``.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,8 @@ class PredictionWriter(BasePredictionWriter):
         written = f"{PREDICTED_BATCHES} (batch by batch)"
         data = datamodule_of(trainer)
         rows = data.predicted_rows() if hasattr(data, "predicted_rows") else None
+        drawn = isinstance(pl_module, ZooModule) and pl_module.draws
+        rows = pd.DataFrame(index=range(sum(map(len, predictions)))) if drawn else rows
         columns = pl_module.prediction_columns(predictions, Facts(data)) if isinstance(pl_module, ZooModule) else {}
         if rows is not None and columns:
             # A column of the user's file may have the name of one of ours.
@@ -49,7 +53,10 @@ class PredictionWriter(BasePredictionWriter):
             with replacing(folder / PREDICTIONS) as temporary:
                 without_formulas(table).to_csv(temporary, index=False, errors="surrogateescape")
             written = f"{PREDICTIONS} ({len(table)} rows) and {written}"
-        print(f"written: {written}")
+        pictures = pl_module.drawn_files(predictions) if isinstance(pl_module, ZooModule) else {}
+        for name, picture in pictures.items():
+            save_picture(folder / name, picture)
+        print(f"written: {f'{len(pictures)} pictures, ' if pictures else ''}{written}")
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:

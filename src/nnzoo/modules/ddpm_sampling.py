@@ -1,0 +1,188 @@
+"""How a trained diffusion model is used: samples, what lies between them, and what noise leaves of an image."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.modules.drawing import DrawingModule
+from nnzoo.nets.diffusion import Denoiser, Diffusion
+from nnzoo.nets.flow_matching import FlowMatching
+from nnzoo.nets.noise import Source, normal
+from nnzoo.nets.samplers import Step, denoised, guided, slerp
+
+SamplerName = Literal["auto", "ddpm", "ddim", "dpm_solver", "euler", "heun"]
+SAMPLERS: dict[str, list[Any]] = {"diffusion": ["ddpm", "ddim", "dpm_solver"], "flow_matching": ["heun", "euler"]}
+"""Those of each objective, the one that auto takes first."""
+
+FLOW_STEPS = 50
+"""Steps of a flow, where none are given."""
+
+
+class DiffusionSampling(DrawingModule):
+    """What a network that takes noise away is good for; :class:`nnzoo.modules.ddpm.DDPM` trains one.
+
+    Args:
+        shared: What :class:`nnzoo.modules.drawing.DrawingModule` takes.
+    """
+
+    process: Diffusion | FlowMatching
+    net: nn.Module
+
+    def __init__(self, **shared: Any) -> None:
+        super().__init__(**shared)
+
+    def denoiser(self, labels: Tensor | None, guidance: float = 1.0) -> Denoiser:
+        """The network as samplers take it, for samples of some classes, with classifier-free guidance."""
+
+        def denoise(noised: Tensor, times: Tensor) -> Tensor:
+            noised, times = noised.to(self.dtype), self.process.network_time(times)
+            if labels is None or guidance == 1:
+                return self.net(noised, times, labels)
+            every = torch.cat([labels, torch.full_like(labels, self.num_conditions)])
+            both = self.net(noised.repeat(2, *[1] * (noised.dim() - 1)), times.repeat(2), every)
+            conditional, unconditional = both.chunk(2)
+            channels = noised.shape[1]
+            mean = guided(conditional[:, :channels], unconditional[:, :channels], guidance)
+            return torch.cat([mean, conditional[:, channels:]], dim=1)  # variances are those of the class
+
+        return denoise
+
+    def steps_from(
+        self,
+        noised: Tensor,
+        labels: Tensor | None = None,
+        *,
+        steps: int | None = None,
+        sampler: SamplerName | None = None,
+        guidance: float | None = None,
+        eta: float | None = None,
+        generator: Source = None,
+        start: float | None = None,
+    ) -> Iterator[Step]:
+        """The states on the way from noise to data, in the model's scale; those of a sampler of this model.
+
+        Args:
+            noised: Where to start (B, ...).
+            labels: Classes (B,), if the model is conditional.
+            steps: Of the sampler; the module's own if not given, as all that follows.
+            sampler: See the class.
+            guidance: See the class.
+            eta: See the class.
+            generator: Source of the noise that is added on the way.
+            start: The time of ``noised``, 0 to T - 1 of the chain or 0 to 1 of the flow; that of pure noise if None.
+        """
+        hparams = self.hparams
+        steps = hparams["steps"] if steps is None else steps
+        sampler = hparams["sampler"] if sampler is None else sampler
+        possible = SAMPLERS[hparams["objective"]]
+        if sampler not in ("auto", *possible):
+            raise InputError(f"The sampler {sampler} is not one of {hparams['objective']}: {' or '.join(possible)}.")
+        chosen: Any = possible[0] if sampler == "auto" else sampler
+        denoise = self.denoiser(labels, hparams["guidance"] if guidance is None else guidance)
+        if isinstance(self.process, FlowMatching):
+            return self.process.flow(denoise, noised, chosen, steps or FLOW_STEPS, start or 0.0)
+        eta = hparams["eta"] if eta is None else eta
+        first = None if start is None else int(start)
+        return denoised(self.process, denoise, noised, chosen, steps, eta, generator, self.is_image, first)
+
+    @torch.no_grad()
+    def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None, **how: Any) -> Tensor:
+        """Samples (num_samples, *in_shape): images in [0, 1], or points.
+
+        Args:
+            num_samples: How many.
+            labels: Their classes (num_samples,), if the model is conditional; all classes in turn if not given.
+            generator: Source of the noise: on the model's device, or one on the CPU for each sample.
+            how: steps, sampler, guidance and eta, see :meth:`steps_from`; the module's own if not given.
+        """
+        labels = self.sampled_labels(num_samples, labels)
+        like = torch.empty(0, device=self.device)
+        state = normal((num_samples, *self.hparams["in_shape"]), like, generator)
+        return self._from(state, None, labels, generator, **how)
+
+    @torch.no_grad()
+    def denoise_from(
+        self, data: Tensor, time: float, labels: Tensor | None = None, *, generator: Source = None, **how: Any
+    ) -> Tensor:
+        """Noises data up to a time and takes the noise away again: other data that share what the noise has left.
+
+        Args:
+            data: Images (B, C, H, W) in [0, 1], or points.
+            time: 0 to T - 1 of the chain, or 0 (noise) to 1 (data) of the flow.
+            labels: Classes (B,), if the model is conditional.
+            generator: As for :meth:`sample`.
+            how: As for :meth:`sample`.
+        """
+        labels = self.sampled_labels(len(data), labels)
+        times = torch.full((len(data),), time, device=self.device)
+        noised = self.process.noised(self.to_model(data)[0], times, normal(data.shape, data, generator))
+        return self._from(noised, time, labels, generator, **how)
+
+    @torch.no_grad()
+    def interpolate(
+        self,
+        first: Tensor,
+        second: Tensor,
+        steps: int = 8,
+        labels: Tensor | None = None,
+        *,
+        time: float | None = None,
+        generator: Source = None,
+        **how: Any,
+    ) -> Tensor:
+        """Images between two batches (B, steps, C, H, W): mixed where both are noised up to a time, and denoised.
+
+        As in the paper, with the same noise along a line; later times leave less of the two images.
+
+        Args:
+            first: Images (B, C, H, W) in [0, 1], or points.
+            second: As ``first``.
+            steps: Images on each line, both ends among them.
+            labels: Classes (B,), if the model is conditional.
+            time: 0 to T - 1 of the chain, or 0 (noise) to 1 (data) of the flow; half of it if None.
+            generator: As for :meth:`sample`.
+            how: As for :meth:`sample`, but steps.
+        """
+        check_sizes(steps=steps)
+        labels = self.sampled_labels(len(first), labels)
+        time = self.middle if time is None else time
+        times = torch.full((len(first),), time, device=self.device)
+        noise = normal(first.shape, first, generator)
+        start, end = (self.process.noised(self.to_model(data)[0], times, noise) for data in (first, second))
+        lines = [torch.lerp(start, end, share) for share in torch.linspace(0, 1, steps).tolist()]
+        return torch.stack([self._from(line, time, labels, generator, **how) for line in lines], dim=1)
+
+    @torch.no_grad()
+    def interpolate_noise(
+        self, num_lines: int, steps: int = 8, labels: Tensor | None = None, *, generator: Source = None, **how: Any
+    ) -> Tensor:
+        """Samples (num_lines, steps, *in_shape) of noise on great circles, whose spread is that of noise everywhere.
+
+        Neighbours resemble each other with samplers that add no noise, such as ddim.
+
+        Args:
+            num_lines: Lines between two samples.
+            steps: Samples on each.
+            labels: Their classes (num_lines,), if the model is conditional.
+            generator: As for :meth:`sample`.
+            how: As for :meth:`sample`, but steps.
+        """
+        check_sizes(num_lines=num_lines, steps=steps)
+        labels = self.sampled_labels(num_lines, labels)
+        like, shape = torch.empty(0, device=self.device), (num_lines, *self.hparams["in_shape"])
+        start, end = (normal(shape, like, generator) for _ in range(2))
+        lines = slerp(start, end, torch.linspace(0, 1, steps))
+        return torch.stack([self._from(line, None, labels, generator, **how) for line in lines.unbind(1)], dim=1)
+
+    @property
+    def middle(self) -> float:
+        """The time halfway between data and noise."""
+        return 0.5 if isinstance(self.process, FlowMatching) else self.process.steps // 2
+
+    def _from(self, state: Tensor, start: float | None, labels: Tensor | None, source: Source, **how: Any) -> Tensor:
+        for step in self.steps_from(state, labels, generator=source, start=start, **how):
+            state = step.noised
+        return self.from_model(state)

@@ -1,0 +1,164 @@
+"""What modules share that make samples up: images in [0, 1], or points of a two-dimensional law."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.modules.base import ZooModule
+from nnzoo.modules.generative import images_and_labels, samples_figure
+from nnzoo.nets.layers import checked_labels
+from nnzoo.nets.noise import Source
+from nnzoo.plots.images import Picture, enlarged, grid_picture, picture
+from nnzoo.seeds import mix_seed
+
+DRAWN_AT_ONCE = 64
+"""Samples of a batch of ``predict``."""
+
+
+class DrawingModule(ZooModule):
+    """A module that draws: ``predict`` makes samples up, each from a seed of its own, and reads no data.
+
+    Args:
+        in_shape: (C, H, W) of the images, or (2,) for points (the command line takes it from the data).
+        levels: Number of grey levels of the images, 0 for points (the command line takes it from the data).
+        num_classes: Number of classes, needed if ``conditional`` (the command line takes it from the data).
+        conditional: Learn each class's own law: p(x | y).
+        num_images: How many samples ``predict`` draws; as many as ``labels``, or 64, if not given.
+        labels: Numbers of the classes that ``predict`` draws, in turn; all classes if not given.
+        shared: What :class:`nnzoo.modules.base.ZooModule` takes.
+
+    Raises:
+        InputError: If a value is out of range, or labels are given to a model without classes.
+    """
+
+    draws = True
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {"labels": ("conditional", [True])}
+
+    def __init__(
+        self,
+        *,
+        in_shape: Sequence[int] = (1, 28, 28),
+        levels: int = 256,
+        num_classes: int = 0,
+        conditional: bool = False,
+        num_images: int | None = None,
+        labels: Sequence[int] | None = None,
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        hparams = self.hparams
+        check_sizes(in_shape=hparams["in_shape"])
+        if len(hparams["in_shape"]) not in (1, 3):
+            raise InputError(
+                f"The model takes images (C, H, W) or points (2,), not shape {tuple(hparams['in_shape'])}."
+            )
+        if hparams["conditional"] and hparams["num_classes"] < 1:
+            raise InputError("conditional needs classes: use data with labels, such as a folder with class folders.")
+        if hparams["num_images"] is not None:
+            check_sizes(num_images=hparams["num_images"])
+        if hparams["labels"] is not None:
+            self.check_labels(hparams["labels"])
+
+    def check_labels(self, labels: Sequence[int]) -> None:
+        """Raises InputError unless all labels are classes of the model."""
+        most = self.hparams["num_classes"] - 1
+        wrong = [label for label in labels if not 0 <= label <= most]
+        if wrong or not labels:
+            shown = f"class {wrong[0]}" if wrong else "an empty list"
+            raise InputError(f"labels are numbers of classes from 0 to {most}, got {shown}: set --model.labels.")
+
+    @property
+    def num_conditions(self) -> int:
+        """Number of classes the networks are conditioned on; 0 for none."""
+        return self.hparams["num_classes"] if self.hparams["conditional"] else 0
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the samples are images, rather than points."""
+        return len(self.hparams["in_shape"]) == 3
+
+    @abstractmethod
+    def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None) -> Tensor:
+        """Samples (num_samples, *in_shape).
+
+        Args:
+            num_samples: How many.
+            labels: Their classes (num_samples,), if the model is conditional; all classes in turn if not given.
+            generator: Source of the noise: on the model's device, or one on the CPU for each sample.
+        """
+
+    def sampled_labels(self, num_samples: int, labels: Tensor | None) -> Tensor | None:
+        """The classes of samples: those that are given, else all in turn; None where there are none."""
+        if not self.num_conditions:
+            if labels is not None:
+                raise InputError("This model was not trained with classes (--model.conditional): leave out the labels.")
+            return None
+        if labels is None:
+            labels = torch.arange(num_samples) % self.num_conditions
+        if len(labels) != num_samples:
+            raise InputError(f"{num_samples} samples need as many labels, got {len(labels)}.")
+        return checked_labels(labels.cpu(), self.num_conditions).to(self.device)
+
+    def to_model(self, batch: Sequence[Tensor] | Tensor) -> tuple[Tensor, Tensor | None]:
+        """Data in the model's scale, grey levels in [-1, 1] and points as they are, and labels if it is conditional."""
+        data, labels = images_and_labels(batch)
+        data = data.to(self.dtype)
+        return 2 * data - 1 if self.is_image else data, labels if self.num_conditions else None
+
+    def from_model(self, data: Tensor) -> Tensor:
+        """Samples in the data's scale."""
+        return ((data + 1) / 2).clamp(0, 1) if self.is_image else data
+
+    def drawing_loader(self) -> DataLoader[Any]:
+        """Batches of the numbers of the samples that ``predict`` draws."""
+        labels = self.hparams["labels"]
+        count = self.hparams["num_images"] or (DRAWN_AT_ONCE if labels is None else len(labels))
+        return DataLoader(range(count), batch_size=DRAWN_AT_ONCE)  # type: ignore[arg-type]
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Draws the samples of a batch of numbers; for a batch of data as many, of its classes."""
+        if isinstance(batch, Tensor) and batch.dim() == 1:
+            numbers, labels = batch.tolist(), self.hparams["labels"]
+            if labels is not None:
+                labels = torch.tensor([labels[number % len(labels)] for number in numbers])
+            elif self.num_conditions:
+                labels = batch % self.num_conditions
+        else:
+            data, labels = self.to_model(batch)
+            numbers = list(range(batch_idx * len(data), (batch_idx + 1) * len(data)))
+        return self.sample(len(numbers), labels, generator=seeded(numbers))
+
+    def prediction_columns(self, predictions: Sequence[Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Coordinates of points; images are files."""
+        if self.is_image:
+            return {}
+        points = torch.cat(list(predictions))
+        return {f"x{number + 1}": column.tolist() for number, column in enumerate(points.T)}
+
+    def drawn_files(self, predictions: Sequence[Tensor]) -> dict[str, Picture]:
+        """Each image as a file, and all in a grid; none of points."""
+        if not self.is_image:
+            return {}
+        images = torch.cat(list(predictions)).cpu()
+        width = len(str(len(images) - 1))
+        files = {f"images/{number:0{max(4, width)}d}.png": picture(image) for number, image in enumerate(images)}
+        return {**files, "grid.png": enlarged(grid_picture(images, math.ceil(math.sqrt(len(images)))))}
+
+    def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Samples: a grid, or a row for each class."""
+        return {"samples": samples_figure(self, self.num_conditions, facts)} if self.is_image else {}
+
+
+def seeded(numbers: Sequence[int]) -> list[torch.Generator]:
+    """A source of noise for each sample, from its number and the run's seed."""
+    return [torch.Generator().manual_seed(mix_seed(torch.initial_seed(), number)) for number in numbers]

@@ -81,6 +81,9 @@ def test_every_module_has_a_recipe():
 @pytest.mark.parametrize("name", CASES)
 def test_every_parameter_gets_a_gradient(name):
     module, _, batch = batch_of(name)
+    for parameter in module.parameters():
+        if not parameter.any():  # layers that begin at zero hide those before them
+            torch.nn.init.normal_(parameter, std=0.02)
     module.contract_loss(batch).backward()
     for key, parameter in module.named_parameters():
         assert parameter.grad is not None, key
@@ -133,14 +136,25 @@ def options(name):
 
 @functools.cache
 def fingerprint(name, settings):
-    """Test metrics and a checksum of the weights after a moment's training; None if the settings are invalid."""
+    """Test metrics, and checksums of the weights after a moment's training and of what a module draws with them.
+
+    None if the settings are invalid.
+    """
     model, own = {key: list(v) if isinstance(v, tuple) else v for key, v in settings}, found.settings_of(name)["model"]
     try:
         model |= switched_off(model_class(name), own | model, [own, case(name).small])
         module, metrics = train(name, model, data=data_of(name))
     except InputError:
         return None
-    return tuple(metrics.values()), sum(float(p.detach().double().abs().sum()) for p in module.parameters())
+    drawn = drawings(module) if module.draws else []
+    return tuple(metrics.values()), *(sum(float(x.detach().double().abs().sum()) for x in of)
+                                      for of in (module.parameters(), drawn))  # fmt: skip
+
+
+def drawings(module):
+    """What predict draws."""
+    L.seed_everything(0, verbose=False)
+    return L.Trainer(**QUIET).predict(module, module.drawing_loader())
 
 
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name in CASES for key in tried(name)])
@@ -164,14 +178,15 @@ def test_every_hyperparameter_matters(name, key):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_hyperparameter_that_does_not_act_is_refused(name):
-    parameters = tried(name)
+    parameters, own = tried(name), found.settings_of(name)["model"]
     for key, (choice, values) in options(name).items():
         others = [v for v in typing.get_args(parameters[choice].annotation) if v not in values]
         if key not in parameters or not others:
             continue
-        changed = alternatives(parameters[key], case(name).other_values)[0]
-        with pytest.raises(InputError, match=f"{key} does nothing with {choice}"):
-            build(name, {choice: others[0], key: changed})
+        # A recipe's own value is dropped, not refused.
+        for changed in [v for v in alternatives(parameters[key], case(name).other_values) if v != own.get(key)][:1]:
+            with pytest.raises(InputError, match=f"{key} does nothing with {choice}"):
+                build(name, {choice: others[0], key: changed})
 
 
 @pytest.mark.parametrize("name", CASES)

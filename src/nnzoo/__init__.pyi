@@ -31,6 +31,7 @@ from .modules.seq2seq import Seq2Seq as Seq2Seq
 from .modules.sequence_generator import SequenceGenerator as SequenceGenerator
 from .modules.tagger import SequenceTagger as SequenceTagger
 from .modules.vae import VAE as VAE
+from .modules.wgan_gp import WGANGP as WGANGP
 from .run.cli import ZooCLI as ZooCLI
 
 __version__: str

@@ -120,8 +120,12 @@ class GlobalBatchDataModule(L.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes facts and fitted state from a checkpoint if new data are to be read; not once it is set up."""
         if not self.parts and (self.brings("test") or self.brings("predict")):
-            self.__dict__.update(state_dict["facts"])  # where cached properties keep their values
-            self.fitted = state_dict["fitted"]
+            self.restore(state_dict)
+
+    def restore(self, state_dict: dict[str, Any]) -> None:
+        """Takes facts and fitted state from a checkpoint, so that no training data need to be read."""
+        self.__dict__.update(state_dict["facts"])  # where cached properties keep their values
+        self.fitted = state_dict["fitted"]
 
     def select(self, batch: Any, rows: slice | Tensor) -> Any | None:
         """Some of a batch's samples, as a batch; None if samples cannot be taken out, as of one whole graph.

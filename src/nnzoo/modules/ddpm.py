@@ -11,14 +11,15 @@ from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.checks import check_images, check_precision
 from nnzoo.modules.ddpm_figures import ddpm_figures, process_animation
-from nnzoo.modules.ddpm_sampling import FLOW_STEPS, SAMPLERS, DiffusionSampling, SamplerName
+from nnzoo.modules.ddpm_sampling import FLOW_STEPS, DiffusionSampling
 from nnzoo.modules.generative import images_and_labels
 from nnzoo.nets.ddpm import MLPDenoiser
 from nnzoo.nets.diffusion import Diffusion, Prediction, Variance, Weighting
-from nnzoo.nets.flow_matching import FlowMatching, TimeLaw
+from nnzoo.nets.flow_matching import FlowMatching, Solver, TimeLaw
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.noise import Source, normal, uniform
 from nnzoo.nets.noise_schedule import ScheduleName
+from nnzoo.nets.samplers import SamplerName
 from nnzoo.nets.unet import UNet
 from nnzoo.plots.images import Picture
 
@@ -52,7 +53,8 @@ class DDPM(DiffusionSampling):
         hidden: Widths of the mlp's layers.
         dropout: In the U-Net's residual blocks.
         label_dropout: Share of training samples whose class is not told, which guidance needs.
-        sampler: ddpm | ddim | dpm_solver, for flow matching heun | euler; auto takes the first.
+        sampler: ddpm | ddim | dpm_solver, see :func:`nnzoo.nets.samplers.denoised`.
+        solver: Of a flow: heun | euler.
         steps: Steps of the sampler; all of the chain, or 50 of a flow, if not given.
         eta: Noise of ddim, from 0 (none) to 1.
         guidance: Classifier-free guidance s, uncond + s (cond - uncond): 1 for none, above to follow the class more.
@@ -67,9 +69,9 @@ class DDPM(DiffusionSampling):
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
         **{
             name: ("objective", ["diffusion"])
-            for name in ("timesteps", "schedule", "prediction", "variance", "weighting", "zero_terminal_snr")
+            for name in ("timesteps", "schedule", "prediction", "variance", "weighting", "zero_terminal_snr", "sampler")
         },
-        "time_law": ("objective", ["flow_matching"]),
+        **{name: ("objective", ["flow_matching"]) for name in ("time_law", "solver")},
         **{name: ("architecture", ["unet"]) for name in ("channels", "channel_mult", "blocks", "attention", "dropout")},
         "hidden": ("architecture", ["mlp"]),
         "label_dropout": ("conditional", [True]),
@@ -96,7 +98,8 @@ class DDPM(DiffusionSampling):
         hidden: Sequence[int] = (256, 256, 256),
         dropout: float = 0.0,
         label_dropout: float = 0.1,
-        sampler: SamplerName = "auto",
+        sampler: SamplerName = "ddpm",
+        solver: Solver = "heun",
         steps: int | None = None,
         eta: float = 0.0,
         guidance: float = 1.0,
@@ -120,12 +123,6 @@ class DDPM(DiffusionSampling):
         if hparams["objective"] == "diffusion" and (hparams["steps"] or 0) > hparams["timesteps"]:
             raise InputError(
                 f"A chain of {hparams['timesteps']} steps cannot be sampled in {hparams['steps']}: lower --model.steps."
-            )
-        possible = SAMPLERS[hparams["objective"]]
-        if hparams["sampler"] not in ("auto", *possible):
-            raise InputError(
-                f"The sampler {hparams['sampler']} is not one of {hparams['objective']}: set --model.sampler "
-                f"{' or '.join(possible)}."
             )
         if not (0 <= hparams["dropout"] < 1 and 0 <= hparams["label_dropout"] < 1 and 0 <= hparams["eta"] <= 1):
             raise InputError("dropout and label_dropout go from 0 to below 1, eta from 0 to 1.")

@@ -1,7 +1,7 @@
 """How a trained diffusion model is used: samples, what lies between them, and what noise leaves of an image."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +9,9 @@ from torch import Tensor, nn
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.drawing import DrawingModule
 from nnzoo.nets.diffusion import Denoiser, Diffusion
-from nnzoo.nets.flow_matching import FlowMatching
+from nnzoo.nets.flow_matching import FlowMatching, Solver
 from nnzoo.nets.noise import Source, normal
-from nnzoo.nets.samplers import Step, denoised, guided, slerp
-
-SamplerName = Literal["auto", "ddpm", "ddim", "dpm_solver", "euler", "heun"]
-SAMPLERS: dict[str, list[Any]] = {"diffusion": ["ddpm", "ddim", "dpm_solver"], "flow_matching": ["heun", "euler"]}
-"""Those of each objective, the one that auto takes first."""
+from nnzoo.nets.samplers import SamplerName, Step, denoised, guided, slerp
 
 FLOW_STEPS = 50
 """Steps of a flow, where none are given."""
@@ -56,7 +52,7 @@ class DiffusionSampling(DrawingModule):
         labels: Tensor | None = None,
         *,
         steps: int | None = None,
-        sampler: SamplerName | None = None,
+        sampler: SamplerName | Solver | None = None,
         guidance: float | None = None,
         eta: float | None = None,
         generator: Source = None,
@@ -68,7 +64,7 @@ class DiffusionSampling(DrawingModule):
             noised: Where to start (B, ...).
             labels: Classes (B,), if the model is conditional.
             steps: Of the sampler; the module's own if not given, as all that follows.
-            sampler: See the class.
+            sampler: See the class; of a flow its solver.
             guidance: See the class.
             eta: See the class.
             generator: Source of the noise that is added on the way.
@@ -76,11 +72,10 @@ class DiffusionSampling(DrawingModule):
         """
         hparams = self.hparams
         steps = hparams["steps"] if steps is None else steps
-        sampler = hparams["sampler"] if sampler is None else sampler
-        possible = SAMPLERS[hparams["objective"]]
-        if sampler not in ("auto", *possible):
-            raise InputError(f"The sampler {sampler} is not one of {hparams['objective']}: {' or '.join(possible)}.")
-        chosen: Any = possible[0] if sampler == "auto" else sampler
+        flows = isinstance(self.process, FlowMatching)
+        chosen: Any = hparams["solver" if flows else "sampler"] if sampler is None else sampler
+        if chosen not in (possible := get_args(Solver if flows else SamplerName)):
+            raise InputError(f"There is no sampler {chosen} of {hparams['objective']}: take {' or '.join(possible)}.")
         denoise = self.denoiser(labels, hparams["guidance"] if guidance is None else guidance)
         if isinstance(self.process, FlowMatching):
             return self.process.flow(denoise, noised, chosen, steps or FLOW_STEPS, start or 0.0)

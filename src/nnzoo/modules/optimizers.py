@@ -44,7 +44,7 @@ def build_optimizer(
     if hparams["optimizer"] == "sgd":
         optimizer = torch.optim.SGD(groups, momentum=hparams["momentum"], **options)
     else:
-        optimizer = torch.optim.AdamW(groups, **options)
+        optimizer = torch.optim.AdamW(groups, betas=tuple(hparams.get("betas", (0.9, 0.999))), **options)
     schedule, warmup = hparams["lr_schedule"], hparams["lr_warmup"]
     if schedule == "constant" and warmup == 0:
         return {"optimizer": optimizer}

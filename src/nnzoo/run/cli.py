@@ -186,7 +186,7 @@ class ZooCLI(LightningCLI):
         own = self.arguments.own_settings
         drop_idle(model_class, model, [settings.get("model") for settings in own])
         drop_idle(self._datamodule_class, self._get(self.config, "data"), [settings.get("data") for settings in own])
-        build = self._data_first or builder(self.arguments)
+        build = self._data_first or builder(self.arguments, getattr(model_class, "draws", False))
         self.parser.add_instantiator(build, self._datamodule_class, subclasses=False)
 
     def instantiate_classes(self) -> None:

@@ -61,24 +61,30 @@ class DataFirst:
         return self._build(datamodule_class, *args, **settings)
 
 
-def builder(arguments: Arguments) -> Callable[..., Any]:
-    """Builds a datamodule; for a stage with data of its own it takes what training fixed from the checkpoint."""
+def builder(arguments: Arguments, draws: bool = False) -> Callable[..., Any]:
+    """Builds a datamodule; for a stage with data of its own it takes what training fixed from the checkpoint.
+
+    Args:
+        arguments: The command line.
+        draws: Whether ``predict`` makes its samples up, so that it needs the facts of the data alone.
+    """
 
     def build(datamodule_class: type[L.LightningDataModule], *args: Any, **settings: Any) -> Any:
         datamodule: Any = datamodule_class(*args, **settings)
         path, stage = arguments.ckpt_path, arguments.subcommand
-        if path is not None and hasattr(datamodule, "brings") and datamodule.brings(stage):
+        alone = draws and stage == "predict"
+        if path is not None and hasattr(datamodule, "brings") and (alone or datamodule.brings(stage)):
             restore(datamodule, path)
         return datamodule
 
     return build
 
 
-def restore(datamodule: L.LightningDataModule, path: Path) -> None:
+def restore(datamodule: Any, path: Path) -> None:
     """Hands a datamodule what a checkpoint of its class keeps of the data, if it does."""
     state = read_checkpoint(path).get(type(datamodule).__qualname__)
     if state is not None:
-        datamodule.load_state_dict(state)
+        datamodule.restore(state)
 
 
 def drop_idle(cls: Any, settings: Any, own: Iterable[Any]) -> None:

@@ -1,0 +1,20 @@
+"""A Wasserstein GAN with gradient penalty on handwritten digits.
+
+Paper: Gulrajani et al. 2017, arXiv:1704.00028.
+
+    python -m nnzoo.recipes.wgan_gp
+"""
+
+from nnzoo.data.images.module import ImageDataModule
+from nnzoo.errors import run_main
+from nnzoo.modules.wgan_gp import WGANGP
+from nnzoo.run.recipe import run_recipe
+
+
+def main(args: list[str] | None = None) -> dict[str, float]:
+    """Runs the recipe with command-line arguments and returns the test metrics."""
+    return run_recipe(WGANGP, ImageDataModule, recipe="wgan_gp", args=args)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,268 @@
+"""A generator against a critic: WGAN-GP, and the two steps before it, WGAN and GAN, by a flag."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.metrics.means import StageMeans
+from nnzoo.modules.checks import check_images
+from nnzoo.modules.drawing import DrawingModule
+from nnzoo.modules.generative import images_and_labels
+from nnzoo.modules.wgan_gp_figures import adversarial_figures
+from nnzoo.nets.layers import checked_labels
+from nnzoo.nets.noise import Source, normal, uniform
+from nnzoo.nets.precision import at_least_float32
+from nnzoo.nets.samplers import slerp
+from nnzoo.nets.wgan_gp import (
+    Architecture,
+    Conditioning,
+    Critic,
+    Generator,
+    Norm,
+    clip_weights,
+    critic_losses,
+    energy_scores,
+    generator_losses,
+    gradient_penalty,
+)
+
+Objective = Literal["wgan_gp", "wgan", "gan"]
+
+AUXILIARY_SHARE = 0.1
+"""Factor on the generator's part in telling classes, as in the code of arXiv:1704.00028."""
+
+DRAWN_PER_SAMPLE = 4
+"""Draws for each real sample that the energy score compares."""
+
+
+class WGANGP(DrawingModule):
+    """A Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028) of images in [0, 1], or points.
+
+    The critic's scores tell real samples from those that a generator makes of noise; the generator raises theirs. Each
+    batch trains the critic, every ``n_critic``-th the generator too, each with fresh noise. ``objective`` chooses
+
+    - wgan_gp: the critic minimises D(drawn) - D(real) + lambda (||grad D|| - 1)^2 at points between both;
+    - wgan: the same without penalty; its weights are clipped after each step (Arjovsky et al. 2017, arXiv:1701.07875);
+    - gan: softplus(-D(real)) + softplus(D(drawn)); the generator minimises softplus(-D(drawn)), the non-saturating loss
+      of Goodfellow et al. 2014, arXiv:1406.2661.
+
+    ``wasserstein`` is the estimate D(real) - D(drawn), without penalty. As no loss of the two tells how good samples
+    are, ``loss`` of validation and test is the energy score, see :func:`nnzoo.nets.wgan_gp.energy_scores`.
+
+    To use other networks, override :meth:`build_generator` or :meth:`build_critic`.
+
+    Args:
+        objective: wgan_gp | wgan | gan.
+        latent_dim: Length of the noise.
+        architecture: mlp | dcgan | resnet, see :class:`nnzoo.nets.wgan_gp.Generator`.
+        hidden: Widths of the mlp's layers.
+        channels: Channels of dcgan and resnet.
+        critic_norm: Of the critic's feature maps: none | layer | instance | batch (not with a penalty, as it makes the
+            score of a sample depend on others).
+        conditioning: How the critic knows the class: projection | auxiliary.
+        n_critic: Steps of the critic, a batch each, for a step of the generator.
+        penalty: Factor lambda on the gradient penalty.
+        clip: Largest absolute weight of the critic.
+        critic_lr: Learning rate of the critic; ``lr`` if not given.
+        betas: Decay of the gradient's mean and of its square.
+        dequantize: Add uniform noise of one grey level to real images, as for the paper's CIFAR-10.
+        shared: What :class:`nnzoo.modules.drawing.DrawingModule` takes.
+
+    Raises:
+        InputError: If a value is out of range, or the images are too small for the network.
+    """
+
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
+        "penalty": ("objective", ["wgan_gp"]),
+        "clip": ("objective", ["wgan"]),
+        "hidden": ("architecture", ["mlp"]),
+        "channels": ("architecture", ["dcgan", "resnet"]),
+        "critic_norm": ("architecture", ["dcgan", "resnet"]),
+        "conditioning": ("conditional", [True]),
+        "betas": ("optimizer", ["adamw"]),
+    }
+
+    def __init__(
+        self,
+        *,
+        objective: Objective = "wgan_gp",
+        latent_dim: int = 64,
+        architecture: Architecture = "dcgan",
+        hidden: Sequence[int] = (512, 512, 512),
+        channels: int = 32,
+        critic_norm: Norm = "none",
+        conditioning: Conditioning = "projection",
+        n_critic: int = 5,
+        penalty: float = 10.0,
+        clip: float = 0.01,
+        critic_lr: float | None = None,
+        betas: tuple[float, float] = (0.0, 0.9),
+        dequantize: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        self.automatic_optimization = False
+        self.generator = self.build_generator()
+        self.critic = self.build_critic()
+        losses = ["critic_loss", "generator_loss", "wasserstein"]
+        penalised = ["penalty"] if objective == "wgan_gp" else []
+        self.means = StageMeans({"train": [*losses, *penalised], "val": [*losses, "loss"], "test": [*losses, "loss"]})
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        hparams = self.hparams
+        check_sizes(latent_dim=hparams["latent_dim"], n_critic=hparams["n_critic"])
+        if hparams["critic_norm"] == "batch" and hparams["objective"] == "wgan_gp":
+            raise InputError(
+                "A gradient penalty is one of each sample, which batch norm makes depend on the others: set "
+                "--model.critic_norm layer, instance or none."
+            )
+        if hparams["penalty"] < 0 or not hparams["clip"] > 0 or not (hparams["critic_lr"] or 1) > 0:
+            raise InputError("penalty must not be negative, clip and critic_lr must be above 0.")
+        if len(hparams["betas"]) != 2 or not all(0 <= beta < 1 for beta in hparams["betas"]):
+            raise InputError(f"betas are two numbers from 0 to below 1, got {hparams['betas']}: set --model.betas.")
+        if hparams["architecture"] != "mlp" and not self.is_image:
+            raise InputError(f"{hparams['architecture']} is for images: set --model.architecture mlp for points.")
+        if hparams["dequantize"] and not self.is_image:
+            raise InputError("Points have no grey levels: leave out --model.dequantize.")
+
+    def build_generator(self) -> nn.Module:
+        """A network (noise (B, L), labels) -> samples (B, *in_shape), images in [-1, 1]."""
+        names = ("latent_dim", "architecture", "hidden", "channels")
+        settings = {name: self.hparams[name] for name in names}
+        return Generator(self.hparams["in_shape"], num_classes=self.num_conditions, **settings)
+
+    def build_critic(self) -> Critic:
+        """A network with the methods of :class:`nnzoo.nets.wgan_gp.Critic`."""
+        names = ("architecture", "hidden", "channels", "conditioning")
+        settings = {name: self.hparams[name] for name in names}
+        norm = self.hparams["critic_norm"]
+        return Critic(self.hparams["in_shape"], norm=norm, num_classes=self.num_conditions, **settings)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """One for the critic, which makes a step with each batch, and one for the generator."""
+        steps = self.trainer.estimated_stepping_batches
+        rate = self.hparams["critic_lr"] or self.hparams["lr"]
+        critic = self.build_optimizer(self.critic.parameters(), steps, lr=rate)
+        generator = self.build_optimizer(self.generator.parameters(), max(1, steps // self.hparams["n_critic"]))
+        return [critic, generator]
+
+    def draw(self, count: int, labels: Tensor | None, source: Source = None) -> Tensor:
+        """Samples (count, *in_shape) of fresh noise, in the model's scale."""
+        noise = normal((count, self.hparams["latent_dim"]), torch.empty(0, device=self.device), source)
+        return self.generator(noise.to(self.dtype), labels)
+
+    def critic_terms(self, real: Tensor, labels: Tensor | None, source: Source = None) -> dict[str, Tensor]:
+        """The critic's loss of each sample (B,), the Wasserstein estimate, and the penalty where there is one."""
+        hparams = self.hparams
+        real = self._dequantized(real, source)
+        with torch.no_grad():
+            drawn = self.draw(len(real), labels, source).to(real.dtype)
+        scores, classes = self.critic.scores_and_classes(real, labels)
+        scores, of_drawn = at_least_float32(scores), at_least_float32(self.critic(drawn, labels))
+        losses = critic_losses(scores, of_drawn, hparams["objective"] == "gan")
+        terms = {"wasserstein": (scores - of_drawn).detach()}
+        if classes is not None and labels is not None:
+            losses = losses + F.cross_entropy(at_least_float32(classes), labels, reduction="none")
+        if hparams["objective"] == "wgan_gp" and torch.is_grad_enabled():
+            shares = uniform((len(real),), real, source)
+            terms["penalty"] = gradient_penalty(lambda points: self.critic(points, labels), real, drawn, shares)
+            losses = losses + hparams["penalty"] * terms["penalty"]
+        return {**terms, "critic_loss": losses}
+
+    def generator_terms(self, count: int, labels: Tensor | None, source: Source = None) -> dict[str, Tensor]:
+        """The generator's loss of each of ``count`` drawn samples."""
+        scores, classes = self.critic.scores_and_classes(self.draw(count, labels, source), labels)
+        losses = generator_losses(at_least_float32(scores), self.hparams["objective"] == "gan")
+        if classes is not None and labels is not None:
+            losses = losses + AUXILIARY_SHARE * F.cross_entropy(at_least_float32(classes), labels, reduction="none")
+        return {"generator_loss": losses}
+
+    def _dequantized(self, real: Tensor, source: Source) -> Tensor:
+        if not self.hparams["dequantize"]:
+            return real
+        return real + uniform(real.shape, real, source, -1.0, 1.0) / (self.hparams["levels"] - 1)
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """A step of the critic, and with every ``n_critic``-th batch one of the generator."""
+        real, labels = self._checked(batch, batch_idx)
+        self._step(0, self.critic_terms(real, labels), "critic_loss")
+        if self.hparams["objective"] == "wgan":
+            clip_weights(self.critic, self.hparams["clip"])
+        if (self.batches_seen + 1) % self.hparams["n_critic"] == 0:
+            self._step(1, self.generator_terms(len(real), labels), "generator_loss")
+
+    def _step(self, number: int, terms: dict[str, Tensor], loss: str) -> None:
+        optimizer: Any = self.optimizers()[number]  # type: ignore[index]
+        self.toggle_optimizer(optimizer)
+        optimizer.zero_grad()
+        self.manual_backward(terms[loss].mean())
+        optimizer.step()
+        self.untoggle_optimizer(optimizer)
+        schedulers: Any = self.lr_schedulers()
+        if schedulers is not None:
+            schedulers[number].step()
+        self.means.update("train", terms)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Measures losses and the energy score, with noise of each sample's own."""
+        self._measure("val", batch, batch_idx)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Measures losses and the energy score."""
+        self._measure("test", batch, batch_idx)
+
+    def _measure(self, stage: str, batch: Any, batch_idx: int) -> None:
+        real, labels = self._checked(batch, batch_idx)
+        noise = self.evaluation_noise(batch_idx, len(real))
+        terms = {**self.critic_terms(real, labels, noise), **self.generator_terms(len(real), labels, noise)}
+        drawn = [self.from_model(self.draw(len(real), labels, noise)).float() for _ in range(DRAWN_PER_SAMPLE)]
+        self.means.update(stage, {**terms, "loss": energy_scores(self.from_model(real), torch.stack(drawn))})
+
+    def contract_loss(self, batch: Any) -> Tensor:
+        """Both losses, each with what it trains."""
+        real, labels = self._checked(batch, 0)
+        terms = {**self.critic_terms(real, labels), **self.generator_terms(len(real), labels)}
+        return (terms["critic_loss"] + terms["generator_loss"]).mean()
+
+    def _checked(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor | None]:
+        data, labels = images_and_labels(batch)
+        if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
+            if self.is_image:
+                check_images(data, self.hparams["in_shape"])
+            if self.num_conditions:
+                checked_labels(None if labels is None else labels.cpu(), self.num_conditions)
+        return self.to_model(batch)
+
+    @torch.no_grad()
+    def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None) -> Tensor:
+        """Samples (num_samples, *in_shape): images in [0, 1], or points.
+
+        Args:
+            num_samples: How many.
+            labels: Their classes (num_samples,), if the model is conditional; all classes in turn if not given.
+            generator: Source of the noise: on the model's device, or one on the CPU for each sample.
+        """
+        return self.from_model(self.draw(num_samples, self.sampled_labels(num_samples, labels), generator))
+
+    @torch.no_grad()
+    def interpolate(
+        self, num_lines: int, steps: int = 8, labels: Tensor | None = None, *, generator: Source = None
+    ) -> Tensor:
+        """Samples (num_lines, steps, *in_shape) of noise on great circles, whose norm is that of noise everywhere."""
+        check_sizes(num_lines=num_lines, steps=steps)
+        labels = self.sampled_labels(num_lines, labels)
+        like, shape = torch.empty(0, device=self.device), (num_lines, self.hparams["latent_dim"])
+        start, end = (normal(shape, like, generator) for _ in range(2))
+        lines = slerp(start, end, torch.linspace(0, 1, steps)).to(self.dtype).unbind(1)
+        return torch.stack([self.from_model(self.generator(line, labels)) for line in lines], dim=1)
+
+    def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Samples, what lies between them, and of points the critic's scores of the plane."""
+        return {**super().figures(batch, facts), **adversarial_figures(self, batch)}

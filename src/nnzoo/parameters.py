@@ -87,7 +87,7 @@ def check_options(cls: Any, values: Mapping[str, Any], group: str) -> None:
         if not same_value(values[name], default):
             raise InputError(
                 f"{name} does nothing with {choice} {values[choice]}: leave it out, or set --{group}.{choice} "
-                f"{' or '.join(when)}."
+                f"{' or '.join(map(str, when))}."
             )
 
 

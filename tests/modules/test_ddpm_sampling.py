@@ -1,0 +1,140 @@
+"""What a trained diffusion model is used for: samples, lines between images, images out of half noise."""
+
+import pytest
+import torch
+from torch import nn
+
+from nnzoo import DDPM, InputError
+
+TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "channel_mult": (1,), "timesteps": 30}
+
+
+class OneImage(nn.Module):
+    """Sees the same image in all noise, or the one of its class."""
+
+    def __init__(self):
+        super().__init__()
+        self.images = torch.linspace(-1, 1, 3 * 64).view(3, 1, 8, 8)
+
+    def forward(self, noised, times, labels=None):
+        labels = torch.zeros(len(noised), dtype=torch.long) if labels is None else labels.clamp(max=2)
+        return self.images[labels]
+
+
+class KnowsTheImage(DDPM):
+    def build_net(self):
+        return OneImage()
+
+
+def known(**settings):
+    """A model of one image, or of one for each class; its network says what the data are."""
+    return KnowsTheImage(**TINY, prediction="x0", **settings)
+
+
+def sources(*seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm_solver"])
+def test_samples_are_images_in_their_own_scale(sampler):
+    module = known(sampler=sampler, steps=4)
+    samples = module.sample(3)
+    assert torch.allclose(samples, ((module.net.images[:1] + 1) / 2).expand(3, 1, 8, 8), atol=1e-6)
+
+
+def test_each_sample_has_the_class_that_was_asked_for():
+    module = known(num_classes=3, conditional=True)
+    expected = (module.net.images + 1) / 2
+    assert torch.allclose(module.sample(3, torch.tensor([2, 0, 2]), steps=3), expected[[2, 0, 2]], atol=1e-6)
+    assert torch.allclose(module.sample(4, steps=3), expected[[0, 1, 2, 0]], atol=1e-6), "all classes in turn"
+
+
+@pytest.mark.parametrize("settings", [{}, {"objective": "flow_matching"}])
+def test_a_sample_belongs_to_its_seed_whatever_the_batch(settings):
+    base = {key: value for key, value in TINY.items() if key != "timesteps" or not settings}
+    torch.manual_seed(0)
+    module = DDPM(**base, **settings).eval()
+    nn.init.normal_(module.net.last.weight, std=0.3)
+    many = module.sample(3, steps=3, generator=sources(1, 2, 3))
+    assert torch.allclose(many[2], module.sample(1, steps=3, generator=sources(3))[0], atol=1e-5)
+    assert not torch.allclose(many[1], many[2], atol=1e-2)
+
+
+def test_predict_draws_what_sample_does_and_labels_take_turns():
+    module = known(num_classes=3, conditional=True, labels=[2, 0], steps=2)
+    (batch,) = module.drawing_loader()
+    assert batch.tolist() == [0, 1]
+    assert torch.allclose(module.predict_step(batch, 0), (module.net.images[[2, 0]] + 1) / 2, atol=1e-6)
+    more = known(num_classes=3, conditional=True, labels=[2, 0], num_images=70)
+    assert [len(batch) for batch in more.drawing_loader()] == [64, 6]
+    assert [len(batch) for batch in known().drawing_loader()] == [64]
+
+
+def test_the_numbers_of_samples_go_on_from_batch_to_batch():
+    torch.manual_seed(0)
+    module = DDPM(**TINY, steps=2, num_images=70).eval()
+    nn.init.normal_(module.net.last.weight, std=0.3)
+    torch.manual_seed(0)
+    first, second = (module.predict_step(batch, number) for number, batch in enumerate(module.drawing_loader()))
+    assert not torch.allclose(first[0], second[0], atol=1e-2)
+
+
+def test_images_that_keep_little_noise_come_back():
+    """The chain's first time leaves nearly everything: with the true data the sampler ends on them."""
+    module = known()
+    image = (module.net.images[:1] + 1) / 2
+    assert torch.allclose(module.denoise_from(image, 10), image, atol=1e-6)
+
+
+def test_between_the_same_two_images_there_is_no_other():
+    """With the same noise along a line: where it differed, so would the images."""
+    torch.manual_seed(0)
+    module = DDPM(**TINY, sampler="ddim").eval()
+    nn.init.normal_(module.net.last.weight, std=0.3)
+    images = torch.rand(2, 1, 8, 8)
+    line = module.interpolate(images, images, 4, time=5, generator=torch.Generator().manual_seed(0))
+    assert line.shape == (2, 4, 1, 8, 8)
+    assert torch.allclose(line, line[:, :1].expand_as(line), atol=1e-5)
+
+
+def test_a_line_is_mixed_at_the_noise_of_its_time():
+    module = DDPM(**TINY, sampler="ddim").eval()  # says 0: ddim without clipping would only rescale
+    first, second = torch.rand(2, 1, 1, 8, 8)
+    starts = []
+    module.net.register_forward_pre_hook(lambda _, args: starts.append(args[0]))
+    module.interpolate(first, second, 3, time=7, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    ends = [module.process.noised(2 * image - 1, torch.tensor([7]), noise) for image in (first, second)]
+    asked = len(starts) // 3
+    assert asked == 8, "times 7 to 0"
+    for start, expected in zip(starts[::asked], [ends[0], (ends[0] + ends[1]) / 2, ends[1]], strict=True):
+        assert torch.allclose(start, expected, atol=1e-5)
+
+
+def test_noise_between_two_samples_keeps_its_spread():
+    module, starts = DDPM(**TINY, steps=2).eval(), []
+    module.net.register_forward_pre_hook(lambda _, args: starts.append(args[0]))
+    assert module.interpolate_noise(50, 3).shape == (50, 3, 1, 8, 8)
+    assert float(starts[2].std()) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"steps": 31}, "can take 1 to 30 steps"),
+        ({"sampler": "heun"}, "no sampler heun of diffusion: take ddpm or ddim or dpm_solver"),
+        ({"sampler": "ddim", "eta": 2.0}, "eta goes from 0"),
+    ],
+)
+def test_samplers_that_cannot_be_are_refused(how, says):
+    with pytest.raises(InputError, match=says):
+        known().sample(2, **how)
+
+
+def test_labels_are_refused_where_there_are_none_or_too_few():
+    with pytest.raises(InputError, match="not trained with classes"):
+        known().sample(2, torch.tensor([0, 1]))
+    with pytest.raises(InputError, match="3 samples need as many labels, got 2"):
+        known(num_classes=3, conditional=True).sample(3, torch.tensor([0, 1]))
+    with pytest.raises(InputError, match=r"0 \.\. 2"):
+        known(num_classes=3, conditional=True).sample(1, torch.tensor([3]))

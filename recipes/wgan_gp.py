@@ -5,15 +5,18 @@ Paper: Gulrajani et al. 2017, arXiv:1704.00028.
     python -m nnzoo.recipes.wgan_gp
 """
 
+from nnzoo.data.densities.module import DensityDataModule
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.errors import run_main
 from nnzoo.modules.wgan_gp import WGANGP
 from nnzoo.run.recipe import run_recipe
 
+DATA = [ImageDataModule, DensityDataModule]
+
 
 def main(args: list[str] | None = None) -> dict[str, float]:
     """Runs the recipe with command-line arguments and returns the test metrics."""
-    return run_recipe(WGANGP, ImageDataModule, recipe="wgan_gp", args=args)
+    return run_recipe(WGANGP, DATA, recipe="wgan_gp", args=args)
 
 
 if __name__ == "__main__":

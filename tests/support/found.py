@@ -16,6 +16,7 @@ from nnzoo.data.facts import facts_of
 from nnzoo.data.sources import chosen_dataset
 from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run import configs
+from nnzoo.run.cli import room_of
 from support.case import Case
 
 CONFIGS = configs.packaged_configs()
@@ -65,8 +66,12 @@ def settings_of(config):
 
 
 def datamodule_class(config):
-    """The datamodule of the recipe that runs a config."""
-    return only_class(recipe(config), L.LightningDataModule)
+    """The datamodule of the recipe that runs a config: where a recipe has several, the data set decides."""
+    module = recipe(config)
+    several = getattr(module, "DATA", None)
+    if several is None:
+        return only_class(module, L.LightningDataModule)
+    return room_of((settings_of(config).get("data") or {}).get("dataset"), several)
 
 
 def datamodule_of(config, **settings):

@@ -152,18 +152,23 @@ def variant_of_data(configs: Sequence[str], flags: Sequence[str], recipe: str) -
         return None
     if any(RECIPES in Path(config).parents and recipe_of(Path(config).stem) for config in configs[1:]):
         return None
+    dataset = dataset_of(configs, flags)
+    stem = variant_for(recipe, dataset) if isinstance(dataset, str) else None
+    if stem is None:
+        return None
+    rank_zero_info(f"{dataset}: with the settings of {stem}, unless you give others")
+    return find_config(stem)
+
+
+def dataset_of(configs: Sequence[str], flags: Sequence[str]) -> Any:
+    """The data set that flags or configs choose, ``csv`` for a file of the user's own; None if they choose none."""
     data: dict[str, Any] = {}
     for config in configs:
         data |= read_yaml(config).get("data") or {}
     for option in ("dataset", "csv"):
         for value in take(list(flags), f"--data.{option}"):
             data[option] = None if value == "null" else value
-    dataset = "csv" if data.get("csv") else data.get("dataset")
-    stem = variant_for(recipe, dataset) if isinstance(dataset, str) else None
-    if stem is None:
-        return None
-    rank_zero_info(f"{dataset}: with the settings of {stem}, unless you give others")
-    return find_config(stem)
+    return "csv" if data.get("csv") else data.get("dataset")
 
 
 def with_folder_of_logger(flags: list[str]) -> list[str]:

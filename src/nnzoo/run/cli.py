@@ -1,7 +1,7 @@
 """ZooCLI: the command line of every recipe, on LightningCLI."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
-from nnzoo.run.arguments import Arguments, parse
+from nnzoo.run.arguments import Arguments, dataset_of, parse
 from nnzoo.run.checkpoint import public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_fits, check_same_run, import_class
 from nnzoo.run.data import DataFirst, builder, drop_idle
@@ -34,6 +34,7 @@ from nnzoo.run.report import diagnosis, notes_of, table
 from nnzoo.run.trainer import run_callbacks, run_loggers, run_plugins
 
 Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
+DataModules = type[L.LightningDataModule] | Sequence[type[L.LightningDataModule]]
 
 
 class ZooCLI(LightningCLI):
@@ -42,7 +43,7 @@ class ZooCLI(LightningCLI):
     Args:
         model_class: The recipe's LightningModule; or one for each task of the datamodule, such as
             ``{"classification": MLPClassifier, "regression": MLPRegressor}``, chosen by the data's ``task``.
-        datamodule_class: Its LightningDataModule.
+        datamodule_class: Its LightningDataModule; or several, of which the data set that is chosen is a source of one.
         recipe: Stem of a packaged recipe: its defaults are ``nnzoo.recipes/RECIPE.yaml``, its runs go to
             ``runs/RECIPE/``. Or ``__file__`` of a program of your own, whose YAML of the same stem lies beside it.
         args: Arguments as typed; ``sys.argv[1:]`` if None.
@@ -56,25 +57,22 @@ class ZooCLI(LightningCLI):
     """
 
     def __init__(
-        self,
-        model_class: Models,
-        datamodule_class: type[L.LightningDataModule],
-        recipe: str,
-        args: list[str] | None = None,
+        self, model_class: Models, datamodule_class: DataModules, recipe: str, args: list[str] | None = None
     ) -> None:
         with quiet():
             self._run(model_class, datamodule_class, recipe, args)
 
-    def _run(
-        self, model_class: Models, datamodule_class: type[L.LightningDataModule], recipe: str, args: list[str] | None
-    ) -> None:
+    def _run(self, model_class: Models, datamodules: DataModules, recipe: str, args: list[str] | None) -> None:
         self.recipe = Path(recipe).stem
         self.prog = f"python -m nnzoo.recipes.{recipe}" if self.recipe == recipe else f"python {recipe}"
-        self.facts = facts_of(datamodule_class)
+        known = [datamodules] if isinstance(datamodules, type) else list(datamodules)
+        facts = {name for cls in known for name in facts_of(cls)}
         self.metrics: dict[str, float] = {}
         classes = list(model_class.values()) if isinstance(model_class, Mapping) else [model_class]
         names = [public_name(cls) for cls in classes]
-        self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, self.facts)
+        self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, facts)
+        datamodule_class = room_of(dataset_of(self.arguments.configs, self.arguments.flags), known)
+        self.facts = facts_of(datamodule_class)
         self._data_first: DataFirst | None = None
         if self.arguments.ckpt_path is not None:
             check_checkpoint(self.arguments.ckpt_path, classes)
@@ -292,3 +290,9 @@ class ZooCLI(LightningCLI):
 
     def _collect(self) -> None:
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+
+def room_of(dataset: Any, datamodules: Sequence[type[L.LightningDataModule]]) -> type[L.LightningDataModule]:
+    """The datamodule that has a data set among its sources; the first if none has."""
+    having = [cls for cls in datamodules if dataset in getattr(cls, "sources", ())]
+    return (having or list(datamodules))[0]

@@ -3,17 +3,15 @@
 import sys
 from pathlib import Path
 
-import lightning as L
-
 from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import take
-from nnzoo.run.cli import Models, ZooCLI
+from nnzoo.run.cli import DataModules, Models, ZooCLI
 from nnzoo.run.folds import cross_validate
 
 
 def run_recipe(
-    model_class: Models, datamodule_class: type[L.LightningDataModule], recipe: str, args: list[str] | None = None
+    model_class: Models, datamodule_class: DataModules, recipe: str, args: list[str] | None = None
 ) -> dict[str, float]:
     """Runs a recipe's command line, with ``--folds K`` as cross-validation; takes what :class:`ZooCLI` does.
 
@@ -22,7 +20,8 @@ def run_recipe(
     """
     args = list(sys.argv[1:] if args is None else args)
     folds = take(args, "--folds")
-    if folds and "folds" not in parameters_of(datamodule_class):
+    known = [datamodule_class] if isinstance(datamodule_class, type) else datamodule_class
+    if folds and not any("folds" in parameters_of(cls) for cls in known):
         raise InputError(f"--folds is not for {Path(recipe).stem}: its data bring a split that means something.")
 
     def run(args: list[str]) -> dict[str, float]:

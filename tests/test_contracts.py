@@ -162,8 +162,8 @@ def test_every_hyperparameter_matters(name, key):
     """In some setting of the others, another value leads to other weights or metrics."""
     other_values, small = case(name).other_values, case(name).small
     own = found.settings_of(name)["model"]
-    values = {k: [tuple(v) if isinstance(v, list) else v for v in alternatives(p, other_values) if v != own.get(k)]
-              for k, p in tried(name).items()}  # fmt: skip
+    values = {k: [tuple(v) if isinstance(v, list) else v for v in [*alternatives(p, other_values), p.default]
+                  if not same_value(v, own.get(k, p.default))] for k, p in tried(name).items()}  # fmt: skip
     choice, acting = options(name).get(key, (None, ()))
     settings = [{}, *({choice: value} for value in acting)]  # where it is said to act comes first, and saves the rest
     settings += [{other: value} for other in values if other != key for value in values[other]]

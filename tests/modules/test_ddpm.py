@@ -154,3 +154,10 @@ def test_half_precision_of_images_is_refused():
     module = DDPM(**TINY)
     with pytest.raises(InputError, match="moves grey levels"):
         L.Trainer(**{**QUIET, "precision": "bf16-true"}).test(module, [(torch.rand(2, 1, 8, 8), torch.zeros(2))])
+
+
+def test_the_flows_likelihood_is_taken_where_trainers_test_without_gradients():
+    module, points = NormalFlow(**POINTS, objective="flow_matching"), torch.randn(10, 2) / 2
+    loader = DataLoader([(points, torch.zeros(10))], batch_size=None)
+    (metrics,) = L.Trainer(**QUIET).test(module, loader, verbose=False)
+    assert metrics["test/nll"] == pytest.approx(-float(module.log_likelihood(points).mean()), rel=1e-5)

@@ -251,13 +251,13 @@ class DDPM(DiffusionSampling):
         return self._log_likelihood(*self.to_model(batch), generator)
 
     def _log_likelihood(self, data: Tensor, labels: Tensor | None, source: Source) -> Tensor:
-        denoise = self.denoiser(labels)
         if isinstance(self.process, Diffusion):
-            return -self.process.nll_terms(denoise, data, source, clip=self.is_image).sum(1)
-        data, exact = self.dequantized(data, source), not self.is_image
-        log_density = self.process.log_likelihood(denoise, data, FLOW_STEPS, exact, source)
+            return -self.process.nll_terms(self.denoiser(labels), data, source, clip=self.is_image).sum(1)
+        with torch.inference_mode(False):  # in which Trainers test: the divergence is a derivative
+            data, labels = self.dequantized(data.clone(), source), None if labels is None else labels.clone()
+            density = self.process.log_likelihood(self.denoiser(labels), data, FLOW_STEPS, not self.is_image, source)
         width = math.log(2 / (self.hparams["levels"] - 1)) if self.is_image else 0.0  # of a level, from -1 to 1
-        return log_density + data[0].numel() * width
+        return density + data[0].numel() * width
 
     def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Samples, the way to them, what lies between two images, guidance, and the loss at each time."""

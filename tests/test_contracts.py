@@ -14,7 +14,7 @@ from nnzoo import InputError
 from nnzoo.data.facts import facts_of
 from nnzoo.parameters import parameters_of, same_value, switched_off
 from support import found
-from support.found import CASES, CONFIGS, RECIPES, all_modules, build, case, datamodule_class, model_class
+from support.found import CASES, CONFIGS, RECIPES, all_modules, build, case, datamodule_classes, model_class
 from support.quiet import QUIET
 from support.runs import QUICK
 
@@ -124,7 +124,8 @@ TWO_CLASSES = {"positive_class"}
 
 def tried(name):
     """The hyperparameters of a module whose effect is tried: the facts follow from the data."""
-    left_out = {*facts_of(datamodule_class(name)), *case(name).online, *TWO_CLASSES}
+    facts = {fact for cls in datamodule_classes(name) for fact in facts_of(cls)}
+    left_out = {*facts, *case(name).online, *TWO_CLASSES}
     return {key: p for key, p in parameters_of(model_class(name)).items() if key not in left_out}
 
 

@@ -67,11 +67,13 @@ def settings_of(config):
 
 def datamodule_class(config):
     """The datamodule of the recipe that runs a config: where a recipe has several, the data set decides."""
+    return room_of((settings_of(config).get("data") or {}).get("dataset"), datamodule_classes(config))
+
+
+def datamodule_classes(config):
+    """All datamodules of the recipe that runs a config."""
     module = recipe(config)
-    several = getattr(module, "DATA", None)
-    if several is None:
-        return only_class(module, L.LightningDataModule)
-    return room_of((settings_of(config).get("data") or {}).get("dataset"), several)
+    return getattr(module, "DATA", None) or [only_class(module, L.LightningDataModule)]
 
 
 def datamodule_of(config, **settings):

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from nnzoo.modules.drawing import seeded
 from nnzoo.modules.generative import images_and_labels
+from nnzoo.plots.densities import frame_around, point_row
 from nnzoo.plots.diffusion import loss_at_times
 from nnzoo.plots.images import Picture, animation, image_grid, image_rows
 
 ROWS, COLUMNS = 4, 10
+POINTS, SHOWN_STEPS = 1000, 6
 FRAMES = 30
 GUIDANCES = (0.0, 1.0, 2.0, 4.0)
 
@@ -30,6 +32,9 @@ def ddpm_figures(module: Any, batch: Any, facts: Mapping[str, Any]) -> dict[str,
     labels = labels if module.num_conditions else None
     figures: dict[str, Picture] = {"loss_at_times": times_figure(module, data, labels)}
     if not module.is_image:
+        clouds = process(module, POINTS)
+        steps = {f"step {number}": clouds[number] for number in evenly(len(clouds), SHOWN_STEPS)}
+        figures["reverse_process"] = point_row(steps, "from noise to samples", frame_around(data, margin=0.5))
         return figures
     states = process(module, ROWS)
     shown = [states[number] for number in evenly(len(states), COLUMNS)]

@@ -10,15 +10,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nnzoo.errors import InputError, check_sizes
+from nnzoo.metrics.modes import mode_metrics
 from nnzoo.modules.base import ZooModule
 from nnzoo.modules.generative import images_and_labels, samples_figure
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.noise import Source
+from nnzoo.plots.densities import samples_and_data
 from nnzoo.plots.images import Picture, enlarged, grid_picture, picture
 from nnzoo.seeds import mix_seed
 
 DRAWN_AT_ONCE = 64
 """Samples of a batch of ``predict``."""
+
+MODE_SAMPLES = 2500
+"""Samples among which modes are counted, as Srivastava et al. 2017 do (arXiv:1705.07761): more reach more."""
 
 
 class DrawingModule(ZooModule):
@@ -31,6 +36,9 @@ class DrawingModule(ZooModule):
         conditional: Learn each class's own law: p(x | y).
         num_images: How many samples ``predict`` draws; as many as ``labels``, or 64, if not given.
         labels: Numbers of the classes that ``predict`` draws, in turn; all classes if not given.
+        mode_centers: Modes of a law of points, of which the test counts those that samples reach (the command line
+            takes them from the data).
+        mode_std: Their standard deviation (the command line takes it from the data).
         shared: What :class:`nnzoo.modules.base.ZooModule` takes.
 
     Raises:
@@ -49,6 +57,8 @@ class DrawingModule(ZooModule):
         conditional: bool = False,
         num_images: int | None = None,
         labels: Sequence[int] | None = None,
+        mode_centers: Sequence[Sequence[float]] = (),
+        mode_std: float = 0.0,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
@@ -154,9 +164,21 @@ class DrawingModule(ZooModule):
         files = {f"images/{number:0{max(4, width)}d}.png": picture(image) for number, image in enumerate(images)}
         return {**files, "grid.png": enlarged(grid_picture(images, math.ceil(math.sqrt(len(images)))))}
 
+    def on_test_epoch_end(self) -> None:
+        """Counts the modes that samples reach, too, where the law has any."""
+        super().on_test_epoch_end()
+        if self.hparams["mode_centers"]:
+            metrics = mode_metrics(self.hparams["mode_centers"], self.hparams["mode_std"])
+            found = metrics(self.sample(MODE_SAMPLES, generator=torch.Generator(self.device).manual_seed(0)).cpu())
+            self.log_dict({f"test/{name}": value for name, value in found.items()})
+
     def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Samples: a grid, or a row for each class."""
-        return {"samples": samples_figure(self, self.num_conditions, facts)} if self.is_image else {}
+        """Samples: a grid, or a row for each class; of points all over those of the data."""
+        if self.is_image:
+            return {"samples": samples_figure(self, self.num_conditions, facts)}
+        points = images_and_labels(batch)[0]
+        samples = self.sample(len(points), generator=torch.Generator(self.device).manual_seed(0))
+        return {"samples": samples_and_data(samples, points, f"{len(points):,} samples over as many held-out points")}
 
 
 def seeded(numbers: Sequence[int]) -> list[torch.Generator]:

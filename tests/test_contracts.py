@@ -147,15 +147,10 @@ def fingerprint(name, settings):
         module, metrics = train(name, model, data=data_of(name))
     except InputError:
         return None
-    drawn = drawings(module) if module.draws else []
+    L.seed_everything(0, verbose=False)
+    drawn = L.Trainer(**QUIET).predict(module, module.drawing_loader()) if module.draws else []
     return tuple(metrics.values()), *(sum(float(x.detach().double().abs().sum()) for x in of)
                                       for of in (module.parameters(), drawn))  # fmt: skip
-
-
-def drawings(module):
-    """What predict draws."""
-    L.seed_everything(0, verbose=False)
-    return L.Trainer(**QUIET).predict(module, module.drawing_loader())
 
 
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name in CASES for key in tried(name)])

@@ -1,0 +1,156 @@
+"""WGAN-GP, WGAN and GAN: how often and on what each of the two networks is trained, and what is refused."""
+
+import lightning as L
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from nnzoo import WGANGP, InputError
+from nnzoo.nets.wgan_gp import gradient_penalty
+from support.quiet import QUIET
+
+TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "latent_dim": 6}
+POINTS = {"in_shape": (2,), "levels": 0, "architecture": "mlp", "hidden": (8,), "latent_dim": 6}
+
+
+def images(count=32):
+    return TensorDataset(torch.rand(count, 1, 8, 8), torch.arange(count) % 3)
+
+
+def fit(module, batches=7, epochs=1):
+    trainer = L.Trainer(**{**QUIET, "max_epochs": epochs})
+    trainer.fit(module, DataLoader(images(4 * batches), batch_size=4))
+    return trainer
+
+
+class Counted(WGANGP):
+    """Counts the steps of each network, and keeps the noise that was drawn."""
+
+    def __init__(self, **shared):
+        super().__init__(**shared)
+        self.steps, self.drawn = [], []
+
+    def draw(self, count, labels, source=None):
+        drawn = super().draw(count, labels, source)
+        self.drawn.append(drawn.detach())
+        return drawn
+
+    def _step(self, number, terms, loss):
+        before = [torch.nn.utils.parameters_to_vector(net.parameters()) for net in (self.critic, self.generator)]
+        super()._step(number, terms, loss)
+        after = [torch.nn.utils.parameters_to_vector(net.parameters()) for net in (self.critic, self.generator)]
+        self.steps.append((number, *(not torch.equal(*both) for both in zip(before, after, strict=True))))
+
+
+@pytest.mark.parametrize(("n_critic", "epochs"), [(1, 1), (3, 1), (5, 2)])
+def test_the_generator_makes_a_step_after_so_many_batches_of_the_critic(n_critic, epochs):
+    """Batches count through epochs, and each step changes its own network alone."""
+    module = Counted(**TINY, n_critic=n_critic, lr=0.01)
+    trainer = fit(module, batches=7, epochs=epochs)
+    expected = []
+    for batch in range(1, 7 * epochs + 1):
+        expected.append((0, True, False))
+        expected += [(1, False, True)] * (batch % n_critic == 0)
+    assert module.steps == expected
+    assert trainer.global_step == len(expected), "steps of both optimisers"
+
+
+def test_every_step_draws_noise_of_its_own():
+    module = Counted(**TINY, n_critic=1, lr=1e-8)
+    fit(module, batches=3)
+    assert len(module.drawn) == 6
+    assert all(not torch.allclose(one, other) for n, one in enumerate(module.drawn) for other in module.drawn[:n])
+
+
+def test_rates_fall_to_nothing_at_the_last_step_of_each_network():
+    module = Counted(**TINY, n_critic=3, lr=0.01, critic_lr=0.02, lr_schedule="linear")
+    trainer = fit(module, batches=9)
+    assert [schedule.scheduler.last_epoch for schedule in trainer.lr_scheduler_configs] == [9, 3]
+    assert [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers] == [0, 0]
+    assert [optimizer.param_groups[0]["initial_lr"] for optimizer in trainer.optimizers] == [0.02, 0.01]
+    assert [optimizer.param_groups[0]["betas"] for optimizer in trainer.optimizers] == [(0.0, 0.9)] * 2
+
+
+def test_the_critics_loss_is_the_difference_of_scores_and_the_penalty():
+    torch.manual_seed(0)
+    module = WGANGP(**POINTS, penalty=7.0)
+    real, _ = module.to_model((torch.randn(5, 2), torch.zeros(5)))
+    sources = [torch.Generator().manual_seed(seed) for seed in range(5)]
+    terms = module.critic_terms(real, None, sources)
+    sources = [torch.Generator().manual_seed(seed) for seed in range(5)]
+    drawn = module.generator(torch.stack([torch.randn(6, generator=source) for source in sources]))
+    shares = torch.stack([torch.rand((), generator=source) for source in sources])
+    expected = module.critic(drawn) - module.critic(real) + 7 * gradient_penalty(module.critic, real, drawn, shares)
+    assert torch.allclose(terms["critic_loss"], expected, atol=1e-5)
+    assert torch.allclose(terms["wasserstein"], module.critic(real) - module.critic(drawn), atol=1e-6)
+
+
+def test_weights_of_a_wgan_are_clipped_after_each_step_and_those_of_its_generator_are_not():
+    module = WGANGP(**TINY, objective="wgan", clip=0.02, lr=0.01)
+    fit(module)
+    assert max(float(p.abs().max()) for p in module.critic.parameters()) == pytest.approx(0.02)
+    assert max(float(p.abs().max()) for p in module.generator.parameters()) > 0.02
+    assert "train/penalty" not in module.trainer.callback_metrics
+
+
+@pytest.mark.parametrize("conditioning", ["projection", "auxiliary"])
+def test_classes_steer_what_is_drawn(conditioning):
+    torch.manual_seed(0)
+    module = WGANGP(**TINY, num_classes=3, conditional=True, conditioning=conditioning)
+    fit(module)
+    source = [torch.Generator().manual_seed(1) for _ in range(3)]
+    zero, one, again = module.eval().sample(3, torch.tensor([0, 1, 0]), generator=source)
+    assert not torch.allclose(zero, one, atol=1e-4)
+    source = [torch.Generator().manual_seed(1)]
+    assert torch.allclose(module.sample(1, torch.tensor([0]), generator=source)[0], zero, atol=1e-5)
+    assert again.shape == (1, 8, 8)
+
+
+def test_dequantised_images_stay_within_a_level():
+    module = WGANGP(**TINY, dequantize=True)
+    real = torch.zeros(100, 1, 8, 8)
+    noisy = module._dequantized(real, None)
+    assert float(noisy.abs().max()) <= 1 / 16
+    assert float(noisy.std()) == pytest.approx(1 / 16 / 3**0.5, rel=0.05)
+
+
+def test_modes_that_samples_reach_are_counted():
+    class TwoPoints(WGANGP):
+        def sample(self, num_samples, labels=None, *, generator=None):
+            return torch.tensor([[0.0, 0.0], [5.0, 5.0]]).repeat(num_samples // 2, 1)
+
+    module = TwoPoints(**POINTS, mode_centers=[[0.0, 0.0], [1.0, 1.0], [9.0, 9.0]], mode_std=0.1)
+    loader = DataLoader(TensorDataset(torch.randn(8, 2), torch.zeros(8)), batch_size=4)
+    (metrics,) = L.Trainer(**QUIET).test(module, loader, verbose=False)
+    assert metrics["test/modes_found"] == 1
+    assert metrics["test/high_quality"] == 0.5
+
+
+BAD = [
+    (
+        {"critic_norm": "batch"},
+        r"gradient penalty is one of each sample.*set --model\.critic_norm layer, instance or none",
+    ),
+    ({"n_critic": 0}, "n_critic must be positive"),
+    ({"latent_dim": 0}, "latent_dim must be positive"),
+    ({"penalty": -1.0}, "penalty must not be negative"),
+    ({"objective": "wgan", "clip": 0.0}, "clip and critic_lr must be above 0"),
+    ({"objective": "gan", "penalty": 5.0}, "penalty does nothing with objective gan"),
+    ({"clip": 0.1}, "clip does nothing with objective wgan_gp"),
+    ({"betas": (0.5, 1.0)}, "betas are two numbers from 0 to below 1"),
+    ({"betas": (0.5,)}, "betas are two numbers"),
+    ({"in_shape": (1, 6, 6)}, "6x6 image is too small for convolutions of stride 2"),
+    ({"in_shape": (2,)}, r"dcgan is for images: set --model\.architecture mlp"),
+    ({"conditional": True}, "conditional needs classes"),
+    ({"labels": [1]}, "labels does nothing with conditional False"),
+]
+
+
+@pytest.mark.parametrize(("settings", "says"), BAD, ids=[says[:30] for _, says in BAD])
+def test_what_cannot_be_is_refused_in_one_sentence(settings, says):
+    with pytest.raises(InputError, match=says):
+        WGANGP(**{**TINY, **settings})
+
+
+def test_batch_norm_is_for_critics_without_a_penalty():
+    assert WGANGP(**TINY, objective="gan", critic_norm="batch").critic is not None

@@ -30,6 +30,18 @@ def test_a_sequence_is_drawn_with_its_own_truth_and_prediction_up_to_its_end(mul
     assert texts(shown["prediction"].get_yticklabels()) == list("abcd")
 
 
+def test_features_of_unlike_units_are_drawn_as_the_network_sees_them():
+    units = {"feature_mean": [2.0, 6e4, 0.0], "feature_std": [0.1, 1e4, 1.0]}
+    module = SequenceTagger(num_inputs=3, num_classes=4, features=["bar", "pascal", "z"], **units).eval()
+    (inputs, lengths, target), std = step_batches(False)[0], torch.tensor(units["feature_std"])
+    shown = panels(module, (inputs * std + torch.tensor(units["feature_mean"]), lengths, target))
+    steps = int(lengths[0])
+    np.testing.assert_allclose(pixels(shown["input"]), inputs[0, :steps].T, atol=1e-2)
+    assert shown["input"].images[0].colorbar.ax.get_ylabel() == "standardised"
+    raw = panels(SequenceTagger(num_inputs=3, num_classes=4).eval(), (inputs, lengths, target))
+    assert raw["input"].images[0].colorbar.ax.get_ylabel() == ""
+
+
 def test_the_norms_of_this_run_are_those_of_its_loss_by_its_states():
     """Of the longest sequences, step by step, by autograd."""
     module = SequenceClassifier(num_inputs=3, num_classes=4, cell="gru").eval()

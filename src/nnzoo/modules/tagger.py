@@ -15,7 +15,7 @@ from nnzoo.modules.classifier import class_columns
 from nnzoo.modules.recurrent import RecurrentModule, build_sequence_net
 from nnzoo.modules.supervised import Batch
 from nnzoo.nets.precision import at_least_float32
-from nnzoo.nets.rnn import step_losses
+from nnzoo.nets.rnn import SequenceEncoder, step_losses
 from nnzoo.plots import sequences as plots
 from nnzoo.tokens import IGNORED
 
@@ -152,8 +152,12 @@ class SequenceTagger(RecurrentModule):
         truth = target[0, :steps]
         if not self.hparams["multilabel"]:
             truth = torch.nn.functional.one_hot(truth, self.hparams["num_classes"])
+        seen = inputs[:1, :steps]
+        encoder: Any = getattr(self.net, "encoder", None)
+        scaled = isinstance(encoder, SequenceEncoder) and len(self.hparams["feature_mean"]) > 0
+        shown = encoder.standardized(seen)[0] if scaled else seen[0]  # features of any unit on one scale
         names = self.hparams["features"], facts.get("classes", ())
-        tags = plots.tags(inputs[0, :steps], truth, self(inputs[:1, :steps])[0], *names)
+        tags = plots.tags(shown, truth, self(seen)[0], *names, scale="standardised" if scaled else "")
         return {"tags": tags} | super().figures(batch, facts)
 
 

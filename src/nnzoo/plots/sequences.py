@@ -36,11 +36,16 @@ def gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
 
 
 def tags(
-    inputs: Tensor, target: Tensor, probabilities: Tensor, features: Sequence[str] = (), classes: Sequence[str] = ()
+    inputs: Tensor,
+    target: Tensor,
+    probabilities: Tensor,
+    features: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    scale: str = "",
 ) -> Figure:
     """One sequence: what went in (T, D), what was right and what was predicted (T, K), time from left to right.
 
-    Up to 12 features and classes are named.
+    Up to 12 features and classes are named. All inputs share one colour bar, which says by ``scale`` what they are.
     """
     panels = {
         "input": (inputs, None, features),
@@ -55,7 +60,7 @@ def tags(
         image = axis.imshow(
             pixels, aspect="auto", interpolation="nearest", origin="lower", cmap="Greys", clim=limits, extent=extent
         )
-        figure.colorbar(image, ax=axis, shrink=0.8, label="probability" if name == "prediction" else "")
+        figure.colorbar(image, ax=axis, shrink=0.8, label={"input": scale, "prediction": "probability"}.get(name, ""))
         axis.set_ylabel(name)
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         if 0 < len(rows) <= 12:

@@ -106,3 +106,11 @@ def test_numbers_of_days_in_place_of_dates_are_refused(trained):
     pd.DataFrame({"day": days, "shop": "8", "units": range(100)}).to_csv("new.csv", index=False)
     with pytest.raises(InputError, match=r"new\.csv: day is 45292, where the training file has 20"):
         predictions("forecaster", trained, "--data.predict_csv", "new.csv")
+
+
+def test_rows_that_training_has_are_told_without_the_training_file(trained):
+    days = pd.bdate_range("2023-03-06", periods=80)
+    sales(days, "8", 1000, 2).to_csv("test.csv", index=False)
+    data = ForecastDataModule.load_from_checkpoint(trained, test_csv="test.csv")
+    with pytest.warns(UserWarning, match=r"tests from 2023-0.* but the training series '8' goes on until 2023-07-28"):
+        data.setup("test")

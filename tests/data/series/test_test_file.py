@@ -95,7 +95,7 @@ def test_columns_may_stand_in_any_order_beside_others_with_any_separator(tested,
 @pytest.mark.parametrize(
     ("table", "csv_format", "settings", "says"),
     [
-        (later().drop(columns="units"), {}, {}, r"test\.csv has no column units for --data\.target"),
+        (later().drop(columns="units"), {}, {}, r"test\.csv has no column units for the same columns as in training"),
         (later().drop(columns="price"), {}, {}, r"test\.csv has no column price"),
         (later().rename(columns={"date": "day"}), {}, {}, r"test\.csv has no column date for --data\.time"),
         (later(), {}, {"group": "shop"}, r"test\.csv has no column shop for --data\.group"),
@@ -114,8 +114,11 @@ def test_a_test_file_that_cannot_be_used(tested, table, csv_format, settings, sa
 @pytest.mark.parametrize(
     ("dates", "says"),
     [
-        (pd.date_range("2024-05-01", periods=30, freq="h"), r"test\.csv has rows 0 days 01:00:00 apart, the training"),
-        (pd.date_range("2024-05-01", periods=30, freq="W"), r"rows 7 days 00:00:00 apart, the training file 1 days"),
+        (
+            pd.date_range("2024-05-01", periods=30, freq="h"),
+            r"test\.csv has rows 01:00:00 apart, the training file 1 days, by",
+        ),
+        (pd.date_range("2024-05-01", periods=30, freq="W"), r"rows 7 days apart, the training file 1 days, by"),
         (pd.date_range("2024-05-01 00:30", periods=30, freq="D"), None),
         (pd.date_range("2024-05-01", periods=30, freq="D")[[0, *range(2, 30)]], r"test\.csv has gaps in date"),
         (pd.date_range("2024-01-15", periods=30, freq="D"), r"tests from 2024-01-23.* but the training file goes on"),

@@ -65,7 +65,8 @@ def _warn_if_unlike(
     theirs, ours = pd.Series(known).diff().median(), clock.diff().median()
     unlike = ""
     if not 0.8 <= ours / theirs <= 1.25:  # months differ in length
-        unlike = f"rows {ours} apart, the training file {theirs}"
+        steps = (str(step).removesuffix(" 00:00:00").removeprefix("0 days ") for step in (ours, theirs))
+        unlike = "rows {} apart, the training file {}".format(*steps)
     elif calendar is not None and calendar.season != usual.season:
         unlike = f"a season of {calendar.season} steps, the training file {usual.season}"
     if unlike:

@@ -212,7 +212,6 @@ class ForecastDataModule(RoomDataModule):
         datasets = {part: WindowDataset(table, split.origins(part), *sizes) for part in split.parts}
         if self._tested is not None:
             datasets["test"] = self._test_windows()
-            warn_of_overlap(self._tested, self.series, split.history, self.hparams["test_csv"])
         datasets["train"].repeats = -(-self.hparams["min_windows"] // len(datasets["train"]))
         self.parts |= datasets
         split.warn_of_series_left_out()
@@ -262,9 +261,10 @@ class ForecastDataModule(RoomDataModule):
         return {name: number for number, name in enumerate(self.series_names)}
 
     def _test_windows(self) -> WindowDataset:
-        tested, known = typing.cast(Series, self._tested), (self.fitted or self.fitted_state())["naive_error"]
-        sizes = self.history, self.horizon, self.target_columns
-        return tested_windows(tested, self.hparams["test_csv"], *sizes, self._known, torch.tensor(known))
+        tested, known = typing.cast(Series, self._tested), self.fitted or self.fitted_state()
+        path, sizes = self.hparams["test_csv"], (self.history, self.horizon, self.target_columns)
+        warn_of_overlap(tested, known.get("ends", {}), self.history, path)  # which older checkpoints lack
+        return tested_windows(tested, path, *sizes, self._known, torch.tensor(known["naive_error"]))
 
     def _future_windows(self) -> WindowDataset:
         return self._future.windows(self.target_columns, self._known)

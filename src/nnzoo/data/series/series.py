@@ -72,14 +72,16 @@ class Series(NamedTuple):
         return [last + usual * step for step in range(1, steps + 1)]
 
     def times_as_written(self) -> dict[str, Any]:
-        """How the file writes columns and times, and times of one series that tell its calendar, as plain values."""
+        """How the file writes columns and times, those of one series, which tell its calendar, and where each ends."""
         formats = {name: known.plain() for name, known in self.formats.items()}
         if not self.clocks:
             return {"times": [], "day_first": None, "formats": formats}
         clock = max(self.clocks, key=len).iloc[-MOST_TIMES:]
         dates = pd.api.types.is_datetime64_any_dtype(clock)
-        times = [time.isoformat() for time in clock] if dates else clock.tolist()
-        return {"times": times, "day_first": self.day_first, "formats": formats}
+        last = [one.iloc[-1] for one in self.clocks]
+        times, ends = ([t.isoformat() if dates else t.item() for t in plain] for plain in (clock.array, last))
+        named = dict(zip(map(str, self.names or [""]), ends, strict=True))
+        return {"times": times, "ends": named, "day_first": self.day_first, "formats": formats}
 
     def written(self, times: Sequence[Any]) -> Sequence[Any]:
         """Times as the file writes them."""
@@ -116,8 +118,14 @@ def read_series(
             of order or appear twice.
     """
     table = read_csv(path, option)
-    for name, columns_of in (("time", [time]), ("group", [group]), ("target", columns or []), ("drop", drop)):
-        check_columns(table, [column for column in columns_of if column is not None], f"--data.{name}", path)
+    read = "the same columns as in training" if times else "--data.target"
+    for needed, for_what in (
+        ([time], "--data.time"),
+        ([group], "--data.group"),
+        (columns, read),
+        (drop, "--data.drop"),
+    ):
+        check_columns(table, [column for column in needed or [] if column is not None], for_what, path)
     table = without_counter(table, path, [time, group, *(columns or []), *drop])
     columns = columns or [name for name in table.columns if name not in {time, group, *drop}]
     if (time is not None and time == group) or {time, group} & set(columns):

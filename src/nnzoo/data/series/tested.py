@@ -1,8 +1,10 @@
 """Windows of a file to test on, which brings series of its own or the continuation of those that are trained on."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
@@ -64,22 +66,21 @@ def tested_windows(
     return WindowDataset(table, origins, history, horizon, target_columns, first_place=-len(series.values))
 
 
-def warn_of_overlap(tested: Series, trained: Series, history: int, path: str) -> None:
+def warn_of_overlap(tested: Series, ends: Mapping[str, Any], history: int, path: str) -> None:
     """Warns of the first series of a file to test on whose targets begin before the end of what is trained on.
 
     Args:
         tested: The series of the file.
-        trained: Those of the training file; only those of the same names count.
+        ends: The last time of each series of the training file, by its name; only those of the same names count.
         history: Steps before the first target.
         path: The file to test on.
     """
-    clocks = dict(zip(trained.names or [""], trained.clocks, strict=True)) if trained.clocks else {}
-    for name, clock in zip(tested.names or [""], tested.clocks, strict=True):
-        if name not in clocks or len(clock) <= history or clock.dtype != clocks[name].dtype:
+    for name, clock in zip(map(str, tested.names or [""]), tested.clocks, strict=bool(tested.clocks)):
+        if name not in ends or len(clock) <= history:
             continue
-        first, last = clock.iloc[history], clocks[name].iloc[-1]
-        if first <= last:
-            which = f"series {name!r}" if trained.names else "file"
+        first, last = clock.iloc[history], pd.Timestamp(ends[name]) if isinstance(ends[name], str) else ends[name]
+        if (getattr(first, "tz", None) is None) == (getattr(last, "tz", None) is None) and first <= last:
+            which = f"series {name!r}" if tested.names else "file"
             rank_zero_warn(
                 f"{path} tests from {first} on, but the training {which} goes on until {last}: leave out what is "
                 "trained on, or, if it is another series, name it in a column for --data.group."

@@ -11,6 +11,7 @@ from PIL import Image
 
 from nnzoo.errors import run_main
 from support.forked import run_forked
+from support.found import CASES, case, recipe
 from support.runs import QUICK
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
@@ -178,3 +179,11 @@ def test_a_defect_still_shows_its_traceback():
 def test_a_misspelt_option_of_data_that_choose_the_model_is_named_before_they_are_read(ends_with, in_tmp):
     said = ends_with(["--data.csv", "absent.csv", "--data.traget", "price"], main=mlp.main)
     assert said == "there is no option data.traget, did you mean data.target? See --help."
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "--data.csv" in case(name).trained_on])
+def test_an_absent_file_to_test_on_is_told_before_there_is_a_run_folder(name, ends_with, in_tmp):
+    case(name).files()
+    flags = [*QUICK, *case(name).trained_on, "--data.test_csv", "absent.csv"]
+    assert f"no file absent.csv in {in_tmp}" in ends_with(flags, main=recipe(name).main)
+    assert not Path("runs").exists()

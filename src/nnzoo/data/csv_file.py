@@ -34,8 +34,7 @@ def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.Da
     Raises:
         InputError: If it does not exist, is no CSV or has no rows.
     """
-    if not Path(path).is_file():
-        raise no_file(path, option)
+    check_file(path, option)
     try:
         header, separator = _header(path)
         before = _blank_lines_before_header(path)
@@ -69,10 +68,15 @@ def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.Da
     return table
 
 
-def no_file(path: str | Path, option: str) -> InputError:
-    """The error that there is no such file, and where a relative path was looked for."""
+def check_file(path: str | Path | None, option: str) -> None:
+    """Raises InputError if there is no such file, saying where a relative path was looked for; None is no file to be.
+
+    A file that is read late, such as one to test on, is so refused before there is a run folder.
+    """
+    if path is None or Path(path).is_file():
+        return
     sought = "" if Path(path).is_absolute() else f" in {Path.cwd()} (paths count from the folder a run is started in)"
-    return InputError(f"There is no file {path}{sought}: check --data.{option}.")
+    raise InputError(f"There is no file {path}{sought}: check --data.{option}.")
 
 
 def line_of(rows: "pd.Series[bool]") -> int:

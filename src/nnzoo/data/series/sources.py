@@ -15,6 +15,7 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from numpy.typing import NDArray
 
+from nnzoo.data.csv_file import check_file
 from nnzoo.data.series.series import Series, read_series
 from nnzoo.data.sources import Source, sources_in
 from nnzoo.errors import InputError
@@ -137,6 +138,7 @@ class CSV(SeriesSource):
 
     def load(self) -> Series:
         """The file's rows, series by series."""
+        check_file(self.settings["test_csv"], "test_csv")
         return self._read("csv", self.only)
 
     def later(self, stage: str, columns: list[str], times: Mapping[str, Any]) -> Series | None:

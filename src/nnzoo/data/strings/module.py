@@ -3,7 +3,6 @@
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pandas as pd
@@ -11,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
-from nnzoo.data.csv_file import no_file
+from nnzoo.data.csv_file import check_file
 from nnzoo.data.facts import fact
 from nnzoo.data.room import RoomDataModule
 from nnzoo.data.sources import options_of
@@ -90,9 +89,7 @@ class StringPairsDataModule(RoomDataModule):
 
     def check_settings(self) -> None:
         """Raises InputError if a file is missing."""
-        path = self.hparams["predict_csv"]
-        if path is not None and not Path(path).is_file():
-            raise no_file(path, "predict_csv")
+        check_file(self.hparams["predict_csv"], "predict_csv")
 
     @cached_property
     def _drawn(self) -> dict[str, list[Pair]]:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from nnzoo.data.csv_file import check_file
 from nnzoo.data.sources import Source, sources_in
 from nnzoo.data.strings.pairs import Pair, date, generate, number, read_pairs
 from nnzoo.errors import InputError
@@ -101,6 +102,7 @@ class CSV(PairSource):
         """The file's pairs; raises InputError if one is longer than allowed."""
         usual, longer = list[Pair](), list[Pair]()
         path, source, target = (self.settings[name] for name in ("csv", "source", "target"))
+        check_file(self.settings["test_csv"], "test_csv")
         for pair in read_pairs(path, source, target):
             length = len(pair.source)
             if self.longer_length is not None and length > self.longer_length:

@@ -56,10 +56,10 @@ def forecasts(
         axis.plot(steps[:past], before, color="black", linewidth=1)
         truth = np.append(before[-1], _array(target[window, :, column]))
         axis.plot(steps[past - 1 :], truth, color="black", label="truth")
-        for rank, ((name, values), color) in enumerate(zip(predicted.items(), COLORS, strict=False)):
-            shown_above = 3 - rank / len(predicted)  # the first hides the others where they are the same
+        for (name, values), color in zip(predicted.items(), COLORS, strict=False):
             forecast = _array(values[window, :, column])
-            axis.plot(steps[past:], forecast, zorder=shown_above, label=name, color=color, linewidth=1.4)
+            style = "-" if name == next(iter(predicted)) else "--"  # so that both are seen where they are the same
+            axis.plot(steps[past:], forecast, style, label=name, color=color, linewidth=1.4)
         axis.axvline(steps[past - 1] + (steps[past] - steps[past - 1]) / 2, color="grey", linewidth=0.8, linestyle=":")
         shown_names = [names[column] if column < len(names) else "target", series]
         axis.set_title(", ".join(short_names(filter(None, shown_names), 28)))

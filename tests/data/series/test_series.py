@@ -144,6 +144,7 @@ DATES = sales()["date"].tolist()
     ("table", "settings", "says"),
     [
         (sales(units=list("abcdef")), {}, "line 2: units is 'a', not a number"),
+        (sales(), {"time": None}, "or give it as --data.time if it holds the times"),
         (sales(units=NAN), {}, "line 5: units is empty, NaN or infinite"),
         (sales(price=NAN), {}, "line 5: price is empty"),
         (sales(units=[1, np.inf, 3, 4, 5, 6]), {}, "line 3: units is empty, NaN or infinite"),

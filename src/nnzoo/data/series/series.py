@@ -186,7 +186,8 @@ def _numbers(known: Format, column: "pd.Series[str]", path: Path) -> NDArray[np.
     if strange.any():
         raise InputError(
             f"{path}, line {line_of(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: repair the "
-            "value, leave the column out with --data.drop, or give it as --data.group if it tells several series apart."
+            "value, leave the column out with --data.drop, or give it as --data.time if it holds the times, or as "
+            "--data.group if it tells several series apart."
         )
     infinite = ~numbers.abs().lt(np.inf)
     if infinite.any():

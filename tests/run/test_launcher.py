@@ -1,5 +1,6 @@
 """Processes that a launcher has started, and settings that do not make use of them."""
 
+import json
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,3 +96,15 @@ def test_two_processes_normalise_and_keep_averages_as_they_are_told(in_tmp):
         module(images)
     torch.testing.assert_close(kept, norm.momentum * shares[0])
     assert not torch.allclose(kept, norm.momentum * shares[1])
+
+
+def test_baselines_of_process_0_are_not_said_to_be_unlike_those_of_the_others(in_tmp):
+    flags = [
+        *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.accelerator", "cpu"),
+        *("--trainer.devices", "2", "--trainer.strategy", "ddp", "--figures.draw", "false"),
+    ]
+    for result in run_ranks(["nnzoo.recipes.autoencoder", *flags]):
+        assert result.returncode == 0, result
+        assert "sync_dist" not in result.stderr
+    metrics = json.loads(next(Path().rglob("result.json")).read_text())["metrics"]
+    assert "baseline/pca/mse" in metrics

@@ -77,12 +77,15 @@ def test_new_rows_are_tested_as_where_the_training_file_is(trained, tmp_path):
 def test_baselines_beside_a_test_file_see_the_training_part_that_the_model_has_seen(trained, tmp_path):
     """Without a test part to cut off, the rows would be cut elsewhere, and the default history be another."""
     days = pd.bdate_range("2024-02-05", periods=80)
-    sales(days, "8", 1000, 2).to_csv("test.csv", index=False)
+    pd.concat([sales(days, "8", 1000, 2), sales(days, "new", 50, 3)]).to_csv("test.csv", index=False)
     settings = {"csv": str(tmp_path / "sales.csv"), "time": "day", "group": "shop", "target": "units"}
     first = ForecastDataModule(**settings)
     first.setup()
     later = ForecastDataModule.load_from_checkpoint(trained, csv=settings["csv"], test_csv="test.csv")
     later.setup("test")
+    tested = later.parts["test"]
+    later.setup()
+    assert later.parts["test"] is tested, "or what is to be told of the file would be told again"
     for part in ("train", "val"):
         for ours, theirs in zip(later.windows(part, 10**6), first.windows(part, 10**6), strict=True):
             torch.testing.assert_close(ours, theirs)

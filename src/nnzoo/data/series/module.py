@@ -211,7 +211,7 @@ class ForecastDataModule(RoomDataModule):
         sizes = split.history, split.horizon, self.target_columns
         datasets = {part: WindowDataset(table, split.origins(part), *sizes) for part in split.parts}
         if self._tested is not None:
-            datasets["test"] = self._test_windows()
+            datasets["test"] = typing.cast(WindowDataset, self.parts.get("test")) or self._test_windows()
         datasets["train"].repeats = -(-self.hparams["min_windows"] // len(datasets["train"]))
         self.parts |= datasets
         split.warn_of_series_left_out()

@@ -161,3 +161,18 @@ def test_optimiser_settings_out_of_range_are_refused(settings, message):
     ZooModule(**SETTINGS)
     with pytest.raises(InputError, match=message):
         ZooModule(**{**SETTINGS, **settings})
+
+
+def test_rmsprop_is_torchs_own_and_decays_what_adamw_decays():
+    """By hand, for a first step: the mean square is 0.01 g^2, so that the step is 10 lr times the gradient's sign."""
+    module = module_with(optimizer="rmsprop", weight_decay=0.0)
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    for parameter in module.parameters():
+        parameter.grad = torch.where(torch.rand_like(parameter) < 0.5, -2.0, 2.0)
+    optimizer = module.configure_optimizers()["optimizer"]
+    optimizer.step()
+    for name, parameter in module.named_parameters():
+        expected = before[name] - 0.1 * parameter.grad.sign() / 0.1
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-5, atol=1e-5)
+    decayed = module_with(optimizer="rmsprop").configure_optimizers()["optimizer"].param_groups
+    assert [group["weight_decay"] for group in decayed] == [0.2, 0.0]

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import WGANGP, InputError
-from nnzoo.nets.wgan_gp import gradient_penalty
+from nnzoo.nets.wgan_gp import gradient_norms
 from support.quiet import QUIET
 
 TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "latent_dim": 6}
@@ -62,6 +62,40 @@ def test_every_step_draws_noise_of_its_own():
     assert all(not torch.allclose(one, other) for n, one in enumerate(module.drawn) for other in module.drawn[:n])
 
 
+def test_the_critic_learns_from_a_generator_in_training_which_it_does_not_change():
+    """Batch norm draws by the batch's own statistics in both steps, and follows them; its weights stay."""
+    module = Counted(**TINY, n_critic=3, lr=0.01)
+    modes = []
+    module.generator.register_forward_hook(lambda net, *_: modes.append(net.training))
+    before = {name: value.clone() for name, value in module.generator.state_dict().items()}
+    fit(module, batches=2)  # of the critic alone
+    changed = {name for name, value in module.generator.state_dict().items() if not torch.equal(value, before[name])}
+    assert modes == [True] * 2
+    assert changed
+    assert all("running" in name or "num_batches" in name for name in changed)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_the_penalty_is_finite_in_low_precision(precision):
+    torch.manual_seed(0)
+    module = WGANGP(**TINY, n_critic=1, lr=0.001)
+    trainer = L.Trainer(**{**QUIET, "max_epochs": 1, "precision": precision})
+    trainer.fit(module, DataLoader(images(28), batch_size=4))
+    metrics = trainer.callback_metrics
+    assert all(torch.isfinite(value) for value in metrics.values())
+    assert float(metrics["train/penalty"]) == pytest.approx(1, abs=0.5), "of a critic that is nearly flat at first"
+
+
+def test_a_generator_learns_from_the_critic_as_it_is_now_and_passes_no_gradient_to_it():
+    module = WGANGP(**TINY)
+    module.generator_terms(4, None)["generator_loss"].mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in module.generator.net[-2].parameters())
+    module.zero_grad()
+    real, _ = module.to_model((torch.rand(4, 1, 8, 8), torch.zeros(4)))
+    module.critic_terms(real, None)["critic_loss"].mean().backward()
+    assert all(p.grad is None for p in module.generator.parameters())
+
+
 def test_rates_fall_to_nothing_at_the_last_step_of_each_network():
     module = Counted(**TINY, n_critic=3, lr=0.01, critic_lr=0.02, lr_schedule="linear")
     trainer = fit(module, batches=9)
@@ -80,8 +114,10 @@ def test_the_critics_loss_is_the_difference_of_scores_and_the_penalty():
     sources = [torch.Generator().manual_seed(seed) for seed in range(5)]
     drawn = module.generator(torch.stack([torch.randn(6, generator=source) for source in sources]))
     shares = torch.stack([torch.rand((), generator=source) for source in sources])
-    expected = module.critic(drawn) - module.critic(real) + 7 * gradient_penalty(module.critic, real, drawn, shares)
+    norms = gradient_norms(module.critic, real, drawn, shares)
+    expected = module.critic(drawn) - module.critic(real) + 7 * (norms - 1) ** 2
     assert torch.allclose(terms["critic_loss"], expected, atol=1e-5)
+    assert torch.allclose(terms["gradient_norm"], norms, atol=1e-6)
     assert torch.allclose(terms["wasserstein"], module.critic(real) - module.critic(drawn), atol=1e-6)
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nnzoo import MLPClassifier
+from nnzoo import WGANGP, MLPClassifier
 from nnzoo.errors import InputError
 from nnzoo.run.nan_guard import NaNGuard
 
@@ -41,3 +41,14 @@ def test_a_weight_that_is_no_number_is_never_saved():
         next(module.parameters())[0, 0] = torch.inf
     with pytest.raises(InputError, match=r"weights .* hold NaN or infinite"):
         NaNGuard().on_save_checkpoint(TRAINER, module, {})
+
+
+def test_all_terms_that_are_no_numbers_are_named_and_clipping_is_advised_where_lightning_clips():
+    module = WGANGP(in_shape=(2,), levels=0, architecture="mlp", hidden=(4,))
+    module.means.update("train", {"critic_loss": torch.tensor([torch.nan]), "penalty": torch.tensor([torch.inf])})
+    with pytest.raises(InputError) as told:
+        NaNGuard().on_train_batch_end(TRAINER, module, None, None, 0)
+    assert "The critic loss is nan and the penalty is inf in epoch 3, step 12: lower --model.lr or" in str(told.value)
+    module = MLPClassifier(num_numeric=2, num_classes=2)
+    with pytest.raises(InputError, match=r"lower --model\.lr, clip gradients \(--trainer\.gradient_clip_val 1\) or"):
+        NaNGuard().on_train_batch_end(TRAINER, module, {"loss": torch.tensor(torch.nan)}, None, 0)

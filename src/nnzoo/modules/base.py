@@ -35,7 +35,7 @@ class ZooModule(L.LightningModule):
         lr: Learning rate.
         weight_decay: Weight decay of weight matrices and kernels, not of biases and norms; decoupled in adamw, where it
             is not an L2 penalty.
-        optimizer: adamw | sgd.
+        optimizer: adamw | rmsprop | sgd.
         momentum: Momentum of sgd.
         lr_schedule: constant | cosine or linear (down to 0 at the last step) | multistep (to a tenth after half and a
             hundredth after three quarters of all steps).

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from nnzoo.errors import InputError
 from nnzoo.nets.layers import is_decayed
 
-Optimizer = Literal["adamw", "sgd"]
+Optimizer = Literal["adamw", "rmsprop", "sgd"]
 Schedule = Literal["constant", "cosine", "linear", "multistep"]
 
 
@@ -39,12 +39,16 @@ def build_optimizer(
             {"params": [p for p in trained if not is_decayed(p)], "weight_decay": 0.0},
         ]
     # The decay given here is that of groups added later, as fine-tuning does.
-    options = {"lr": hparams["lr"], "weight_decay": hparams["weight_decay"], "fused": may_be_fused(trainer)}
+    options = {"lr": hparams["lr"], "weight_decay": hparams["weight_decay"]}
+    fused = may_be_fused(trainer)
     optimizer: torch.optim.Optimizer
     if hparams["optimizer"] == "sgd":
-        optimizer = torch.optim.SGD(groups, momentum=hparams["momentum"], **options)
+        optimizer = torch.optim.SGD(groups, momentum=hparams["momentum"], fused=fused, **options)
+    elif hparams["optimizer"] == "rmsprop":
+        optimizer = torch.optim.RMSprop(groups, **options)  # there is no fused one
     else:
-        optimizer = torch.optim.AdamW(groups, betas=tuple(hparams.get("betas", (0.9, 0.999))), **options)
+        betas = tuple(hparams.get("betas", (0.9, 0.999)))
+        optimizer = torch.optim.AdamW(groups, betas=betas, fused=fused, **options)
     schedule, warmup = hparams["lr_schedule"], hparams["lr_warmup"]
     if schedule == "constant" and warmup == 0:
         return {"optimizer": optimizer}

@@ -13,7 +13,8 @@ from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.checks import check_images
 from nnzoo.modules.drawing import DrawingModule
 from nnzoo.modules.generative import images_and_labels
-from nnzoo.modules.wgan_gp_figures import adversarial_figures
+from nnzoo.modules.sample_history import SampleHistory
+from nnzoo.modules.wgan_gp_figures import adversarial_figures, watched_samples
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.noise import Source, normal, uniform
 from nnzoo.nets.precision import at_least_float32
@@ -28,7 +29,7 @@ from nnzoo.nets.wgan_gp import (
     critic_losses,
     energy_scores,
     generator_losses,
-    gradient_penalty,
+    gradient_norms,
 )
 
 Objective = Literal["wgan_gp", "wgan", "gan"]
@@ -51,8 +52,9 @@ class WGANGP(DrawingModule):
     - gan: softplus(-D(real)) + softplus(D(drawn)); the generator minimises softplus(-D(drawn)), the non-saturating loss
       of Goodfellow et al. 2014, arXiv:1406.2661.
 
-    ``wasserstein`` is the estimate D(real) - D(drawn), without penalty. As no loss of the two tells how good samples
-    are, ``loss`` of validation and test is the energy score, see :func:`nnzoo.nets.wgan_gp.energy_scores`.
+    ``wasserstein`` is the estimate D(real) - D(drawn), without penalty; ``gradient_norm`` is ||grad D||. As no loss of
+    the two tells how good samples are, ``loss`` of validation and test is the energy score, see
+    :func:`nnzoo.nets.wgan_gp.energy_scores`.
 
     To use other networks, override :meth:`build_generator` or :meth:`build_critic`.
 
@@ -110,8 +112,9 @@ class WGANGP(DrawingModule):
         self.generator = self.build_generator()
         self.critic = self.build_critic()
         losses = ["critic_loss", "generator_loss", "wasserstein"]
-        penalised = ["penalty"] if objective == "wgan_gp" else []
+        penalised = ["penalty", "gradient_norm"] if objective == "wgan_gp" else []
         self.means = StageMeans({"train": [*losses, *penalised], "val": [*losses, "loss"], "test": [*losses, "loss"]})
+        self.history = SampleHistory()
 
     def check_hyperparameters(self) -> None:
         """Raises InputError if a hyperparameter cannot be used."""
@@ -172,7 +175,8 @@ class WGANGP(DrawingModule):
             losses = losses + F.cross_entropy(at_least_float32(classes), labels, reduction="none")
         if hparams["objective"] == "wgan_gp" and torch.is_grad_enabled():
             shares = uniform((len(real),), real, source)
-            terms["penalty"] = gradient_penalty(lambda points: self.critic(points, labels), real, drawn, shares)
+            norms = gradient_norms(lambda points: self.critic(points, labels), real, drawn, shares)
+            terms |= {"gradient_norm": norms.detach(), "penalty": (norms - 1).square()}
             losses = losses + hparams["penalty"] * terms["penalty"]
         return {**terms, "critic_loss": losses}
 
@@ -209,6 +213,22 @@ class WGANGP(DrawingModule):
         if schedulers is not None:
             schedulers[number].step()
         self.means.update("train", terms)
+
+    def on_validation_epoch_start(self) -> None:
+        """Keeps a frame of what is drawn while the fit goes on; by now an average of the weights is in their place."""
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            with torch.no_grad():
+                self.history.offer(lambda: watched_samples(self), self.batches_seen)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the frames, too."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["sample_history"] = self.history.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the frames of a checkpoint."""
+        super().on_load_checkpoint(checkpoint)
+        self.history.load_state_dict(checkpoint.get("sample_history", {}))
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Measures losses and the energy score, with noise of each sample's own."""
@@ -264,5 +284,5 @@ class WGANGP(DrawingModule):
         return torch.stack([self.from_model(self.generator(line, labels)) for line in lines], dim=1)
 
     def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Samples, what lies between them, and of points the critic's scores of the plane."""
+        """Samples, at the end and over training, what lies between them, and of points the critic's scores."""
         return {**super().figures(batch, facts), **adversarial_figures(self, batch)}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.nets.encoder_decoder import stage_sizes
 from nnzoo.nets.layers import append_one_hot, checked_labels, mlp
-from nnzoo.nets.precision import full_precision
+from nnzoo.nets.precision import at_least_float32, full_precision
 
 Architecture = Literal["mlp", "dcgan", "resnet"]
 Norm = Literal["none", "layer", "instance", "batch"]
@@ -67,10 +67,11 @@ def energy_scores(real: Tensor, drawn: Tensor) -> Tensor:
     return (drawn - real).norm(dim=2).mean(0) - between.sum((1, 2)) / pairs / 2
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, drawn: Tensor, shares: Tensor) -> Tensor:
-    """(||grad D(x)|| - 1)^2 of each sample (B,) at a point x between a real and a drawn one, in float32.
+def gradient_norms(critic: Callable[[Tensor], Tensor], real: Tensor, drawn: Tensor, shares: Tensor) -> Tensor:
+    """||grad D(x)|| of each sample (B,) at a point x between a real and a drawn one, without autocast.
 
-    Gulrajani et al. 2017, arXiv:1704.00028: a share for each sample, the norm over all its values.
+    The penalty is (||grad D(x)|| - 1)^2 (Gulrajani et al. 2017, arXiv:1704.00028): a share for each sample, the norm
+    over all its values.
 
     Args:
         critic: From samples (B, ...) to scores (B,), each of its own sample alone.
@@ -80,11 +81,10 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, drawn: Te
     """
     with full_precision(real.device):
         shares = shares.view(-1, *[1] * (real.dim() - 1))
-        between = torch.lerp(real.float(), drawn.detach().float(), shares).requires_grad_()
+        between = torch.lerp(real, drawn.detach().to(real.dtype), shares).requires_grad_()
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         # The root has no gradient at 0.
-        norm = (gradient.flatten(1).square().sum(1) + 1e-12).sqrt()
-    return (norm - 1).square()
+        return (at_least_float32(gradient).flatten(1).square().sum(1) + 1e-12).sqrt()
 
 
 def num_stages(in_shape: Sequence[int]) -> int:

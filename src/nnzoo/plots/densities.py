@@ -1,16 +1,19 @@
 """Points in a plane: samples beside data, in a row of pictures, over a surface."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 GRID = 200
 """Values along each side of a surface."""
+SIDE = 384
+"""Pixels along each side of a frame of an animation."""
 
 
 class Frame(NamedTuple):
@@ -68,6 +71,21 @@ def point_row(clouds: Mapping[str, Tensor], title: str, frame: Frame | None = No
         axis.label_outer()
     figure.suptitle(title)
     return figure
+
+
+def point_frames(clouds: Iterable[Tensor], points: Tensor, frame: Frame) -> list[Image.Image]:
+    """The frames of an animation: each cloud of points (N, 2), orange, over points of the data (M, 2), grey."""
+    data = with_dots(Image.new("RGB", (SIDE, SIDE), "white"), points, frame, "silver")
+    return [with_dots(data.copy(), cloud, frame, "darkorange") for cloud in clouds]
+
+
+def with_dots(picture: Image.Image, points: Tensor, frame: Frame, color: str) -> Image.Image:
+    """A picture of a frame, with dots on it where points (N, 2) are; those that are not numbers are nowhere."""
+    canvas, positions = ImageDraw.Draw(picture), array(points)
+    positions = positions[np.isfinite(positions).all(axis=1)]
+    for x, y in (positions - frame.low) / (frame.high - frame.low) * (SIDE - 1):
+        canvas.ellipse((x - 1.5, SIDE - 2.5 - y, x + 1.5, SIDE + 0.5 - y), fill=color)
+    return picture
 
 
 def value_surface(

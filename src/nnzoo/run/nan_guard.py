@@ -32,17 +32,20 @@ class NaNGuard(Callback):
         losses = pl_module.means.not_finite("train") if isinstance(pl_module, ZooModule) else {}
         if isinstance(outputs, dict) and "loss" in outputs and not math.isfinite(loss := float(outputs["loss"])):
             losses = {"loss": loss}
-        for name, value in losses.items():
-            self._stop(trainer, f"The {name.replace('_', ' ')} is {value}")
+        if losses:
+            found = " and the ".join(f"{name.replace('_', ' ')} is {value}" for name, value in losses.items())
+            self._stop(trainer, pl_module, f"The {found}")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Checks the weights."""
         for name, parameter in pl_module.named_parameters():
             if not torch.isfinite(parameter).all():
-                self._stop(trainer, f"The weights {name} hold NaN or infinite values")
+                self._stop(trainer, pl_module, f"The weights {name} hold NaN or infinite values")
 
-    def _stop(self, trainer: L.Trainer, finding: str) -> None:
+    def _stop(self, trainer: L.Trainer, module: L.LightningModule, finding: str) -> None:
+        # Lightning clips no gradients of a module that makes its steps itself.
+        clip = ", clip gradients (--trainer.gradient_clip_val 1)" if module.automatic_optimization else ""
         raise InputError(
-            f"{finding} in epoch {trainer.current_epoch}, step {steps_done(trainer)}: lower --model.lr, clip gradients "
-            "(--trainer.gradient_clip_val 1) or look for NaN in the data. Earlier checkpoints are intact."
+            f"{finding} in epoch {trainer.current_epoch}, step {steps_done(trainer)}: lower --model.lr{clip} or look "
+            "for NaN in the data. Earlier checkpoints are intact."
         )

@@ -1,5 +1,6 @@
 """A trained model reads new files with its run folder alone, in another place, without the data it was trained on."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from nnzoo import InputError, MLPRegressor, SequenceDataModule, StringPairsDataM
 from support.found import recipe
 from support.home import predictions, taken_home
 from support.runs import QUICK
-from support.user_files import write_steps
+from support.user_files import write_images, write_steps
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
@@ -123,3 +124,15 @@ def test_lightnings_own_way_of_loading_a_datamodule_works_too(pairs, monkeypatch
     assert len(data.parts["predict"]) == 1
     with pytest.raises(InputError, match="no file"):
         data.setup("test")
+
+
+def test_images_are_predicted_without_the_folder_that_the_model_was_trained_on(in_tmp, monkeypatch, tmp_path):
+    write_images()
+    flags = ["--data.dataset", "folder", "--data.root", "my_images", "--data.image_size", "16"]
+    checkpoint = taken_home("cnn", flags, monkeypatch, tmp_path)
+    shutil.copytree(tmp_path / "new_images", "new_images")
+    table = predictions("cnn", checkpoint, "--data.predict_root", "new_images")
+    assert table["file"].tolist() == ["new_images/1.jpg"]
+    monkeypatch.chdir(tmp_path)
+    there = predictions("cnn", f"home/{checkpoint}", "--data.predict_root", "new_images")
+    assert table.equals(there)

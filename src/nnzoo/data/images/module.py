@@ -174,7 +174,13 @@ class ImageDataModule(SplitDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Loads and splits the data; a second call changes nothing."""
-        if self.parts:
+        if self.is_set_up(stage):
+            return
+        if self._new is not None and "predict" not in self.parts:
+            pixels = self._new.read(self.cache)  # which may leave some out
+            every = torch.arange(len(self._new.paths))
+            self.parts["predict"] = self._dataset("predict", pixels, self._new.labels, every)
+        if self.uses_fitted(stage):
             return
         images, labels, official = self.source.load()
         if isinstance(images, Tensor):
@@ -185,10 +191,6 @@ class ImageDataModule(SplitDataModule):
         if self.classes:
             warn_of_absent_classes(labels[rows["train"]], self.classes, "image")
         self._test_rows = rows["test"]
-        if self._new is not None:
-            pixels = self._new.read(self.cache)  # which may leave some out
-            every = torch.arange(len(self._new.paths))
-            self.parts["predict"] = self._dataset("predict", pixels, self._new.labels, every)
         counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
         rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")
 

@@ -150,10 +150,12 @@ class WGANGP(DrawingModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One for the critic, which makes a step with each batch, and one for the generator."""
-        steps = self.trainer.estimated_stepping_batches
+        steps, each = self.trainer.estimated_stepping_batches, self.hparams["n_critic"]
+        if steps == self.trainer.max_steps:  # which counts those of both
+            steps = steps * each // (each + 1)
         rate = self.hparams["critic_lr"] or self.hparams["lr"]
         critic = self.build_optimizer(self.critic.parameters(), steps, lr=rate)
-        generator = self.build_optimizer(self.generator.parameters(), max(1, steps // self.hparams["n_critic"]))
+        generator = self.build_optimizer(self.generator.parameters(), max(1, steps // each))
         return [critic, generator]
 
     def draw(self, count: int, labels: Tensor | None, source: Source = None) -> Tensor:

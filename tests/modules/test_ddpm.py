@@ -1,6 +1,7 @@
 """DDPM: what it trains on, what its test measures, and what it refuses."""
 
 import math
+from pathlib import Path
 
 import lightning as L
 import pytest
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from nnzoo import DDPM, InputError
 from nnzoo.nets.samplers import guided
+from support.found import recipe, run
 from support.quiet import QUIET
 
 TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "channel_mult": (1,), "timesteps": 30}
@@ -161,3 +163,44 @@ def test_the_flows_likelihood_is_taken_where_trainers_test_without_gradients():
     loader = DataLoader([(points, torch.zeros(10))], batch_size=None)
     (metrics,) = L.Trainer(**QUIET).test(module, loader, verbose=False)
     assert metrics["test/nll"] == pytest.approx(-float(module.log_likelihood(points).mean()), rel=1e-5)
+
+
+class Remembering(DDPM):
+    """Keeps its losses."""
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.seen = [*getattr(self, "seen", []), loss.detach()]
+        return loss
+
+
+@pytest.mark.parametrize("settings", [{}, {"variance": "learned"}, {"objective": "flow_matching"}])
+def test_half_the_bits_train_as_well(settings):
+    """Losses, attention and the times' sines are in float32 under bf16-mixed: the loss stays finite and falls."""
+    base = {**TINY, "attention": (8,), "lr": 1e-2, **settings}
+    if "objective" in settings:
+        del base["timesteps"]
+    torch.manual_seed(0)
+    module, images = Remembering(**base), torch.randint(17, (64, 1, 8, 8)) / 32  # dark ones
+    loader = DataLoader([(images, torch.zeros(64))] * 50, batch_size=None)
+    L.Trainer(**{**QUIET, "precision": "bf16-mixed", "max_epochs": 2}).fit(module, loader)
+    losses = module.seen
+    assert len(losses) == 100
+    assert all(loss.isfinite() and loss.dtype == torch.float32 for loss in losses)
+    assert sum(losses[-20:]) < 0.8 * sum(losses[:20])
+
+
+@pytest.mark.filterwarnings("ignore:.*")
+def test_the_average_of_the_weights_is_what_is_tested_and_drawn_from(in_tmp):
+    """The likelihood after a fit, and what is drawn, are those of the checkpoint's weights: the averaged ones."""
+    flags = ["--config", "smoke", "--trainer.accelerator", "cpu", "--model.lr", "0.03", "--figures.draw", "false"]
+    settings = ["--model.channels", "4", "--model.timesteps", "30", "--model.steps", "5", "--baselines", "null"]
+    metrics = run("ddpm", [*flags, *settings])
+    (best,) = Path("runs").glob("ddpm/*/best.ckpt")
+    checkpoint = torch.load(best, weights_only=True)
+    average, last = checkpoint["state_dict"], checkpoint["current_model_state"]
+    assert not torch.allclose(average["net.last.weight"], last["net.last.weight"])
+    module = DDPM.load_from_checkpoint(best)
+    assert torch.equal(module.net.last.weight, average["net.last.weight"])
+    tested = recipe("ddpm").main(["test", "--ckpt_path", str(best), "--trainer.callbacks", "null", *flags[:4]])
+    assert tested["test/bits_per_dim"] == metrics["test/bits_per_dim"]

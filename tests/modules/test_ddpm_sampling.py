@@ -138,3 +138,42 @@ def test_labels_are_refused_where_there_are_none_or_too_few():
         known(num_classes=3, conditional=True).sample(3, torch.tensor([0, 1]))
     with pytest.raises(InputError, match=r"0 \.\. 2"):
         known(num_classes=3, conditional=True).sample(1, torch.tensor([3]))
+
+
+@pytest.mark.parametrize("settings", [{}, {"objective": "flow_matching"}])
+def test_predict_draws_the_same_whatever_shares_its_batch(settings):
+    """A device that gets samples 2 and 3 draws what it would have drawn with all."""
+    module = DDPM(**{**{key: value for key, value in TINY.items() if key != "timesteps"}, **settings}, steps=3).eval()
+    nn.init.normal_(module.net.last.weight, std=0.3)
+    torch.manual_seed(0)
+    whole, part = module.predict_step(torch.arange(4), 0), module.predict_step(torch.tensor([2, 3]), 0)
+    assert torch.allclose(whole[2:], part, atol=1e-5)
+
+
+LONG = [
+    ({"steps": 5}, 5, "--model.steps 20 --model.sampler dpm_solver is quicker"),
+    ({}, 30, "dpm_solver"),
+    ({"objective": "flow_matching", "steps": 7}, 14, "--model.steps 20 is quicker"),
+    ({"objective": "flow_matching", "steps": 7, "solver": "euler"}, 7, "--model.steps 20 is quicker"),
+    ({"conditional": True, "num_classes": 3, "guidance": 2.0, "steps": 5}, 10, "dpm_solver"),
+]
+
+
+@pytest.mark.parametrize(("settings", "evaluations", "hint"), LONG)
+def test_drawing_that_takes_long_says_so_first(settings, evaluations, hint, monkeypatch, capsys):
+    """What decides is how often a network of how many parameters is asked; so often as was said it is."""
+    monkeypatch.setattr("nnzoo.modules.ddpm_sampling.rank_zero_info", print)
+    flows = settings.get("objective") == "flow_matching"
+    base = {key: value for key, value in TINY.items() if not flows or key != "timesteps"}
+    module = DDPM(**base, **settings, num_images=70).eval()
+    parameters, asked = sum(parameter.numel() for parameter in module.net.parameters()), []
+    for much, says in ((70 * evaluations * parameters, False), (70 * evaluations * parameters - 1, True)):
+        monkeypatch.setattr("nnzoo.modules.ddpm_sampling.MUCH", much)
+        module.on_predict_start()
+        said = capsys.readouterr().out
+        assert bool(said) == says
+    assert f"Drawing 70 samples asks the network {evaluations} times for each, about 1 min here" in said
+    assert hint in said
+    module.net.register_forward_hook(lambda _, args, output: asked.append(len(args[0])))
+    module.sample(2)
+    assert sum(asked) == 2 * evaluations

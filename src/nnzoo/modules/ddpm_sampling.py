@@ -1,13 +1,16 @@
 """How a trained diffusion model is used: samples, what lies between them, and what noise leaves of an image."""
 
+import math
+import time
 from collections.abc import Iterator
 from typing import Any, get_args
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
 from nnzoo.errors import InputError, check_sizes
-from nnzoo.modules.drawing import DrawingModule
+from nnzoo.modules.drawing import DRAWN_AT_ONCE, DrawingModule
 from nnzoo.nets.diffusion import Denoiser, Diffusion
 from nnzoo.nets.flow_matching import FlowMatching, Solver
 from nnzoo.nets.noise import Source, normal
@@ -15,6 +18,9 @@ from nnzoo.nets.samplers import SamplerName, Step, denoised, guided, slerp
 
 FLOW_STEPS = 50
 """Steps of a flow, where none are given."""
+
+MUCH = 2**36
+"""Evaluations of the network times its parameters that take a CPU some minutes: before more a user is told."""
 
 
 class DiffusionSampling(DrawingModule):
@@ -171,6 +177,32 @@ class DiffusionSampling(DrawingModule):
         start, end = (normal(shape, like, generator) for _ in range(2))
         lines = slerp(start, end, torch.linspace(0, 1, steps))
         return torch.stack([self._from(line, None, labels, generator, **how) for line in lines.unbind(1)], dim=1)
+
+    @property
+    def evaluations(self) -> int:
+        """How often a sample asks the network, by the module's own settings."""
+        hparams = self.hparams
+        flows = isinstance(self.process, FlowMatching)
+        steps = hparams["steps"] or (FLOW_STEPS if flows else hparams["timesteps"])
+        return steps * (2 if flows and hparams["solver"] == "heun" else 1) * (2 if hparams["guidance"] != 1 else 1)
+
+    @torch.no_grad()
+    def on_predict_start(self) -> None:
+        """Says how long drawing takes, where it asks a large network often: sizes decide, not this device's speed."""
+        parameters = sum(parameter.numel() for parameter in self.net.parameters())
+        if self.num_drawn * self.evaluations * parameters <= MUCH:
+            return
+        count = min(self.num_drawn, DRAWN_AT_ONCE)
+        labels = self.sampled_labels(count, None)
+        noised, times = torch.zeros(count, *self.hparams["in_shape"], device=self.device), torch.zeros(count)
+        started = time.monotonic()
+        float(self.denoiser(labels)(noised, times.to(self.device)).sum())  # a GPU is waited for
+        seconds = (time.monotonic() - started) * self.evaluations * math.ceil(self.num_drawn / count)
+        fewer = "" if isinstance(self.process, FlowMatching) else " --model.sampler dpm_solver"
+        rank_zero_info(
+            f"Drawing {self.num_drawn:,} samples asks the network {self.evaluations:,} times for each, about "
+            f"{math.ceil(seconds / 60):,} min here: --model.steps 20{fewer} is quicker."
+        )
 
     @property
     def middle(self) -> float:

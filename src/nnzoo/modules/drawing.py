@@ -131,9 +131,13 @@ class DrawingModule(ZooModule):
 
     def drawing_loader(self) -> DataLoader[Any]:
         """Batches of the numbers of the samples that ``predict`` draws."""
+        return DataLoader(range(self.num_drawn), batch_size=DRAWN_AT_ONCE)  # type: ignore[arg-type]
+
+    @property
+    def num_drawn(self) -> int:
+        """How many samples ``predict`` draws."""
         labels = self.hparams["labels"]
-        count = self.hparams["num_images"] or (DRAWN_AT_ONCE if labels is None else len(labels))
-        return DataLoader(range(count), batch_size=DRAWN_AT_ONCE)  # type: ignore[arg-type]
+        return self.hparams["num_images"] or (DRAWN_AT_ONCE if labels is None else len(labels))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Draws the samples of a batch of numbers; for a batch of data as many, of its classes."""

@@ -17,8 +17,8 @@ def images(count=32):
     return TensorDataset(torch.rand(count, 1, 8, 8), torch.arange(count) % 3)
 
 
-def fit(module, batches=7, epochs=1):
-    trainer = L.Trainer(**{**QUIET, "max_epochs": epochs})
+def fit(module, batches=7, epochs=1, **limits):
+    trainer = L.Trainer(**{**QUIET, "max_epochs": epochs, **limits})
     trainer.fit(module, DataLoader(images(4 * batches), batch_size=4))
     return trainer
 
@@ -96,9 +96,12 @@ def test_a_generator_learns_from_the_critic_as_it_is_now_and_passes_no_gradient_
     assert all(p.grad is None for p in module.generator.parameters())
 
 
-def test_rates_fall_to_nothing_at_the_last_step_of_each_network():
+@pytest.mark.parametrize("limit", [{}, {"max_steps": 12, "epochs": -1}, {"max_steps": 12, "epochs": 9}])
+def test_rates_fall_to_nothing_at_the_last_step_of_each_network(limit):
+    """The Trainer's ``max_steps`` counts those of both: 9 of the critic, 3 of the generator."""
     module = Counted(**TINY, n_critic=3, lr=0.01, critic_lr=0.02, lr_schedule="linear")
-    trainer = fit(module, batches=9)
+    trainer = fit(module, batches=9, **limit)
+    assert trainer.global_step == 12
     assert [schedule.scheduler.last_epoch for schedule in trainer.lr_scheduler_configs] == [9, 3]
     assert [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers] == [0, 0]
     assert [optimizer.param_groups[0]["initial_lr"] for optimizer in trainer.optimizers] == [0.02, 0.01]

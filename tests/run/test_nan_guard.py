@@ -48,7 +48,7 @@ def test_all_terms_that_are_no_numbers_are_named_and_clipping_is_advised_where_l
     module.means.update("train", {"critic_loss": torch.tensor([torch.nan]), "penalty": torch.tensor([torch.inf])})
     with pytest.raises(InputError) as told:
         NaNGuard().on_train_batch_end(TRAINER, module, None, None, 0)
-    assert "The critic loss is nan and the penalty is inf in epoch 3, step 12: lower --model.lr or" in str(told.value)
+    assert "The critic loss is nan, the penalty is inf in epoch 3, step 12: lower --model.lr or" in str(told.value)
     module = MLPClassifier(num_numeric=2, num_classes=2)
     with pytest.raises(InputError, match=r"lower --model\.lr, clip gradients \(--trainer\.gradient_clip_val 1\) or"):
         NaNGuard().on_train_batch_end(TRAINER, module, {"loss": torch.tensor(torch.nan)}, None, 0)

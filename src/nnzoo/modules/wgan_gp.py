@@ -1,5 +1,6 @@
 """A generator against a critic: WGAN-GP, and the two steps before it, WGAN and GAN, by a flag."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -150,12 +151,12 @@ class WGANGP(DrawingModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One for the critic, which makes a step with each batch, and one for the generator."""
-        steps, each = self.trainer.estimated_stepping_batches, self.hparams["n_critic"]
-        if steps == self.trainer.max_steps:  # which counts those of both
-            steps = steps * each // (each + 1)
+        batches, each = self.trainer.estimated_stepping_batches, self.hparams["n_critic"]
+        if self.trainer.max_steps > 0:  # the Trainer counts the steps of both
+            batches = min(batches, math.ceil(self.trainer.max_steps * each / (each + 1)))
         rate = self.hparams["critic_lr"] or self.hparams["lr"]
-        critic = self.build_optimizer(self.critic.parameters(), steps, lr=rate)
-        generator = self.build_optimizer(self.generator.parameters(), max(1, steps // each))
+        critic = self.build_optimizer(self.critic.parameters(), batches, lr=rate)
+        generator = self.build_optimizer(self.generator.parameters(), max(1, batches // each))
         return [critic, generator]
 
     def draw(self, count: int, labels: Tensor | None, source: Source = None) -> Tensor:

@@ -33,7 +33,7 @@ class NaNGuard(Callback):
         if isinstance(outputs, dict) and "loss" in outputs and not math.isfinite(loss := float(outputs["loss"])):
             losses = {"loss": loss}
         if losses:
-            found = " and the ".join(f"{name.replace('_', ' ')} is {value}" for name, value in losses.items())
+            found = ", the ".join(f"{name.replace('_', ' ')} is {value}" for name, value in losses.items())
             self._stop(trainer, pl_module, f"The {found}")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """A Wasserstein GAN with gradient penalty on handwritten digits.
 
-Paper: Gulrajani et al. 2017, arXiv:1704.00028. What differs: a DCGAN small enough for 8x8 images, layer sizes, rate and
-steps of the critic that fit minutes on a CPU, and an average of the generator's weights to sample from. The steps before
-it, GAN and WGAN, are variants: each names its own paper's optimiser. ``benchmarks/mode_collapse.py`` sets them side by side.
+Paper: Gulrajani et al. 2017, arXiv:1704.00028. What differs: a DCGAN small enough for 8x8 images, sizes, rate and steps
+of the critic that fit minutes on a CPU, and an average of the generator's weights to sample from. The steps before it,
+GAN and WGAN, are variants, each with its own paper's optimiser; ``benchmarks/mode_collapse.py`` compares all three.
 
     python -m nnzoo.recipes.wgan_gp
     python -m nnzoo.recipes.wgan_gp --config wgan_gp_toy

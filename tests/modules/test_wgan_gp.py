@@ -1,5 +1,7 @@
 """WGAN-GP, WGAN and GAN: how often and on what each of the two networks is trained, and what is refused."""
 
+from types import SimpleNamespace
+
 import lightning as L
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import WGANGP, InputError
 from nnzoo.nets.wgan_gp import gradient_norms
+from nnzoo.run.configs import settings_of
 from support.quiet import QUIET
 
 TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "latent_dim": 6}
@@ -96,6 +99,21 @@ def test_a_generator_learns_from_the_critic_as_it_is_now_and_passes_no_gradient_
     assert all(p.grad is None for p in module.generator.parameters())
 
 
+def test_a_fit_that_was_stopped_between_two_steps_of_the_generator_goes_on_with_the_batches_left(tmp_path):
+    class Saves(L.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+            if module.batches_seen == 8:  # before this one is counted: after 9, in mid-epoch
+                trainer.save_checkpoint(tmp_path / "nine.ckpt")
+
+    whole = Counted(**TINY, n_critic=5)
+    loader = DataLoader(images(28), batch_size=4)
+    L.Trainer(**QUIET, max_epochs=3, callbacks=[Saves()]).fit(whole, loader)
+    resumed = Counted(**TINY, n_critic=5)
+    L.Trainer(**QUIET, max_epochs=3).fit(resumed, loader, ckpt_path=tmp_path / "nine.ckpt")
+    assert [step[0] for step in whole.steps] == ([0] * 5 + [1]) * 4 + [0]
+    assert resumed.steps == whole.steps[9 + 1 :], "nine of the critic and one of the generator were made"
+
+
 @pytest.mark.parametrize("limit", [{}, {"max_steps": 12, "epochs": -1}, {"max_steps": 12, "epochs": 9}])
 def test_rates_fall_to_nothing_at_the_last_step_of_each_network(limit):
     """The Trainer's ``max_steps`` counts those of both: 9 of the critic, 3 of the generator."""
@@ -172,6 +190,37 @@ def test_modes_that_samples_reach_are_counted():
     (metrics,) = L.Trainer(**QUIET).test(module, loader, verbose=False)
     assert metrics["test/modes_found"] == 1
     assert metrics["test/high_quality"] == 0.5
+
+
+WGAN = {"optimizer": "rmsprop", "lr": 5e-5, "clip": 0.01, "n_critic": 5}
+GAN = {"optimizer": "adamw", "lr": 2e-4, "betas": [0.5, 0.999], "n_critic": 1}
+PUBLISHED = {
+    "wgan_gp_cifar10": {"lr": 2e-4, "betas": [0.0, 0.9], "n_critic": 5, "penalty": 10.0, "channels": 128},
+    "wgan_gp_mnist": {"lr": 1e-4, "betas": [0.5, 0.9], "n_critic": 5, "penalty": 10.0},
+    "wgan_gp_toy": {"betas": [0.5, 0.9], "penalty": 0.1, "latent_dim": 2},
+    "wgan_gp_wgan": WGAN,
+    "wgan_gp_toy_wgan": WGAN,
+    "wgan_gp_gan": GAN,
+    "wgan_gp_toy_gan": GAN,
+}
+
+
+@pytest.mark.parametrize("config", PUBLISHED)
+def test_each_variant_has_its_own_papers_optimiser(config):
+    settings = settings_of(config)["model"]
+    shape, levels = ((2,), 0) if settings["architecture"] == "mlp" else ((1, 8, 8), 17)
+    hparams = WGANGP(**settings, in_shape=shape, levels=levels).hparams
+    assert {name: hparams[name] for name in PUBLISHED[config]} == PUBLISHED[config]
+
+
+def test_the_schedule_of_cifar10_ends_after_100000_steps_of_the_generator():
+    settings = settings_of("wgan_gp_cifar10")
+    module, steps = WGANGP(**settings["model"], in_shape=(3, 32, 32)), settings["trainer"]["max_steps"]
+    module._trainer = SimpleNamespace(max_steps=steps, estimated_stepping_batches=steps, precision="32-true")
+    ends = [config["lr_scheduler"]["scheduler"].lr_lambdas[0] for config in module.configure_optimizers()]
+    assert [
+        [factor(step) for step in (0, end - 1, end)] for factor, end in zip(ends, (500_000, 100_000), strict=True)
+    ] == [[1, pytest.approx(1 / end), 0] for end in (500_000, 100_000)]
 
 
 BAD = [

@@ -126,15 +126,6 @@ def test_rates_fall_to_nothing_at_the_last_step_of_each_network(limit):
     assert [optimizer.param_groups[0]["betas"] for optimizer in trainer.optimizers] == [(0.0, 0.9)] * 2
 
 
-def test_rates_fall_to_nothing_where_steps_are_counted_too():
-    """--trainer.max_steps counts the steps of both networks."""
-    module = WGANGP(**TINY, n_critic=3, lr_schedule="linear")
-    trainer = L.Trainer(**{**QUIET, "max_epochs": -1, "max_steps": 12})
-    trainer.fit(module, DataLoader(images(40), batch_size=4))
-    assert [schedule.scheduler.last_epoch for schedule in trainer.lr_scheduler_configs] == [9, 3]
-    assert [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers] == [0, 0]
-
-
 def test_the_critics_loss_is_the_difference_of_scores_and_the_penalty():
     torch.manual_seed(0)
     module = WGANGP(**POINTS, penalty=7.0)

@@ -39,7 +39,7 @@ def train(name, model=None, batches=3, data=None, **trainer_flags):
 @functools.cache
 def trained(name):
     """The fit that several tests look at; none of them changes the module."""
-    return train(name)
+    return train(name, case(name).quicker)
 
 
 def batch_of(name, part="train"):
@@ -187,7 +187,7 @@ def test_a_hyperparameter_that_does_not_act_is_refused(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_seed_gives_the_same_bits(name):
-    first, second = trained(name), train(name)
+    first, second = trained(name), train(name, case(name).quicker)
     assert first[1] == second[1]
     torch.testing.assert_close(first[0].state_dict(), second[0].state_dict(), rtol=0, atol=0)
 
@@ -223,7 +223,7 @@ def plain_loader(name, data):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_module_trains_on_any_loader_without_our_datamodules(name, tmp_path):
-    module, data = build(name)
+    module, data = build(name, case(name).quicker)
     data.setup()
     loader = plain_loader(name, data)
     trainer = L.Trainer(**{**QUIET, "use_distributed_sampler": True}, max_epochs=1)
@@ -250,7 +250,7 @@ def test_compiling_in_place_keeps_the_names_in_the_checkpoint(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_bf16_runs_and_stays_near_float32(name):
-    metrics, low = trained(name)[1], train(name, precision="bf16-mixed")[1]
+    metrics, low = trained(name)[1], train(name, case(name).quicker, precision="bf16-mixed")[1]
     assert low["test/loss"] == pytest.approx(metrics["test/loss"], rel=0.02)
 
 

@@ -257,7 +257,7 @@ def test_bf16_runs_and_stays_near_float32(name):
 @pytest.mark.parametrize("name", CASES)
 def test_fast_dev_run_leaves_nothing_behind(name, in_tmp):
     flags = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
-    found.run(name, flags)
+    found.run(name, [*flags, *case(name).quicker_flags])
     assert not list(in_tmp.rglob("*.ckpt"))
     assert not list(in_tmp.rglob("result.json"))
 

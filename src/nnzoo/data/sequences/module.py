@@ -187,11 +187,10 @@ class SequenceDataModule(SplitDataModule):
         """What files to test on and to predict are read by."""
         return self.source.fitted_state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes facts and formats from a checkpoint if new data are to be read."""
-        super().load_state_dict(state_dict)
-        if self.fitted is not None:
-            self.source.take(self.fitted)
+    def restore(self, state_dict: dict[str, Any]) -> None:
+        """Takes facts and formats from a checkpoint, so that no training data need to be read."""
+        super().restore(state_dict)
+        self.source.take(state_dict["fitted"])
 
     def setup(self, stage: str | None = None) -> None:
         """Generates or loads the sequences; a second call changes nothing."""

@@ -196,12 +196,11 @@ class TabularDataModule(SplitDataModule):
         formats = {name: known.plain() for name, known in self.source.formats.items()}
         return {"formats": formats, "preprocessor": self._preprocessor.plain()}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes facts, formats and statistics from a checkpoint if new data are to be read."""
-        super().load_state_dict(state_dict)
-        if self.fitted is not None:
-            formats = self.fitted["formats"]
-            self.source.formats = {name: Format.from_plain(values) for name, values in formats.items()}
+    def restore(self, state_dict: dict[str, Any]) -> None:
+        """Takes facts, formats and statistics from a checkpoint, so that no training data need to be read."""
+        super().restore(state_dict)
+        formats = state_dict["fitted"]["formats"]
+        self.source.formats = {name: Format.from_plain(values) for name, values in formats.items()}
 
     def setup(self, stage: str | None = None) -> None:
         """Splits the table and transforms its columns; a second call changes nothing."""

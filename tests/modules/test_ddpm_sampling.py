@@ -177,3 +177,20 @@ def test_drawing_that_takes_long_says_so_first(settings, evaluations, hint, monk
     module.net.register_forward_hook(lambda _, args, output: asked.append(len(args[0])))
     module.sample(2)
     assert sum(asked) == 2 * evaluations
+
+
+@pytest.mark.parametrize("time", [-1, 30, 0.5])
+def test_times_that_the_chain_does_not_have_are_refused(time):
+    """-1 would be its last one by Python's way to count."""
+    images = torch.rand(2, 1, 8, 8)
+    for call in (lambda: known().denoise_from(images, time), lambda: known().interpolate(images, images, time=time)):
+        with pytest.raises(InputError, match=f"whole numbers from 0 to 29, got {time}"):
+            call()
+    assert known().denoise_from(images, 7.0).shape == images.shape
+
+
+@pytest.mark.parametrize("time", [-0.1, 1, 10])
+def test_times_that_the_flow_does_not_have_are_refused(time):
+    module = DDPM(**{key: value for key, value in TINY.items() if key != "timesteps"}, objective="flow_matching")
+    with pytest.raises(InputError, match=rf"from time 0 .noise. to below 1 .data., got {time}"):
+        module.denoise_from(torch.rand(2, 1, 8, 8), time)

@@ -118,7 +118,7 @@ class DiffusionSampling(DrawingModule):
             how: As for :meth:`sample`.
         """
         labels = self.sampled_labels(len(data), labels)
-        times = torch.full((len(data),), time, device=self.device)
+        times = self.times_of(len(data), time)
         noised = self.process.noised(self.to_model(data)[0], times, normal(data.shape, data, generator))
         return self._from(noised, time, labels, generator, **how)
 
@@ -150,7 +150,7 @@ class DiffusionSampling(DrawingModule):
         check_sizes(steps=steps)
         labels = self.sampled_labels(len(first), labels)
         time = self.middle if time is None else time
-        times = torch.full((len(first),), time, device=self.device)
+        times = self.times_of(len(first), time)
         noise = normal(first.shape, first, generator)
         start, end = (self.process.noised(self.to_model(data)[0], times, noise) for data in (first, second))
         lines = [torch.lerp(start, end, share) for share in torch.linspace(0, 1, steps).tolist()]
@@ -177,6 +177,18 @@ class DiffusionSampling(DrawingModule):
         start, end = (normal(shape, like, generator) for _ in range(2))
         lines = slerp(start, end, torch.linspace(0, 1, steps))
         return torch.stack([self._from(line, None, labels, generator, **how) for line in lines.unbind(1)], dim=1)
+
+    def times_of(self, count: int, time: float) -> Tensor:
+        """A time for each of some samples (count,); raises InputError if the process does not have it."""
+        if isinstance(self.process, FlowMatching):
+            if not 0 <= time < 1:
+                raise InputError(f"A flow goes from time 0 (noise) to below 1 (data), got {time}.")
+            return torch.full((count,), float(time), device=self.device)
+        if time not in range(self.process.steps):
+            raise InputError(
+                f"The times of the chain are whole numbers from 0 to {self.process.steps - 1}, got {time}."
+            )
+        return torch.full((count,), int(time), device=self.device)
 
     @property
     def evaluations(self) -> int:

@@ -3,6 +3,12 @@
 Paper: Ho et al. 2020, arXiv:2006.11239.
 
     python -m nnzoo.recipes.ddpm
+    python -m nnzoo.recipes.ddpm --config ddpm_flow
+    python -m nnzoo.recipes.ddpm --config ddpm_toy
+
+What differs for 17 grey levels: a chain of 50 steps, and learned variances (Nichol & Dhariwal 2021, arXiv:2102.09672).
+The paper's own settings, for CIFAR-10 on a GPU, are ``--config ddpm_cifar10``; they were not run here. ``ddpm_flow``
+is flow matching (Lipman et al. 2022, arXiv:2210.02747) by the same network.
 """
 
 from nnzoo.data.densities.module import DensityDataModule

@@ -87,6 +87,14 @@ def test_a_checkpoint_holds_the_frames_and_an_older_one_does_without():
     assert other.history.batches == [3, 6, 9]
 
 
+@pytest.mark.parametrize(
+    ("in_shape", "count"), [((1, 8, 8), 16), ((3, 32, 32), 16), ((3, 64, 64), 5), ((1, 300, 300), 1)]
+)
+def test_fewer_large_images_are_watched_so_that_checkpoints_stay_small(in_shape, count):
+    module = WGANGP(in_shape=in_shape, architecture="mlp", hidden=(2,), latent_dim=2)
+    assert watched_samples(module).shape == (count, *in_shape)
+
+
 def test_validating_alone_keeps_no_frame():
     module = WGANGP(**POINTS)
     loader = DataLoader(TensorDataset(torch.randn(8, 2), torch.zeros(8)), batch_size=4)

@@ -1,5 +1,6 @@
 """Pictures of adversarial models."""
 
+import math
 from typing import Any
 
 import torch
@@ -13,7 +14,9 @@ from nnzoo.plots.images import Picture, animation, image_grid, image_rows
 
 LINES, STEPS = 4, 10
 WATCHED_IMAGES, WATCHED_POINTS = 16, 500
-"""Samples that are drawn again and again while a model is trained."""
+"""Samples at most that are drawn again and again while a model is trained."""
+WATCHED_VALUES = 2**16
+"""Values of them at most, but for a single image: a checkpoint holds dozens of frames."""
 ROWS, CLOUDS = 8, 5
 """Frames of which a still picture shows samples: rows of images, or clouds of points."""
 
@@ -39,7 +42,8 @@ def adversarial_figures(module: Any, batch: Any) -> dict[str, Picture]:
 
 def watched_samples(module: Any) -> Tensor:
     """The samples that are watched over training: of the same noise each time."""
-    count = WATCHED_IMAGES if module.is_image else WATCHED_POINTS
+    most = WATCHED_IMAGES if module.is_image else WATCHED_POINTS
+    count = max(1, min(most, WATCHED_VALUES // math.prod(module.hparams["in_shape"])))
     return module.sample(count, generator=same_noise(count))
 
 
@@ -60,7 +64,7 @@ def progress_figures(module: Any, points: Tensor | None = None) -> dict[str, Pic
     lasting = [*frames, *[frames[-1]] * 10]  # the end is shown for longer
     if points is None:
         rows = {name: images[:STEPS] for name, images in still.items()}
-        side = round(WATCHED_IMAGES**0.5)
-        return {"training": image_rows(rows, title), "training_animation": animation(lasting, side)}
+        columns = math.ceil(math.sqrt(len(frames[0])))
+        return {"training": image_rows(rows, title), "training_animation": animation(lasting, columns)}
     frame = frame_around(points, margin=0.25)
     return {"training": point_row(still, title, frame), "training_animation": point_frames(lasting, points, frame)}

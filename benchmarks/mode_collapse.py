@@ -4,7 +4,8 @@
 
 Trains the recipes ``wgan_gp_toy_gan``, ``wgan_gp_toy_wgan`` and ``wgan_gp_toy`` with the same networks and data. Writes
 what each draws into ``mode_collapse.png``, and prints the modes that 2,500 of its points reach and the share of them
-within three standard deviations of one. Further flags, such as ``--trainer.max_epochs 20``, go to the recipes.
+within three standard deviations of one. All are looked at in the end: a GAN's best epoch is from before it loses modes.
+Further flags, such as ``--trainer.max_epochs 20``, go to the recipes.
 """
 
 import argparse
@@ -17,20 +18,20 @@ from torch import Tensor
 
 from nnzoo import WGANGP, DensityDataModule
 from nnzoo.files import replacing
+from nnzoo.metrics.modes import mode_metrics
 from nnzoo.modules.drawing import MODE_SAMPLES
 from nnzoo.plots.densities import frame_around, point_row
 
 CONFIGS = {"GAN": "wgan_gp_toy_gan", "WGAN": "wgan_gp_toy_wgan", "WGAN-GP": "wgan_gp_toy"}
-MEASURED = ("test/modes_found", "test/high_quality")
 
 
-def trained(config: str, seed: int, folder: Path, flags: list[str]) -> tuple[dict[str, float], Tensor]:
-    """The test metrics of a run, and the points that its tested checkpoint draws."""
+def drawn(config: str, seed: int, folder: Path, flags: list[str]) -> Tensor:
+    """Points that a recipe's model draws in the end."""
     root = folder / config / str(seed)
     settings = ["--seed_everything", str(seed), "--baselines", "null", "--figures.draw", "false"]
-    metrics = train(["--config", config, *settings, "--trainer.default_root_dir", str(root), *flags])
-    module = WGANGP.load_from_checkpoint(max(root.rglob("best.ckpt")), map_location="cpu").eval()
-    return metrics, module.sample(MODE_SAMPLES, generator=torch.Generator().manual_seed(0))
+    train(["fit", "--config", config, *settings, "--trainer.default_root_dir", str(root), *flags])
+    module = WGANGP.load_from_checkpoint(max(root.rglob("last.ckpt")), map_location="cpu").eval()
+    return module.sample(MODE_SAMPLES, generator=torch.Generator().manual_seed(0))
 
 
 def main(args: list[str] | None = None) -> None:
@@ -39,12 +40,15 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/mode_collapse"), help="of the runs and the picture")
     given, flags = parser.parse_known_args(args)  # further flags go to the recipes
-    clouds = {"data": DensityDataModule(dataset="twenty_five_gaussians").points("test", MODE_SAMPLES)}
+    data = DensityDataModule(dataset="twenty_five_gaussians")
+    clouds = {"data": data.points("test", MODE_SAMPLES)}
+    measure = mode_metrics(data.mode_centers, data.mode_std)
     rows = []
     for name, config in CONFIGS.items():
-        runs = [trained(config, seed, given.folder, flags) for seed in given.seeds]
-        modes, share = ([metrics[key] for metrics, _ in runs] for key in MEASURED)
-        clouds[f"{name}: {modes[0]:.0f} modes"] = runs[0][1]
+        points = [drawn(config, seed, given.folder, flags) for seed in given.seeds]
+        found = [measure(cloud) for cloud in points]
+        modes, share = ([float(each[key]) for each in found] for key in ("modes_found", "high_quality"))
+        clouds[f"{name}: {modes[0]:.0f} modes"] = points[0]
         rows.append(f"{name:10}{min(modes):6.0f} to {max(modes):2.0f}{mean(share):22.3f}")
     print(f"\n{'':10}{'modes of 25':>12}{'within three sigma':>22}   (seeds: {len(given.seeds)})", *rows, sep="\n")
     path = given.folder / "mode_collapse.png"

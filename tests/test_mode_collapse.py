@@ -30,4 +30,4 @@ def test_three_models_are_trained_measured_and_drawn(in_tmp, capsys):
     assert all(0 <= float(row.split()[-1]) <= 1 for row in (gan, wgan, penalised))
     with Image.open(path) as picture:
         assert picture.width > 3 * picture.height
-    assert len(list(Path("out").glob("wgan_gp_toy*/3/*/*/best.ckpt"))) == 3
+    assert len(list(Path("out").glob("wgan_gp_toy*/3/*/*/last.ckpt"))) == 3

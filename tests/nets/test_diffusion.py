@@ -98,8 +98,9 @@ def test_the_simple_loss_is_the_mean_over_dimensions_of_each_sample():
     assert diffusion.losses(output, data, times, noise).tolist() == pytest.approx(expected, rel=1e-6)
 
 
-def test_grey_levels_have_the_probabilities_scipy_gives_and_sum_to_one():
-    levels, mean, std = 17, 0.3, 0.11
+@pytest.mark.parametrize(("mean", "std"), [(0.3, 0.11), (-0.9, 0.3), (0.95, 0.5)])
+def test_grey_levels_have_the_probabilities_scipy_gives_and_sum_to_one(mean, std):
+    levels = 17
     values = torch.linspace(-1, 1, levels, dtype=torch.float64)
     log_variance = torch.full_like(values, 2 * math.log(std))
     found = log_prob_of_data(values, torch.full_like(values, mean), log_variance, levels).exp().numpy()
@@ -169,6 +170,16 @@ def test_the_priors_divergence_is_tiny_at_a_thousand_steps():
     abar = noise_schedule("linear", 1000)[-1].item()
     expected = 0.5 * (abar + (1 - abar) - 1 - math.log1p(-abar)) / math.log(2)
     assert bits == pytest.approx(expected, rel=2e-2)
+
+
+def test_the_priors_divergence_is_the_last_term_of_the_bound():
+    diffusion, data = Diffusion(steps=2, schedule="cosine", levels=None), torch.randn(3, 2)
+    terms = diffusion.nll_terms(lambda noised, times: noised, data)
+    variance = 1 - float(diffusion.exact_abar[-1])
+    mean = math.sqrt(1 - variance) * data.numpy()
+    expected = 0.5 * (mean**2 + variance - 1 - math.log(variance)).sum(1)
+    assert terms[:, -1].numpy() == pytest.approx(expected, rel=1e-2)
+    assert terms[:, -1].min() > 0
 
 
 def test_the_hybrid_loss_teaches_the_variance_only_through_the_bound():

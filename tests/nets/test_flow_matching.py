@@ -8,7 +8,7 @@ from scipy.special import logit
 from nnzoo.errors import InputError
 from nnzoo.nets.flow_matching import FlowMatching
 
-STD = torch.tensor([0.5, 2.0])
+STD = torch.tensor([0.5, 1.5])  # whose logarithms do not cancel
 
 
 def of_normal_data(noised, times):

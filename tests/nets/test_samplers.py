@@ -59,6 +59,18 @@ def test_ddim_with_eta_1_on_all_steps_is_ddpm_with_the_small_variance(clip):
     assert torch.allclose(*results, atol=1e-5)
 
 
+def test_eta_is_the_share_of_the_posteriors_standard_deviation():
+    """Where the data are known, nothing else differs between samples that begin with the same noise."""
+    diffusion, eta = Diffusion(steps=100, prediction="x0"), 0.5
+    start = torch.ones(20_000, 1)
+    source = torch.Generator().manual_seed(0)
+    states = denoised(diffusion, lambda noised, _: torch.zeros_like(noised), start, "ddim", 4, eta, source)
+    first = next(states)
+    now, after = diffusion.exact_abar[99], diffusion.exact_abar[66]
+    posterior = (1 - after) / (1 - now) * (1 - now / after)
+    assert float(first.noised.std()) == pytest.approx(eta * math.sqrt(posterior), rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("sampler", "steps", "tolerance"), [("ddpm", 1000, 0.03), ("ddim", 1000, 0.01), ("dpm_solver", 50, 0.01)]
 )

@@ -65,8 +65,9 @@ def results(module: DDPM, network: Features, real: Tensor, count: int, most: int
             started = time.monotonic()
             images = on_levels(drawn(module, count, sampler, steps), module.hparams["levels"])
             seconds = time.monotonic() - started
-            found.append(Result(sampler, evaluations, distance(network, real, images), seconds))
-            print(f"{sampler:12}{evaluations:6}{found[-1].frechet:12.3f}{seconds:10.1f}", flush=True)
+            name = sampler if flows else f"{sampler} of {module.hparams['timesteps']:,}"  # chains may differ
+            found.append(Result(name, evaluations, distance(network, real, images), seconds))
+            print(f"{name:20}{evaluations:6}{found[-1].frechet:12.3f}{seconds:10.1f}", flush=True)
     return found
 
 
@@ -97,12 +98,12 @@ def main() -> None:
     real, held_out = (on_levels(data.tensors(part, 5000)[0], data.levels) for part in ("train", "test"))
     floor = distance(network, real, held_out[: options.images])
     print(f"{options.images} images, {network.num_features} features of {network.origin}")
-    print(f"{'sampler':12}{'evaluations':>6}{'frechet':>8}{'seconds':>10}")
+    print(f"{'sampler':15}{'evaluations':>11}{'frechet':>12}{'seconds':>10}")
     found = []
     for path in options.checkpoints:
         module = DDPM.load_from_checkpoint(path, map_location="cpu").eval()
         found += results(module, network, real, options.images, options.most)
-    print(f"{'held out':18}{floor:12.3f}   ({len(held_out[: options.images])} images)")
+    print(f"{'held out':26}{floor:12.3f}   ({len(held_out[: options.images])} images)")
     figure(found, floor).savefig(options.out)
 
 

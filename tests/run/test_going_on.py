@@ -104,10 +104,12 @@ def test_another_weight_decay_acts_on_weights_alone(run_dir):
     ],
 )
 def test_what_cannot_change_in_the_middle_of_a_fit_is_refused(flags, says, run_dir):
-    before = (run_dir / "last.ckpt").read_bytes()
+    """What was refused stays nowhere: the run can go on as if it had not been asked for."""
+    files = [run_dir / name for name in ("config.yaml", "result.json", "best.ckpt", "last.ckpt")]
+    before = [path.read_bytes() for path in files]
     with pytest.raises(InputError, match=says):
         resume(run_dir, "--trainer.max_epochs", "4", *flags)
-    assert (run_dir / "last.ckpt").read_bytes() == before
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_a_run_that_stopped_early_goes_on_with_more_patience_only(in_tmp):

@@ -27,18 +27,30 @@ from nnzoo.run.report import diagnosis
 
 
 class SaveRunConfig(SaveConfigCallback):
-    """Writes the complete configuration to ``config.yaml`` of the run folder, whole or not at all."""
+    """Writes the complete configuration to ``config.yaml`` of the run folder, whole or not at all.
+
+    A run that goes on keeps its file until it trains: settings that its checkpoint refuses must not stay in it.
+    """
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Writes the file; the checkpoint of a resumed run is left out, so that the config can start a new run.
+        """Writes the file of a new run, before anything can fail."""
+        self._goes_on = (Path(trainer.default_root_dir) / CONFIG).is_file()
+        if not self._goes_on:
+            self._write(trainer, stage)
 
-        What became of the columns of a user's file stands beside it, in ``columns.csv``.
-        """
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Writes the file of a run that goes on, whose settings were all accepted."""
+        if trainer.is_global_zero and self._goes_on:
+            self._write(trainer, "fit")
+
+    def _write(self, trainer: L.Trainer, stage: str) -> None:
+        # Without the checkpoint of a resumed run, so that the config can start a new one.
         config = self.config.clone()
         config.ckpt_path = None
         with replacing(Path(trainer.default_root_dir) / CONFIG) as temporary:
             temporary.write_text(self.parser.dump(config, skip_unset=False), encoding="utf-8")
         data = datamodule_of(trainer)
+        # What became of the columns of a user's file.
         report = data.column_report() if hasattr(data, "column_report") and stage == "fit" else None
         if report is not None:
             with replacing(Path(trainer.default_root_dir) / COLUMNS) as temporary:
@@ -50,7 +62,7 @@ class SaveRunConfig(SaveConfigCallback):
         (model.init_args if "class_path" in model else model).lr = lr
         self.config.lr_find = False
         if trainer.is_global_zero:
-            self.save_config(trainer, pl_module, "fit")
+            self._write(trainer, "fit")
 
 
 class RunRecord(Callback):

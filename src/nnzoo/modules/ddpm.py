@@ -9,14 +9,12 @@ from torch import Tensor, nn
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
-from nnzoo.modules.checks import check_images, check_precision
+from nnzoo.modules.checks import check_precision
 from nnzoo.modules.ddpm_figures import ddpm_figures, process_animation
 from nnzoo.modules.ddpm_sampling import FLOW_STEPS, DiffusionSampling
-from nnzoo.modules.generative import images_and_labels
 from nnzoo.nets.ddpm import MLPDenoiser
 from nnzoo.nets.diffusion import Diffusion, Prediction, Variance, Weighting
 from nnzoo.nets.flow_matching import FlowMatching, Solver, TimeLaw
-from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.noise import Source, normal, uniform
 from nnzoo.nets.noise_schedule import ScheduleName
 from nnzoo.nets.samplers import SamplerName
@@ -193,13 +191,13 @@ class DDPM(DiffusionSampling):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Mean loss of a batch (data, labels)."""
-        losses = self.losses(*self._checked(batch, batch_idx))
+        losses = self.losses(*self.checked(batch, batch_idx))
         self.means.update("train", {"loss": losses})
         return losses.mean()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Measures the loss, at the same times and with the same noise in every epoch."""
-        data, labels = self._checked(batch, batch_idx)
+        data, labels = self.checked(batch, batch_idx)
         losses = self.losses(data, labels, self.evaluation_noise(batch_idx, len(data)))
         self.means.update("val", {"loss": losses})
 
@@ -218,7 +216,7 @@ class DDPM(DiffusionSampling):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Measures the loss and the likelihood."""
-        data, labels = self._checked(batch, batch_idx)
+        data, labels = self.checked(batch, batch_idx)
         noise = self.evaluation_noise(batch_idx, len(data))
         self.means.update("test", {"loss": self.losses(data, labels, noise)})
         rows = self.tested_rows(batch_idx, len(data), self.max_nll_samples)
@@ -228,15 +226,6 @@ class DDPM(DiffusionSampling):
             nll = -self._log_likelihood(data[rows], chosen, [noise[row] for row in rows.tolist()])
         bits = nll / (math.prod(self.hparams["in_shape"]) * math.log(2))
         self.means.update("test", {"nll": nll, "bits_per_dim": bits})
-
-    def _checked(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor | None]:
-        data, labels = images_and_labels(batch)
-        if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
-            if self.is_image:
-                check_images(data, self.hparams["in_shape"])
-            if self.num_conditions:
-                checked_labels(None if labels is None else labels.cpu(), self.num_conditions)
-        return self.to_model(batch)
 
     @torch.no_grad()
     def log_likelihood(self, data: Tensor, labels: Tensor | None = None, generator: Source = None) -> Tensor:

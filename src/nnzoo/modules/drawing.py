@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.modes import mode_metrics
 from nnzoo.modules.base import ZooModule
+from nnzoo.modules.checks import check_images
 from nnzoo.modules.generative import images_and_labels, samples_figure
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.noise import Source
@@ -124,6 +125,16 @@ class DrawingModule(ZooModule):
         data, labels = images_and_labels(batch)
         data = data.to(self.dtype)
         return 2 * data - 1 if self.is_image else data, labels if self.num_conditions else None
+
+    def checked(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor | None]:
+        """A batch as :meth:`to_model` gives it; raises InputError where data or labels do not fit the model."""
+        data, labels = images_and_labels(batch)
+        if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
+            if self.is_image:
+                check_images(data, self.hparams["in_shape"])
+            if self.num_conditions:
+                checked_labels(None if labels is None else labels.cpu(), self.num_conditions)
+        return self.to_model(batch)
 
     def from_model(self, data: Tensor) -> Tensor:
         """Samples in the data's scale."""

@@ -11,12 +11,9 @@ from torch import Tensor, nn
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
-from nnzoo.modules.checks import check_images
 from nnzoo.modules.drawing import DrawingModule
-from nnzoo.modules.generative import images_and_labels
 from nnzoo.modules.sample_history import SampleHistory
 from nnzoo.modules.wgan_gp_figures import adversarial_figures, watched_samples
-from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.noise import Source, normal, uniform
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.samplers import slerp
@@ -198,7 +195,7 @@ class WGANGP(DrawingModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """A step of the critic, and with every ``n_critic``-th batch one of the generator."""
-        real, labels = self._checked(batch, batch_idx)
+        real, labels = self.checked(batch, batch_idx)
         self._step(0, self.critic_terms(real, labels), "critic_loss")
         if self.hparams["objective"] == "wgan":
             clip_weights(self.critic, self.hparams["clip"])
@@ -242,7 +239,7 @@ class WGANGP(DrawingModule):
         self._measure("test", batch, batch_idx)
 
     def _measure(self, stage: str, batch: Any, batch_idx: int) -> None:
-        real, labels = self._checked(batch, batch_idx)
+        real, labels = self.checked(batch, batch_idx)
         noise = self.evaluation_noise(batch_idx, len(real))
         terms = {**self.critic_terms(real, labels, noise), **self.generator_terms(len(real), labels, noise)}
         drawn = [self.from_model(self.draw(len(real), labels, noise)).float() for _ in range(DRAWN_PER_SAMPLE)]
@@ -250,18 +247,9 @@ class WGANGP(DrawingModule):
 
     def contract_loss(self, batch: Any) -> Tensor:
         """Both losses, each with what it trains."""
-        real, labels = self._checked(batch, 0)
+        real, labels = self.checked(batch, 0)
         terms = {**self.critic_terms(real, labels), **self.generator_terms(len(real), labels)}
         return (terms["critic_loss"] + terms["generator_loss"]).mean()
-
-    def _checked(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor | None]:
-        data, labels = images_and_labels(batch)
-        if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
-            if self.is_image:
-                check_images(data, self.hparams["in_shape"])
-            if self.num_conditions:
-                checked_labels(None if labels is None else labels.cpu(), self.num_conditions)
-        return self.to_model(batch)
 
     @torch.no_grad()
     def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None) -> Tensor:

@@ -1,6 +1,7 @@
 """The networks that drawn images are compared by: shipped, trained once, or left as they are."""
 
 import hashlib
+import os
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -80,6 +81,22 @@ def test_digits_can_be_told_apart_by_their_features():
     torch.testing.assert_close(network(test[:3]), network(test)[:3])
 
 
+def test_the_classifier_of_digits_is_right_where_its_docstring_says():
+    data = ImageDataModule()
+    network, (test, wanted) = feature_network(data), data.tensors("test")
+    assert network.num_classes == 10
+    assert float((network.classes(network(test)) == wanted).float().mean()) == pytest.approx(0.9815, abs=5e-5)
+    torch.testing.assert_close(network.classes(network(test)), network.classifier(test).argmax(dim=1))
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif("NNZOO_DATA" not in os.environ, reason="needs MNIST under $NNZOO_DATA")
+def test_so_is_that_of_mnist():
+    data = ImageDataModule(dataset="mnist")
+    network, (test, wanted) = feature_network(data), data.tensors("test")
+    assert float((network.classes(network(test)) == wanted).float().mean()) == pytest.approx(0.9914, abs=5e-5)
+
+
 def test_a_file_that_was_changed_is_refused(in_tmp, monkeypatch):
     monkeypatch.setattr(features, "WEIGHTS", in_tmp)
     Path("digits.pt").write_bytes((WEIGHTS / "digits.pt").read_bytes()[:-1] + b"x")
@@ -97,8 +114,13 @@ def test_other_data_train_a_classifier_once_inside_a_test_too(runs):
     assert not same(first, trained(data.images, data.labels, 2, 0)), "it has learned"
     torch.testing.assert_close(first(data.images[:3]), first(data.images)[:3])  # batch norm has stopped learning
     torch.rand(5)
-    assert same(feature_network(data), first)
+    again = feature_network(data)
+    assert same(again, first)
     assert len(runs) == 1
+    dark, light = torch.full((2, 1, 12, 20), 0.25), torch.full((2, 1, 12, 20), 0.75)
+    found = again.classes(again(torch.cat([dark, light])))
+    assert again.num_classes == 2
+    assert found.tolist() == [0, 0, 1, 1], "the last layer is kept too"
     (path,) = Path("cache").rglob("*.pt")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.warns(UserWarning, match="is damaged"):
@@ -136,6 +158,7 @@ def test_without_classes_the_network_stays_as_it_begins(runs):
     data.num_classes = 0
     network = feature_network(data)
     assert network.origin == "an untrained network, as the data have no classes"
+    assert network.num_classes == 0
     assert same(network, feature_network(data))
     found = network(data.images)
     assert found.shape == (60, 32)

@@ -9,7 +9,7 @@ from sklearn.mixture import GaussianMixture
 
 from nnzoo import VAE, ImageDataModule, SampleQuality
 from nnzoo.baselines.base import OWN
-from nnzoo.baselines.features import shipped
+from nnzoo.baselines.features import shipped, trained
 from nnzoo.baselines.images import dequantized
 from nnzoo.baselines.sample_quality import PixelModel, drawn_images, gaussian_images, mixture_images, on_levels
 from nnzoo.errors import InputError
@@ -45,8 +45,28 @@ class Drawer:
         return (images + self.off * noise).clamp(0, 1)
 
 
+class Asked(Drawer):
+    """Draws images of the classes that it is asked for, each image once."""
+
+    num_conditions = 10
+
+    def __init__(self, images, labels, shift=0):
+        super().__init__(images)
+        self.left, self.shift = [list(images[labels == label]) for label in range(10)], shift
+
+    def sample(self, num_samples, labels=None, generator=None):
+        return torch.stack([self.left[(int(label) + self.shift) % 10].pop() for label in labels])
+
+
 def features_of(images):
     return shipped("digits")(images)
+
+
+@pytest.fixture
+def no_classical(monkeypatch):
+    """Leaves out what is tested elsewhere, and slow."""
+    for name in ("gaussian_images", "mixture_images"):
+        monkeypatch.setattr(f"nnzoo.baselines.sample_quality.{name}", lambda *arguments: torch.zeros(270, 1, 8, 8))
 
 
 def by_hand(real, drawn):
@@ -56,9 +76,7 @@ def by_hand(real, drawn):
     return {name: pytest.approx(float(value)) for name, value in metrics.compute().items()}
 
 
-def test_a_module_that_draws_the_test_images_is_perfect_and_others_are_measured_beside_it(digits, monkeypatch):
-    for name in ("gaussian_images", "mixture_images"):  # tested below, and slow
-        monkeypatch.setattr(f"nnzoo.baselines.sample_quality.{name}", lambda *arguments: torch.zeros(270, 1, 8, 8))
+def test_a_module_that_draws_the_test_images_is_perfect_and_others_are_measured_beside_it(digits, no_classical):
     test, quality = digits.tensors("test")[0], SampleQuality()
     before = torch.get_rng_state()
     found = quality.scores(Drawer(test, off=0.4 / 16), digits)
@@ -74,6 +92,30 @@ def test_a_module_that_draws_the_test_images_is_perfect_and_others_are_measured_
     few.scores(Drawer(torch.rand(100, 1, 8, 8)), digits)
     assert few.notes[0].startswith("frechet, precision, recall: of 100 images each")
     assert few.notes[1] == "pca, mixture (sampled): fitted on 200 of 1,257 images, chosen at random"
+
+
+def test_of_a_conditional_module_the_share_is_told_that_looks_like_the_class_asked_for(digits, no_classical):
+    images, labels = digits.tensors("test")
+    network, quality = shipped("digits"), SampleQuality()
+    right = pytest.approx(float((network.classifier(images).argmax(dim=1) == labels).double().mean()))
+    found = quality.scores(Asked(images, labels), digits)
+    assert found[OWN]["class_share"] == right
+    assert found["test_images"] == {"class_share": right}
+    assert quality.notes[0].startswith("frechet, precision, recall, class_share: of 270 images each")
+    train, train_labels = digits.tensors("train")
+    wrong = quality.scores(Asked(train, train_labels, shift=1), digits)
+    assert wrong[OWN]["class_share"] < 0.02
+    assert wrong["test_images"] == {"class_share": right}, "real images have the classes that they have"
+
+
+def test_without_classes_there_is_no_such_share(digits, no_classical, monkeypatch):
+    images, labels = digits.tensors("test")
+    assert "class_share" not in str(SampleQuality().scores(Drawer(images), digits))
+    untrained = trained(images, labels, 0, 0)
+    monkeypatch.setattr("nnzoo.baselines.sample_quality.feature_network", lambda data: untrained)
+    quality = SampleQuality()
+    assert "class_share" not in str(quality.scores(Asked(images, labels), digits))
+    assert "class_share" not in quality.notes[0]
 
 
 def test_a_conditional_module_draws_the_classes_of_the_test_images(digits):

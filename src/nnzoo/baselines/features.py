@@ -42,18 +42,20 @@ class Shipped(NamedTuple):
 
     Attributes:
         in_shape: (C, H, W) of the images that the network was trained on.
+        num_classes: Of these images.
         sha256: Of the file.
     """
 
     in_shape: tuple[int, int, int]
+    num_classes: int
     sha256: str
 
 
 SHIPPED = {
-    "digits": Shipped((1, 8, 8), "37d302e5f513829859555d19846e4815bae77f4cf9d6c839280b04d6277ec1c4"),
-    "mnist": Shipped((1, 28, 28), "556a40474612de405d93892bd092303541984c580d0bab780e87961f5d76c93f"),
+    "digits": Shipped((1, 8, 8), 10, "769fea07d1b28a487fcde2e757754f7c62329930e35190c4b95f8b2dd0fc4789"),
+    "mnist": Shipped((1, 28, 28), 10, "a014d6fd4a13499630690eb38e71d97c41b558d232295927122abe419ae7a831"),
 }
-"""By the names of the data sets."""
+"""By the names of the data sets. Of their test images these classifiers are right about 98.15 % and 99.14 %."""
 
 
 class Features(nn.Module):
@@ -61,19 +63,19 @@ class Features(nn.Module):
 
     Args:
         in_shape: (C, H, W) of the images.
-        num_classes: Number of classes that :attr:`classifier` tells apart.
+        num_classes: Number of classes that :meth:`classes` tells apart; 0 for none.
         origin: Where the weights come from, in words.
     """
 
     num_features = NUM_FEATURES
 
-    def __init__(self, in_shape: Sequence[int], num_classes: int = 2, origin: str = "") -> None:
+    def __init__(self, in_shape: Sequence[int], num_classes: int = 0, origin: str = "") -> None:
         super().__init__()
-        self.side, self.origin = min(MAX_SIDE, max(in_shape[1:])), origin
+        self.side, self.num_classes, self.origin = min(MAX_SIDE, max(in_shape[1:])), num_classes, origin
         stages = max(1, int(math.log2(self.side)))  # each halves the side, so that one pixel is left
         self.classifier = CNNClassifier(
             in_shape=(in_shape[0], self.side, self.side),
-            num_classes=num_classes,
+            num_classes=max(2, num_classes),
             channels=(*CHANNELS[: stages - 1], NUM_FEATURES),
             convs_per_stage=1,
             lr=LR,
@@ -92,17 +94,22 @@ class Features(nn.Module):
         seen = ((self.shrunk(part) - classifier.pixel_mean) / classifier.pixel_std for part in images.split(500))
         return torch.cat([classifier.backbone(part).flatten(1) for part in seen])
 
+    @torch.no_grad()
+    def classes(self, features: Tensor) -> Tensor:
+        """The classes (N,) that the classifier takes images for, from their features (N, NUM_FEATURES)."""
+        return self.classifier.net.head(features).argmax(dim=1)  # type: ignore[operator]
+
     def weights(self) -> dict[str, Tensor]:
-        """What the features depend on: the classifier's last layer is left out."""
+        """What the features and the classes depend on."""
         classifier = self.classifier
-        return {**classifier.backbone.state_dict(), "mean": classifier.pixel_mean, "std": classifier.pixel_std}
+        return {**classifier.net.state_dict(), "mean": classifier.pixel_mean, "std": classifier.pixel_std}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Takes what :meth:`weights` gave."""
         own = dict(weights)
         self.classifier.pixel_mean.copy_(own.pop("mean"))
         self.classifier.pixel_std.copy_(own.pop("std"))
-        self.classifier.backbone.load_state_dict(own)
+        self.classifier.net.load_state_dict(own)
 
 
 @isolate_rng()  # a network draws its first weights from the global generator
@@ -120,8 +127,8 @@ def feature_network(data: Any) -> Features:
     num_classes = getattr(data, "num_classes", 0)
     if num_classes < 2:
         return trained(images, labels, num_classes, 0)
-    path = cache_root() / "features" / f"{digest(images, labels, num_classes)}.pt"
-    network = Features(in_shape, origin="a classifier of the training images")
+    path = cache_root() / "classifiers" / f"{digest(images, labels, num_classes)}.pt"
+    network = Features(in_shape, num_classes, "a classifier of the training images")
     try:
         network.load_weights(torch.load(path, map_location="cpu", weights_only=True))
         return network
@@ -152,7 +159,7 @@ def shipped(name: str) -> Features:
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != known.sha256:
         raise InputError(f"{path} is not the file that came with nnzoo: install nnzoo again.")
-    network = Features(known.in_shape, origin=f"nnzoo's classifier of {name}")
+    network = Features(known.in_shape, known.num_classes, f"nnzoo's classifier of {name}")
     network.load_weights(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     return network
 
@@ -164,7 +171,7 @@ def trained(images: Tensor, labels: Tensor, num_classes: int, steps: int) -> Fea
     """
     with isolate_rng(), torch.inference_mode(False), torch.enable_grad(), unsaid():
         torch.manual_seed(0)
-        network = Features(images.shape[1:], max(2, num_classes))
+        network = Features(images.shape[1:], num_classes)
         if not steps:
             network.origin = "an untrained network, as the data have no classes"
             return network

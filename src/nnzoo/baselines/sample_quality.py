@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from nnzoo.baselines.base import OWN, Baselines, Scores, alone, fitting, subset_note
-from nnzoo.baselines.features import NUM_FEATURES, feature_network, largest_number
+from nnzoo.baselines.features import NUM_FEATURES, Features, feature_network, largest_number
 from nnzoo.baselines.images import SMALL, dequantized, mixtures, most_likely, numbers_of_components
 from nnzoo.errors import check_sizes
 from nnzoo.metrics.samples import sample_metrics
@@ -36,6 +36,9 @@ class SampleQuality(Baselines):
 
     - ``test/frechet``: Frechet distance (arXiv:1706.08500).
     - ``test/precision`` and ``test/recall``: improved precision and recall by the third neighbour (arXiv:1904.06991).
+    - ``test/class_share``, of conditional modules: the share of drawn images that the classifier takes for the class
+      that was asked for; ``baseline/test_images/class_share`` is its share of the test images themselves, the most that
+      can be expected.
     - ``baseline/training_images/...``: of training images in place of drawn ones, as good as a model can get.
     - ``baseline/pca/...``, ``baseline/mixture/...``: of images drawn from a Gaussian, and from scikit-learn's Gaussian
       mixture, of the principal components of the training pixels: all of them, or 50 of images of more than 256 values.
@@ -79,16 +82,22 @@ class SampleQuality(Baselines):
         with isolate_rng():  # what a module draws without regard to a generator would change what comes after
             network, found = feature_network(data), {}
             real = network(on_levels(test, levels))
+            classified = is_conditional(module) and network.num_classes > 0
             for name, draw in sets.items():
                 own = timed(f"sampling: {count:,} images", hint, least=0.1)
                 with own if name == OWN else fitting(f"{name} (sampled)"):
                     images = draw()
                 metrics = alone(sample_metrics(network.num_features))
                 metrics.update(real, real=True)
-                metrics.update(network(on_levels(images, levels)), real=False)
+                drawn = network(on_levels(images, levels))
+                metrics.update(drawn, real=False)
                 found[name] = {metric: float(value) for metric, value in metrics.compute().items()}
+                if classified and name == OWN:
+                    found[OWN]["class_share"] = class_share(network, drawn, labels)
+            if classified:
+                found["test_images"] = {"class_share": class_share(network, real, labels)}
         self.notes = [
-            f"frechet, precision, recall: of {count:,} images each, by {network.num_features} features of "
+            f"{', '.join(found[OWN])}: of {count:,} images each, by {network.num_features} features of "
             f"{network.origin}",
             *subset_note("pca, mixture (sampled)", len(train), len(data.parts["train"]), "images"),
         ]
@@ -98,14 +107,23 @@ class SampleQuality(Baselines):
 def drawn_images(module: Any, labels: Tensor, in_shape: tuple[int, int, int]) -> Tensor:
     """As many images as labels, of these classes if the module is conditional, with a seed of their own."""
     generator = torch.Generator(module.device).manual_seed(0)
-    conditional = getattr(module, "num_conditions", 0) > 0
     images = []
     for part in labels.to(module.device).split(DRAWN_AT_ONCE):
-        given = {"labels": part} if conditional else {}
+        given = {"labels": part} if is_conditional(module) else {}
         images.append(module.sample(len(part), **given, generator=generator).float().cpu())
     drawn = torch.cat(images)
     check_images(drawn, in_shape)
     return drawn
+
+
+def is_conditional(module: Any) -> bool:
+    """Whether a module draws the classes that it is asked for."""
+    return getattr(module, "num_conditions", 0) > 0
+
+
+def class_share(network: Features, features: Tensor, labels: Tensor) -> float:
+    """Share of images, given by their features (N, F), that the classifier takes for their labels (N,)."""
+    return float((network.classes(features) == labels).double().mean())
 
 
 def on_levels(images: Tensor, levels: int) -> Tensor:

@@ -44,8 +44,10 @@ class Entry:
 
     @property
     def data(self) -> str:
-        """Name of its data set, which may be its recipe's."""
-        return settings_of(self.name).get("data", {}).get("dataset", "")
+        """Name of its data set: of the recorded run, else as set, or that of the recipe's own recorded run."""
+        recorded = self.result or {}
+        own = recorded.get("dataset") or settings_of(self.name).get("data", {}).get("dataset", "")
+        return own or ("" if self.name == self.recipe else Entry(self.recipe).data)
 
     @cached_property
     def result(self) -> dict[str, Any] | None:
@@ -141,6 +143,7 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
     result = {
         "command": entry.command,
         "flags": flags,
+        "dataset": runs[0]["hyperparameters"]["data"].get("dataset"),
         "metric": metric,
         "seeds": seeds,
         "metrics": {

@@ -5,7 +5,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from nnzoo.recipes import _records, mlp
+from nnzoo.recipes import _records, mlp, wgan_gp
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 RESULTS = {
@@ -29,9 +29,11 @@ def asked(monkeypatch, in_tmp):
         metrics = {"test/accuracy": run.pop("accuracy"), "baseline/majority/accuracy": 0.1 * seed, "val/loss": 1.0}
         metrics["test/strange"] = None if seed == 4 else 1.0
         about = {"parameters": 42, "devices": "1 x cpu", "precision": "32-true", "versions": {}, "commit": "abc"}
+        about["hyperparameters"] = {"data": {"dataset": "olives"}}
         (root / "result.json").write_text(json.dumps({"metrics": metrics, **run, **about}))
 
-    monkeypatch.setattr(mlp, "main", main)
+    for recipe in (mlp, wgan_gp):
+        monkeypatch.setattr(recipe, "main", main)
     monkeypatch.setattr(_records, "FOLDER", in_tmp / "recipes")
     return lines
 
@@ -56,6 +58,15 @@ def test_a_record_holds_the_values_of_every_seed_with_their_mean_and_spread(aske
         assert args[args.index("--config") + 1] == "mlp_diabetes"
         assert args[args.index("--seed_everything") + 1] == str(seed)
         assert args[-2:] == ["--model.lr", "0.1"]
+
+
+def test_the_listing_names_the_data_of_the_recorded_run_else_those_that_are_set_or_the_recipes(asked):
+    """A recipe of data of two kinds sets none: its images are by default those of its datamodule."""
+    assert [_records.Entry(name).data for name in ("mlp_mnist", "wgan_gp_gan")] == ["mnist", ""]
+    for name in ("mlp_mnist", "wgan_gp"):
+        _records.record(name, "test/accuracy", [3], [])
+    assert [_records.Entry(name).data for name in ("mlp_mnist", "wgan_gp", "wgan_gp_gan")] == ["olives"] * 3
+    assert _records.Entry("wgan_gp_toy").data == "twenty_five_gaussians"
 
 
 def test_one_seed_has_no_spread(asked):

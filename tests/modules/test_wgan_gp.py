@@ -187,7 +187,7 @@ WGAN = {"optimizer": "rmsprop", "lr": 5e-5, "clip": 0.01, "n_critic": 5}
 GAN = {"optimizer": "adamw", "lr": 2e-4, "betas": [0.5, 0.999], "n_critic": 1}
 PUBLISHED = {
     "wgan_gp_cifar10": {"lr": 2e-4, "betas": [0.0, 0.9], "n_critic": 5, "penalty": 10.0, "channels": 128},
-    "wgan_gp_mnist": {"lr": 1e-4, "betas": [0.5, 0.9], "n_critic": 5, "penalty": 10.0},
+    "wgan_gp_mnist": {"betas": [0.5, 0.9], "penalty": 10.0},
     "wgan_gp_toy": {"betas": [0.5, 0.9], "penalty": 0.1, "latent_dim": 2},
     "wgan_gp_wgan": WGAN,
     "wgan_gp_toy_wgan": WGAN,

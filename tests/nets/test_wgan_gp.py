@@ -140,6 +140,21 @@ def test_the_papers_nets_for_cifar10_have_their_parameters():
         assert sum(parameter.numel() for parameter in net.parameters()) == expected
 
 
+SIZES = {(1, 8, 8): [8, 4], (1, 28, 28): [14, 7, 3], (3, 32, 32): [16, 8, 4], (3, 64, 64): [32, 16, 8, 4]}
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_a_dcgan_critic_halves_from_the_image_on_until_four_pixels_are_left(shape):
+    """As in arXiv:1511.06434 for 64x64, and in the code of arXiv:1704.00028 for 28x28 and 32x32."""
+    found = []
+    critic = Critic(shape, "dcgan", channels=4)
+    for layer in critic.features:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda _, inputs, output: found.append((output.shape[2], output.shape[1])))
+    critic(torch.zeros(1, *shape))
+    assert found == [(size, 4 * 2**depth) for depth, size in enumerate(SIZES[shape])]
+
+
 @pytest.mark.parametrize("norm", ["none", "layer", "instance"])
 @pytest.mark.parametrize("architecture", ["dcgan", "resnet"])
 def test_a_score_does_not_depend_on_other_samples(architecture, norm):

@@ -115,6 +115,15 @@ def test_without_validation_the_best_epoch_is_chosen_by_training(settings):
     check_limits(changed)
 
 
+def test_there_is_nothing_to_wait_for_where_the_last_epoch_is_the_best(settings):
+    changed = settings.clone()
+    changed["checkpoint.monitor"], changed["checkpoint.mode"] = "step", "max"
+    check_limits(changed)
+    changed["patience"] = 3
+    with pytest.raises(InputError, match="the last one is the best: leave it out, or set --checkpoint"):
+        check_limits(changed)
+
+
 @pytest.mark.parametrize("typed", ["1", "1.0", "0.5", "7"])
 def test_batches_are_counted_as_typed(typed, settings_of):
     """Lightning takes 1 as one batch and 1.0 as all of them."""

@@ -49,6 +49,9 @@ class ZooModule(L.LightningModule):
     """What a table of the metrics should say of them: their units, or that a part of the samples was measured."""
     draws: ClassVar[bool] = False
     """Whether ``predict`` makes samples up: it then reads no data, but batches of a ``drawing_loader()``."""
+    best_by: ClassVar[tuple[str, str]] = ("val/loss", "min")
+    """The metric that chooses the best checkpoint, and which of its values does, min or max: what a command line takes
+    unless told otherwise. ("step", "max") is for the last one, where no metric tells how good a model is."""
     means: StageMeans
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {"momentum": ("optimizer", ["sgd"])}
     """Hyperparameters that act under some choices only: the name of the choice, and under which of its values."""

@@ -52,7 +52,8 @@ class WGANGP(DrawingModule):
 
     ``wasserstein`` is the estimate D(real) - D(drawn), without penalty; ``gradient_norm`` is ||grad D||. As no loss of
     the two tells how good samples are, ``loss`` of validation and test is the energy score, see
-    :func:`nnzoo.nets.wgan_gp.energy_scores`.
+    :func:`nnzoo.nets.wgan_gp.energy_scores`. It hardly sees how sharp samples are, so that it chooses no epoch: what is
+    tested, drawn from and kept as the best are the last weights, as in the papers.
 
     To use other networks, override :meth:`build_generator` or :meth:`build_critic`.
 
@@ -77,6 +78,7 @@ class WGANGP(DrawingModule):
         InputError: If a value is out of range, or the images are too small for the network.
     """
 
+    best_by = ("step", "max")
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
         "penalty": ("objective", ["wgan_gp"]),
         "clip": ("objective", ["wgan"]),

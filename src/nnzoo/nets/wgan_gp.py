@@ -87,8 +87,12 @@ def gradient_norms(critic: Callable[[Tensor], Tensor], real: Tensor, drawn: Tens
         return (at_least_float32(gradient).flatten(1).square().sum(1) + 1e-12).sqrt()
 
 
-def num_stages(in_shape: Sequence[int]) -> int:
+def num_stages(in_shape: Sequence[int], rounded: Callable[[float], int] = math.floor) -> int:
     """How often an image can be halved until its shorter side has 4 to 7 pixels.
+
+    Args:
+        in_shape: (C, H, W) of the image.
+        rounded: math.ceil for 2 to 4 pixels.
 
     Raises:
         InputError: If it is too small.
@@ -98,7 +102,7 @@ def num_stages(in_shape: Sequence[int]) -> int:
             f"A {in_shape[1]}x{in_shape[2]} image is too small for convolutions of stride 2: set --data.image_size "
             f"{SMALLEST} or more, or --model.architecture mlp."
         )
-    return int(math.log2(min(in_shape[1:]) / 4))
+    return rounded(math.log2(min(in_shape[1:]) / 4))
 
 
 class Generator(nn.Module):
@@ -228,7 +232,7 @@ class Critic(nn.Module):
             layers = mlp([math.prod(in_shape), *hidden], "leaky_relu") if hidden else nn.Sequential()
             self.features = nn.Sequential(nn.Flatten(), *layers, nn.LeakyReLU() if hidden else nn.Identity())
         else:
-            stages = num_stages(in_shape)
+            stages = num_stages(in_shape, math.ceil if architecture == "dcgan" else math.floor)
             build = dcgan_features if architecture == "dcgan" else resnet_features
             self.features = nn.Sequential(*build(in_shape[0], channels, NORMS[norm], stages), nn.Flatten())
             with torch.no_grad():  # in evaluation, so that no batch statistics change
@@ -254,11 +258,15 @@ class Critic(nn.Module):
 
 
 def dcgan_features(in_channels: int, channels: int, norm: Callable[[int], nn.Module], stages: int) -> list[nn.Module]:
-    """Layers of a DCGAN's critic: half the size and twice the channels at each stage, no norm in the first."""
-    layers: list[nn.Module] = [nn.Conv2d(in_channels, channels, 3, padding=1), nn.LeakyReLU(0.2)]
-    for depth in range(stages):
-        wide = channels * 2 ** (depth + 1)
-        layers += [nn.Conv2d(wide // 2, wide, 4, stride=2, padding=1), norm(wide), nn.LeakyReLU(0.2)]
+    """Layers of a DCGAN's critic: half the size and twice the channels at each stage, no norm in the first.
+
+    The smallest images have room for one stage only: another convolution comes before it.
+    """
+    first = (3, 1) if stages == 1 else (4, 2)
+    widths = [channels * 2**depth for depth in range(max(2, stages))]
+    layers: list[nn.Module] = [nn.Conv2d(in_channels, channels, first[0], first[1], padding=1), nn.LeakyReLU(0.2)]
+    for fewer, more in pairwise(widths):
+        layers += [nn.Conv2d(fewer, more, 4, stride=2, padding=1), norm(more), nn.LeakyReLU(0.2)]
     return layers
 
 

@@ -16,6 +16,7 @@ from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, dataset_of, parse
+from nnzoo.run.best import defaults_of, tested_note
 from nnzoo.run.checkpoint import public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_fits, check_same_run, import_class
 from nnzoo.run.data import DataFirst, builder, drop_idle
@@ -136,8 +137,8 @@ class ZooCLI(LightningCLI):
         parser.add_lightning_class_args(Figures, "figures")
         parser.set_defaults(
             {
+                **defaults_of(self._model_class),
                 "checkpoint.filename": BEST,
-                "checkpoint.monitor": "val/loss",
                 "checkpoint.enable_version_counter": False,
                 "last_checkpoint.filename": LAST,
                 "last_checkpoint.save_on_train_epoch_end": True,
@@ -205,7 +206,7 @@ class ZooCLI(LightningCLI):
             raise InputError(f"{path} cannot be built ({reason[:300]}): set what it needs as --model.NAME.") from error
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing to add: the checkpoint's hyperparameters are among the configs already, where flags override them."""
+        """Nothing to add: a checkpoint's hyperparameters are among the configs, where flags override them."""
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Builds the Trainer with the run's folder, logger, callbacks and atomic checkpoints."""
@@ -280,10 +281,10 @@ class ZooCLI(LightningCLI):
             trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
             self._collect()
         if trainer.is_global_zero:
+            notes = notes_of(trainer, self.model) + tested_note(trainer) * self.arguments.test_after_fit
             if self.metrics:
-                print(table(self.metrics, type(self.model).__name__, notes_of(trainer, self.model)))
-            shown = diagnosis(read_curves(trainer)) if self.arguments.test_after_fit else None
-            if shown:
+                print(table(self.metrics, type(self.model).__name__, notes))
+            if self.arguments.test_after_fit and (shown := diagnosis(read_curves(trainer))):
                 print(shown)
             if not getattr(trainer, "fast_dev_run", False):
                 print(f"run folder: {self.run_dir}")

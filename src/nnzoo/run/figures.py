@@ -17,7 +17,7 @@ from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
 from nnzoo.plots.curves import learning_curves
 from nnzoo.plots.images import Picture
-from nnzoo.run.checkpoint import read_checkpoint
+from nnzoo.run.best import best_epoch, keeper, rule
 from nnzoo.run.folder import figure_path
 from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.pictures import is_animation, save_picture
@@ -55,7 +55,8 @@ class Figures(Callback):
         """Draws the learning curves, and the rest from the last weights unless a test follows."""
         curves = read_curves(trainer) if trainer.is_global_zero and self.draw else {}
         if curves:
-            self._save(trainer, "learning_curves", learning_curves(curves, best_epoch(trainer)))
+            chosen = None if rule(keeper(trainer)) == "last" else best_epoch(trainer)
+            self._save(trainer, "learning_curves", learning_curves(curves, chosen))
         if not self.test_follows:
             self._draw(trainer, pl_module, "val")
 
@@ -93,14 +94,6 @@ class Figures(Callback):
                 logger.log_image(f"figures/{name}", [str(path)])
             elif isinstance(logger, TensorBoardLogger) and isinstance(figure, Figure):
                 logger.experiment.add_figure(f"figures/{name}", figure, trainer.global_step)
-
-
-def best_epoch(trainer: L.Trainer) -> int | None:
-    """The epoch, counted from 1, of the checkpoint that was kept as the best; None if none was."""
-    paths = (getattr(callback, "best_model_path", "") for callback in trainer.checkpoint_callbacks
-             if getattr(callback, "monitor", None))  # fmt: skip
-    path = next((Path(path) for path in paths if path and Path(path).is_file()), None)
-    return read_checkpoint(path)["epoch"] + 1 if path else None
 
 
 def held_out(trainer: L.Trainer, part: str) -> Any:

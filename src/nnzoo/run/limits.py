@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from torchmetrics import MetricCollection
 
 from nnzoo.errors import InputError
+from nnzoo.run.best import COUNTS
 
 MAX_SEED = 2**32 - 1
 """NumPy's largest."""
@@ -150,6 +151,9 @@ RELATIONS = (
     Relation(lambda get: _validates(get) or not str(get("checkpoint.monitor")).startswith("val/"),
              "--trainer.limit_val_batches 0 leaves no validation to choose the best epoch by: set --checkpoint.monitor "
              "train/loss."),
+    Relation(lambda get: not get("patience") or get("checkpoint.monitor") not in COUNTS,
+             "--patience waits for a better epoch, but here the last one is the best: leave it out, or set "
+             "--checkpoint.monitor val/loss --checkpoint.mode min."),
     Relation(_within_the_epochs("trainer.check_val_every_n_epoch"),
              "--trainer.check_val_every_n_epoch is above --trainer.max_epochs: nothing would be validated."),
     Relation(_within_the_epochs("checkpoint.every_n_epochs"),
@@ -202,6 +206,8 @@ class MonitorCheck(Callback):
     def on_sanity_check_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Looks among the validation's metrics; those of training are not known yet."""
         known = sorted(trainer.callback_metrics)
+        if self.monitor in COUNTS:
+            return
         if known and not self.monitor.startswith("train/") and self.monitor not in known:
             nearest = difflib.get_close_matches(self.monitor, known, n=1)
             meant = f", did you mean {nearest[0]}" if nearest else ""

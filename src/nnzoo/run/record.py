@@ -18,6 +18,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 
 from nnzoo.data.facts import datamodule_of
 from nnzoo.files import replacing, to_json
+from nnzoo.run.best import keeper, rule
 from nnzoo.run.carried import changed_hparams
 from nnzoo.run.checkpoint import public_name
 from nnzoo.run.folder import COLUMNS, CONFIG, RESULT
@@ -69,8 +70,9 @@ class RunRecord(Callback):
     """Writes ``result.json`` into the run folder at the end of fitting and of testing.
 
     Its ``metrics`` are those of the best checkpoint, which is tested: what training and validation gave in its epoch
-    (``best_epoch``, counted from 1), and the test. ``last`` holds those of the last epoch. Where the run was resumed
-    with other settings of the model, ``changes`` has the step, and their values before and after.
+    (``best_epoch``, counted from 1; ``best_by`` is what chose it), and the test. ``last`` holds those of the last
+    epoch. Where the run was resumed with other settings of the model, ``changes`` has the step, and their values before
+    and after.
     """
 
     def __init__(self) -> None:
@@ -122,8 +124,7 @@ class RunRecord(Callback):
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
-        best_path = getattr(best, "best_model_path", "")
+        best_path = getattr(keeper(trainer), "best_model_path", "")
         if stage == "fit":
             self._last = measured
         path = trainer.ckpt_path if stage == "test" else best_path
@@ -131,6 +132,7 @@ class RunRecord(Callback):
         record = {
             "metrics": chosen | (measured if stage == "test" else {}),
             "best_epoch": best_epoch,
+            "best_by": rule(keeper(trainer)),
             "last": self._last,
             "model": public_name(type(pl_module)),
             "hyperparameters": {

@@ -13,21 +13,15 @@ import time
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor
+from yardstick import Yardstick
 
-from nnzoo.baselines.base import alone
-from nnzoo.baselines.features import Features, feature_network
-from nnzoo.baselines.sample_quality import on_levels
-from nnzoo.data.images.module import ImageDataModule
-from nnzoo.metrics.samples import sample_metrics
+from nnzoo.files import replacing
 from nnzoo.modules.ddpm import DDPM
 from nnzoo.nets.flow_matching import Solver
 from nnzoo.nets.samplers import SamplerName
 
 STEPS = (1000, 100, 50, 20, 10)
-TOGETHER = 250
 
 
 class Result(NamedTuple):
@@ -39,21 +33,7 @@ class Result(NamedTuple):
     seconds: float
 
 
-def drawn(module: DDPM, count: int, sampler: str, steps: int) -> Tensor:
-    """Images from the seed 0, whatever the sampler: of all classes in turn if the module has classes."""
-    generator = torch.Generator().manual_seed(0)
-    sizes = [len(part) for part in torch.arange(count).split(TOGETHER)]
-    return torch.cat([module.sample(size, generator=generator, sampler=sampler, steps=steps) for size in sizes])
-
-
-def distance(network: Features, real: Tensor, images: Tensor) -> float:
-    metrics = alone(sample_metrics(network.num_features))
-    metrics.update(network(real), real=True)
-    metrics.update(network(images), real=False)
-    return float(metrics.compute()["frechet"])
-
-
-def results(module: DDPM, network: Features, real: Tensor, count: int, most: int) -> list[Result]:
+def results(module: DDPM, yardstick: Yardstick, count: int, most: int) -> list[Result]:
     """Those of all samplers of a model, with as many network evaluations as the chain has times at most."""
     flows = module.hparams["objective"] == "flow_matching"
     found = []
@@ -63,10 +43,10 @@ def results(module: DDPM, network: Features, real: Tensor, count: int, most: int
                 continue
             steps = evaluations // 2 if sampler == "heun" else evaluations
             started = time.monotonic()
-            images = on_levels(drawn(module, count, sampler, steps), module.hparams["levels"])
+            images, _ = yardstick.drawn(module, count, sampler=sampler, steps=steps)
             seconds = time.monotonic() - started
             name = sampler if flows else f"{sampler} of {module.hparams['timesteps']:,}"  # chains may differ
-            found.append(Result(name, evaluations, distance(network, real, images), seconds))
+            found.append(Result(name, evaluations, yardstick.metrics(images)["frechet"], seconds))
             print(f"{name:20}{evaluations:6}{found[-1].frechet:12.3f}{seconds:10.1f}", flush=True)
     return found
 
@@ -85,26 +65,28 @@ def figure(found: list[Result], floor: float) -> Figure:
     return drawing
 
 
-def main() -> None:
+def main(args: list[str] | None = None) -> None:
+    """Prints the table and writes the figure."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("checkpoints", nargs="+", help="best.ckpt of runs of ddpm on images")
     parser.add_argument("--images", type=int, default=500, help="images to draw for each point")
     parser.add_argument("--most", type=int, default=max(STEPS), help="leave out more evaluations than that")
     parser.add_argument("--data", default="digits", help="what the models were trained on")
     parser.add_argument("--out", type=Path, default=Path("quality_against_steps.png"))
-    options = parser.parse_args()
-    data = ImageDataModule(dataset=options.data)
-    network = feature_network(data)
-    real, held_out = (on_levels(data.tensors(part, 5000)[0], data.levels) for part in ("train", "test"))
-    floor = distance(network, real, held_out[: options.images])
-    print(f"{options.images} images, {network.num_features} features of {network.origin}")
+    options = parser.parse_args(args)
+    yardstick = Yardstick(options.data)
+    held_out = yardstick.held_out[0][: options.images]
+    floor = yardstick.metrics(held_out)["frechet"]
+    print(f"{options.images} images, {yardstick.network.num_features} features of {yardstick.network.origin}")
     print(f"{'sampler':15}{'evaluations':>11}{'frechet':>12}{'seconds':>10}")
     found = []
     for path in options.checkpoints:
         module = DDPM.load_from_checkpoint(path, map_location="cpu").eval()
-        found += results(module, network, real, options.images, options.most)
-    print(f"{'held out':26}{floor:12.3f}   ({len(held_out[: options.images])} images)")
-    figure(found, floor).savefig(options.out)
+        found += results(module, yardstick, options.images, options.most)
+    print(f"{'held out':26}{floor:12.3f}   ({len(held_out)} images)")
+    with replacing(options.out) as temporary:
+        figure(found, floor).savefig(temporary, format="png")
+    print(options.out)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Paper: Ho et al. 2020, arXiv:2006.11239.
 
     python -m nnzoo.recipes.ddpm
+    python -m nnzoo.recipes.ddpm --config ddpm_conditional
     python -m nnzoo.recipes.ddpm --config ddpm_flow
     python -m nnzoo.recipes.ddpm --config ddpm_toy
 
@@ -12,7 +13,8 @@ features of a classifier of digits; those of the mixture 53.4, the training imag
 
 What differs for 17 grey levels: a chain of 50 steps, and learned variances (Nichol & Dhariwal 2021, arXiv:2102.09672).
 The paper's own settings, for CIFAR-10 on a GPU, are ``--config ddpm_cifar10``; they were not run here. ``ddpm_flow``
-is flow matching (Lipman et al. 2022, arXiv:2210.02747) by the same network.
+is flow matching (Lipman et al. 2022, arXiv:2210.02747) by the same network, ``ddpm_conditional`` draws digits of
+a class that is asked for.
 """
 
 from nnzoo.data.densities.module import DensityDataModule

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nnzoo.errors import InputError
-from nnzoo.nets.unet import Attention, UNet, group_norm, time_embedding
+from nnzoo.nets.unet import Attention, ResidualBlock, UNet, group_norm, time_embedding
 
 SMALL = {"channels": 8, "channel_mult": (1, 2), "blocks": 1}
 
@@ -31,6 +31,17 @@ def test_the_papers_net_for_cifar10_has_its_parameters():
 def test_a_new_net_says_nothing():
     images, times = torch.randn(2, 3, 8, 8), torch.tensor([0.0, 999.0])
     assert not UNet((3, 8, 8), **SMALL)(images, times).any()
+
+
+def test_every_block_begins_as_its_shortcut_and_other_kernels_with_the_mean_of_both_fans():
+    built = UNet((3, 8, 8), channels=32, channel_mult=(1, 2), blocks=1, attention=(4,), num_classes=3)
+    blocks = [layer for layer in built.modules() if isinstance(layer, ResidualBlock | Attention)]
+    assert len(blocks) == 8 + 4
+    assert not any(block.last.weight.any() for block in blocks)
+    kernel = built.down[0].block.before[2].weight.detach()
+    most = math.sqrt(6 / (2 * 32 * 9))
+    assert 0.98 * most < float(kernel.abs().max()) <= most
+    assert float(kernel.std()) == pytest.approx(most / math.sqrt(3), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +100,7 @@ def test_time_class_and_context_change_the_output(channels):
 @pytest.mark.parametrize(("channels", "groups"), [(128, 32), (256, 32), (384, 32), (64, 16), (36, 9), (2, 1)])
 def test_norms_have_the_papers_groups_where_there_are_channels_enough(channels, groups):
     assert group_norm(channels).num_groups == groups
+    assert group_norm(channels).eps == 1e-6
 
 
 def test_a_sample_does_not_depend_on_its_batch():

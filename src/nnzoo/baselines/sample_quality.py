@@ -87,11 +87,8 @@ class SampleQuality(Baselines):
                 own = timed(f"sampling: {count:,} images", hint, least=0.1)
                 with own if name == OWN else fitting(f"{name} (sampled)"):
                     images = draw()
-                metrics = alone(sample_metrics(network.num_features))
-                metrics.update(real, real=True)
                 drawn = network(on_levels(images, levels))
-                metrics.update(drawn, real=False)
-                found[name] = {metric: float(value) for metric, value in metrics.compute().items()}
+                found[name] = compared(real, drawn)
                 if classified and name == OWN:
                     found[OWN]["class_share"] = class_share(network, drawn, labels)
             if classified:
@@ -104,13 +101,28 @@ class SampleQuality(Baselines):
         return found
 
 
-def drawn_images(module: Any, labels: Tensor, in_shape: tuple[int, int, int]) -> Tensor:
-    """As many images as labels, of these classes if the module is conditional, with a seed of their own."""
+def compared(real: Tensor, drawn: Tensor) -> dict[str, float]:
+    """``frechet``, ``precision`` and ``recall`` of drawn images beside real ones, both given by features (N, F)."""
+    metrics = alone(sample_metrics(real.shape[1]))
+    metrics.update(real, real=True)
+    metrics.update(drawn, real=False)
+    return {name: float(value) for name, value in metrics.compute().items()}
+
+
+def drawn_images(module: Any, labels: Tensor, in_shape: tuple[int, int, int], **how: Any) -> Tensor:
+    """As many images as labels, of these classes if the module is conditional, with a seed of their own.
+
+    Args:
+        module: What draws.
+        labels: Classes (N,).
+        in_shape: (C, H, W) of the images.
+        how: Further arguments of the module's ``sample``.
+    """
     generator = torch.Generator(module.device).manual_seed(0)
     images = []
     for part in labels.to(module.device).split(DRAWN_AT_ONCE):
         given = {"labels": part} if is_conditional(module) else {}
-        images.append(module.sample(len(part), **given, generator=generator).float().cpu())
+        images.append(module.sample(len(part), **given, **how, generator=generator).float().cpu())
     drawn = torch.cat(images)
     check_images(drawn, in_shape)
     return drawn

@@ -4,7 +4,20 @@
 
 Takes a checkpoint of a conditional ``ddpm`` of images. All images begin with the same noise, whatever the guidance, and
 are compared with the training images, see ``yardstick.py``; ``class share`` is the share of them that the classifier of
-the data takes for the class asked for.
+the data takes for the class asked for. Distances have a bias that falls with the number of images, so that those of
+other ``--images``, and of fewer held-out ones, are larger.
+
+Of ``python -m nnzoo.recipes.ddpm --config ddpm_conditional`` with the seed 0::
+
+    1000 images, 32 features of nnzoo's classifier of digits
+    guidance      frechet    precision       recall  class share
+    0              19.254        0.659        0.930        0.086
+    1               2.323        0.884        0.916        0.990
+    1.5             7.760        0.945        0.756        1.000
+    2              16.810        0.956        0.640        1.000
+    3              30.403        0.956        0.510        1.000
+    5              41.129        0.915        0.365        1.000
+    held out        5.639        0.881        0.936        0.981   (270 images)
 """
 
 import argparse
@@ -21,14 +34,14 @@ GUIDANCES = (0.0, 1.0, 1.5, 2.0, 3.0, 5.0)
 METRICS = ("frechet", "precision", "recall", "class_share")
 
 
-def figure(found: dict[float, dict[str, float]], floor: dict[str, float]) -> Figure:
+def figure(found: dict[float, dict[str, float]], floor: dict[str, float], count: int) -> Figure:
     """The share of the class asked for and the Frechet distance against guidance, one below the other."""
     drawing = Figure(figsize=(6, 5), dpi=120, layout="constrained")
     axes = drawing.subplots(2, 1, sharex=True)
     names = {"class_share": "share of the class asked for", "frechet": "Frechet distance"}
     for axis, (metric, label) in zip(axes, names.items(), strict=True):
         axis.plot(list(found), [each[metric] for each in found.values()], marker="o", markersize=4, label="drawn")
-        axis.axhline(floor[metric], color="0.5", linestyle="--", label="held-out images")
+        axis.axhline(floor[metric], color="0.5", linestyle="--", label=f"{count} held-out images")
         axis.set(ylabel=label)
         axis.grid(alpha=0.3)
     axes[0].set_ylim(0, 1.05)
@@ -60,7 +73,7 @@ def main(args: list[str] | None = None) -> None:
     floor = yardstick.metrics(images, labels)
     print(f"{'held out':8}" + "".join(f"{floor[name]:13.3f}" for name in METRICS) + f"   ({len(images)} images)")
     with replacing(options.out) as temporary:
-        figure(found, floor).savefig(temporary, format="png")
+        figure(found, floor, len(images)).savefig(temporary, format="png")
     print(options.out)
 
 

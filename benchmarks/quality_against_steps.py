@@ -51,14 +51,14 @@ def results(module: DDPM, yardstick: Yardstick, count: int, most: int) -> list[R
     return found
 
 
-def figure(found: list[Result], floor: float) -> Figure:
+def figure(found: list[Result], floor: float, count: int) -> Figure:
     """Both axes logarithmic: a line for each sampler."""
     drawing = Figure(figsize=(6, 4), dpi=120, layout="constrained")
     axis = drawing.subplots()
     for sampler in dict.fromkeys(result.sampler for result in found):
         own = [result for result in found if result.sampler == sampler]
         axis.plot([r.evaluations for r in own], [r.frechet for r in own], marker="o", markersize=4, label=sampler)
-    axis.axhline(floor, color="0.5", linestyle="--", label="held-out images")
+    axis.axhline(floor, color="0.5", linestyle="--", label=f"{count} held-out images")
     axis.set(xscale="log", yscale="log", xlabel="network evaluations", ylabel="Frechet distance")
     axis.grid(alpha=0.3, which="both")
     axis.legend()
@@ -85,7 +85,7 @@ def main(args: list[str] | None = None) -> None:
         found += results(module, yardstick, options.images, options.most)
     print(f"{'held out':26}{floor:12.3f}   ({len(held_out)} images)")
     with replacing(options.out) as temporary:
-        figure(found, floor).savefig(temporary, format="png")
+        figure(found, floor, len(held_out)).savefig(temporary, format="png")
     print(options.out)
 
 

@@ -91,12 +91,13 @@ def test_guidance_is_tabled_and_drawn(benchmark, checkpoint, capsys):
 
 def test_the_picture_of_guidance_shows_the_table(benchmark):
     found = {0.0: {"frechet": 9.0, "class_share": 0.1}, 1.0: {"frechet": 4.0, "class_share": 0.9}}
-    upper, lower = benchmark("guidance").figure(found, {"frechet": 3.0, "class_share": 0.98}).axes
+    upper, lower = benchmark("guidance").figure(found, {"frechet": 3.0, "class_share": 0.98}, 270).axes
     for axis, metric, floor in ((upper, "class_share", 0.98), (lower, "frechet", 3.0)):
         drawn, held_out = axis.get_lines()
         assert list(drawn.get_xdata()) == [0, 1]
         assert list(drawn.get_ydata()) == [each[metric] for each in found.values()]
         assert list(held_out.get_ydata()) == [floor, floor]
+        assert held_out.get_label() == "270 held-out images"
 
 
 def test_every_sampler_is_tabled_with_as_many_evaluations_as_were_asked_for(benchmark, checkpoint, monkeypatch, capsys):

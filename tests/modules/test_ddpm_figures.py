@@ -54,18 +54,19 @@ def test_guidance_moves_each_class_away_from_no_class(conditional):
         np.testing.assert_allclose(canvas(axis), tile((told + 1) / 2, 3), atol=1e-5)
 
 
-def test_the_reverse_process_leads_from_noise_to_the_sample(conditional):
+def test_the_reverse_process_leads_from_noise_to_the_sample_and_shows_what_is_seen_in_it(conditional):
+    """A row of states for each sample, and below it the row of what the network sees: here its answer at all times."""
     module, figures = conditional
     shown = canvas(figures["reverse_process"].axes[0])
-    columns = [shown[:, start : start + 8] for start in range(0, 10 * 9 - 1, 9)]
-    assert shown.shape[1] == 10 * 8 + 9
-    first, last = (column.reshape(-1, 8, 3) for column in (columns[0], columns[-1]))
-    assert float(first[:8].std()) > 0.2, "noise"
-    ends = tile((module.net.images[[0, 1, 2, 0]] + 1) / 2, 1)
-    np.testing.assert_allclose(columns[-1], ends, atol=1e-5)
-    distances = [float(np.abs(column - ends).mean()) for column in columns]
-    assert distances[-1] < 0.2 * distances[0]
-    assert len(last) == len(ends)
+    assert shown.shape[:2] == (8 * 8 + 7, 10 * 8 + 9)
+    states, seen = (np.stack([shown[9 * row : 9 * row + 8] for row in range(first, 8, 2)]) for first in (0, 1))
+    ends = (module.net.images[[0, 1, 2, 0]] + 1) / 2
+    answers = np.stack([tile(end.expand(10, 1, 8, 8), 10) for end in ends])
+    np.testing.assert_allclose(seen, answers, atol=1e-5)
+    np.testing.assert_allclose(states[:, :, -8:], answers[:, :, -8:], atol=1e-5)
+    assert float(states[:, :, :8].std()) > 0.25, "noise"
+    distances = [float(np.abs(states - answers)[:, :, start : start + 8].mean()) for start in range(0, 10 * 9 - 1, 9)]
+    assert distances[-1] < 0.01 < 0.2 < distances[0]
 
 
 def test_an_animation_begins_as_noise_and_stays_at_its_end(conditional):
@@ -109,6 +110,7 @@ def test_the_loss_is_drawn_from_data_to_noise(objective):
     target = noise if objective == "diffusion" else data - noise
     assert list(line.get_ydata()) == pytest.approx([float(target.square().mean())] * 20, rel=1e-5)
     assert axis.get_yscale() == "log"
+    assert axis.yaxis.get_minor_formatter()(0.3) == "0.3", "not 3 times the power -1 of 10"
     assert axis.get_xlabel() == "time: 0 data, 1 noise"
 
 

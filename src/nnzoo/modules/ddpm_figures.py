@@ -32,33 +32,43 @@ def ddpm_figures(module: Any, batch: Any, facts: Mapping[str, Any]) -> dict[str,
     labels = labels if module.num_conditions else None
     figures: dict[str, Picture] = {"loss_at_times": times_figure(module, data, labels)}
     if not module.is_image:
-        clouds = process(module, POINTS)
+        clouds, _ = process(module, POINTS)
         steps = {f"step {number}": clouds[number] for number in evenly(len(clouds), SHOWN_STEPS)}
         figures["reverse_process"] = point_row(steps, "from noise to samples", frame_around(data, margin=0.5))
         return figures
-    states = process(module, ROWS)
-    shown = [states[number] for number in evenly(len(states), COLUMNS)]
-    strip = torch.stack(shown, dim=1).flatten(0, 1)
-    figures["reverse_process"] = image_grid(strip, "from noise to images", COLUMNS)
+    states, seen = process(module, ROWS)
+    shown = evenly(len(states), COLUMNS)
+    pairs = [torch.stack([each[number] for number in shown], dim=1) for each in (states, seen)]
+    strip = torch.stack(pairs, dim=1).flatten(0, 2)  # (samples, these two, steps)
+    figures["reverse_process"] = image_grid(
+        strip, "from noise to images; below each row what the network sees in it", COLUMNS
+    )
     figures["reverse_process_animation"] = animation_of(states)
     if len(data) >= 2 * ROWS:
         ends = data[:ROWS], data[ROWS : 2 * ROWS]
         given = None if labels is None else labels[:ROWS]
         between = module.interpolate(*ends, COLUMNS - 2, given, generator=seeded(range(ROWS)))
         grid = torch.cat([ends[0][:, None], between, ends[1][:, None]], dim=1).flatten(0, 1)
-        figures["interpolation"] = image_grid(grid, "image | mixed where both are half noise | image", COLUMNS)
+        of_class = "" if given is None else ", of the first one's class"
+        title = f"image | mixed where both are half noise{of_class} | image"
+        figures["interpolation"] = image_grid(grid, title, COLUMNS)
     if module.num_conditions:
         figures["guidance"] = guidance_figure(module)
     return figures
 
 
-def process(module: Any, count: int) -> list[Tensor]:
-    """The images on the way of some samples, from noise on: each (count, C, H, W) in [0, 1]."""
+def process(module: Any, count: int) -> tuple[list[Tensor], list[Tensor]]:
+    """The images on the way of some samples, from noise on, and those that the network sees in each.
+
+    All are (count, C, H, W) in [0, 1], or points.
+    """
     sources = seeded(range(count))
     state = torch.stack([torch.randn(*module.hparams["in_shape"], generator=source) for source in sources])
     labels = module.sampled_labels(count, None)
-    steps = module.steps_from(state.to(module.device), labels, generator=sources)
-    return [module.from_model(each) for each in [state, *(step.noised for step in steps)]]
+    steps = list(module.steps_from(state.to(module.device), labels, generator=sources))
+    states = [state, *(step.noised for step in steps)]
+    seen = [*(step.estimate for step in steps), states[-1]]  # a step's estimate is that of the state before it
+    return [module.from_model(each) for each in states], [module.from_model(each) for each in seen]
 
 
 def evenly(total: int, count: int) -> list[int]:
@@ -76,7 +86,7 @@ def animation_of(states: Sequence[Tensor]) -> list[Image.Image]:
 def process_animation(module: Any, count: int = 16) -> list[Image.Image]:
     """How the first samples that ``predict`` draws come out of noise."""
     with torch.no_grad():
-        return animation_of(process(module, count))
+        return animation_of(process(module, count)[0])
 
 
 def guidance_figure(module: Any) -> Figure:
@@ -86,7 +96,7 @@ def guidance_figure(module: Any) -> Figure:
         f"guidance {scale:g}": module.sample(len(shown), shown, guidance=scale, generator=seeded(range(len(shown))))
         for scale in GUIDANCES
     }
-    return image_rows(rows, "from no class (0) and the class alone (1) to more of it")
+    return image_rows(rows, "a column for each class: without it (0), by the class alone (1), by more than that")
 
 
 def times_figure(module: Any, data: Tensor, labels: Tensor | None, bins: int = 20) -> Figure:

@@ -17,4 +17,7 @@ def loss_at_times(shares: Sequence[float], losses: Sequence[float]) -> Figure:
     axis.plot(shares, losses, marker="o", markersize=3)
     axis.set(xlabel="time: 0 data, 1 noise", ylabel="loss", title="loss at each time", yscale="log", xlim=(0, 1))
     axis.grid(alpha=0.3, which="both")
+    if max(losses) < 10 * min(losses):  # plain numbers, where the powers of ten would be parts of one
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
     return figure

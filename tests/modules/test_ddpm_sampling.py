@@ -1,5 +1,6 @@
 """What a trained diffusion model is used for: samples, lines between images, images out of half noise."""
 
+import lightning as L
 import pytest
 import torch
 from torch import nn
@@ -151,32 +152,92 @@ def test_predict_draws_the_same_whatever_shares_its_batch(settings):
 
 
 LONG = [
-    ({"steps": 5}, 5, "--model.steps 20 --model.sampler dpm_solver is quicker"),
+    ({"steps": 5}, 5, 'steps=20, sampler="dpm_solver" is quicker'),
     ({}, 30, "dpm_solver"),
-    ({"objective": "flow_matching", "steps": 7}, 14, "--model.steps 20 is quicker"),
-    ({"objective": "flow_matching", "steps": 7, "solver": "euler"}, 7, "--model.steps 20 is quicker"),
+    ({"objective": "flow_matching", "steps": 7}, 14, "steps=20 is quicker"),
+    ({"objective": "flow_matching", "steps": 7, "solver": "euler"}, 7, "steps=20 is quicker"),
     ({"conditional": True, "num_classes": 3, "guidance": 2.0, "steps": 5}, 10, "dpm_solver"),
 ]
 
 
-@pytest.mark.parametrize(("settings", "evaluations", "hint"), LONG)
-def test_drawing_that_takes_long_says_so_first(settings, evaluations, hint, monkeypatch, capsys):
-    """What decides is how often a network of how many parameters is asked; so often as was said it is."""
+@pytest.fixture
+def slow(monkeypatch):
+    """Says of every sample that it takes long."""
     monkeypatch.setattr("nnzoo.modules.ddpm_sampling.rank_zero_info", print)
+    monkeypatch.setattr("nnzoo.modules.ddpm_sampling.LONG_DRAWING", 0.0)
+    monkeypatch.setattr("nnzoo.modules.ddpm_sampling.MUCH", -1)
+
+
+@pytest.mark.parametrize(("settings", "evaluations", "hint"), LONG)
+def test_drawing_that_takes_long_says_so_first(settings, evaluations, hint, slow, capsys):
+    """The network is asked as often as was said; that is looked at where it is large and asked often."""
     flows = settings.get("objective") == "flow_matching"
     base = {key: value for key, value in TINY.items() if not flows or key != "timesteps"}
-    module = DDPM(**base, **settings, num_images=70).eval()
-    parameters, asked = sum(parameter.numel() for parameter in module.net.parameters()), []
-    for much, says in ((70 * evaluations * parameters, False), (70 * evaluations * parameters - 1, True)):
-        monkeypatch.setattr("nnzoo.modules.ddpm_sampling.MUCH", much)
-        module.on_predict_start()
-        said = capsys.readouterr().out
-        assert bool(said) == says
-    assert f"Drawing 70 samples asks the network {evaluations} times for each, about 1 min here" in said
+    module, asked = DDPM(**base, **settings, num_images=70).eval(), []
+    module.on_predict_start()
+    said = capsys.readouterr().out
+    assert f"Drawing 70 samples asks the network {evaluations} times for each, about 0 min here: " in said
     assert hint in said
+    module.tell_if_long = lambda *args, **kwargs: None
     module.net.register_forward_hook(lambda _, args, output: asked.append(len(args[0])))
     module.sample(2)
     assert sum(asked) == 2 * evaluations
+
+
+def test_small_and_quick_drawing_says_nothing(slow, monkeypatch, capsys):
+    module = DDPM(**TINY).eval()
+    parameters = sum(parameter.numel() for parameter in module.net.parameters())
+    for name, value in (("MUCH", 2 * 30 * parameters), ("LONG_DRAWING", 60.0)):
+        with monkeypatch.context() as changed:
+            changed.setattr(f"nnzoo.modules.ddpm_sampling.{name}", value)
+            module.sample(2)
+            assert capsys.readouterr().out == ""
+    module.sample(3)
+    assert "Drawing 3 samples" in capsys.readouterr().out
+
+
+WAYS = [
+    (lambda module, images: module.sample(2), 2, 30),
+    (lambda module, images: module.sample(2, steps=4, sampler="ddim"), 2, 4),
+    (lambda module, images: module.denoise_from(images, 9), 2, 10),
+    (lambda module, images: module.interpolate(images, images, 3), 6, 16),
+    (lambda module, images: module.interpolate(images, images, 3, time=5), 6, 6),
+    (lambda module, images: module.interpolate_noise(2, 4), 8, 30),
+]
+
+
+@pytest.mark.parametrize(("draw", "samples", "evaluations"), WAYS)
+def test_each_way_to_draw_says_once_what_it_asks(draw, samples, evaluations, slow, capsys):
+    module, asked = DDPM(**TINY).eval(), []
+    module.net.register_forward_hook(lambda _, args, output: asked.append(len(args[0])))
+    draw(module, torch.rand(2, 1, 8, 8))
+    said = capsys.readouterr().out
+    assert said.count("Drawing") == 1
+    assert f"Drawing {samples} samples asks the network {evaluations} times for each" in said
+    assert sum(asked) - 2 * min(samples, 4) == samples * evaluations, "beside the two calls that are timed"
+
+
+def test_trainers_that_draw_are_told_of_once(slow, capsys):
+    """``predict`` draws in batches, and tests and figures draw as they please."""
+    module = DDPM(**TINY, num_images=5).eval()
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    trainer.predict(module, torch.utils.data.DataLoader(range(5), batch_size=2))
+    said = capsys.readouterr().out
+    assert said.count("Drawing") == 1
+    assert "Drawing 5 samples asks the network 30 times for each, about 0 min here: --model.steps 20" in said
+
+
+def test_a_terminal_is_shown_how_far_drawing_is(monkeypatch, capsys):
+    monkeypatch.setattr("nnzoo.modules.ddpm_sampling.BAR_AFTER", 0.0)
+    known().sample(2)
+    assert capsys.readouterr().err == "", "no terminal"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    known().sample(2)
+    known().denoise_from(torch.rand(2, 1, 8, 8), 9)
+    shown = capsys.readouterr().err
+    assert "sampling" in shown
+    assert "/30" in shown
+    assert "/10" in shown
 
 
 @pytest.mark.parametrize("time", [-1, 30, 0.5])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nnzoo.errors import InputError
-from nnzoo.nets.unet import Attention, ResidualBlock, UNet, group_norm, time_embedding
+from nnzoo.nets.unet import Attention, Doubling, ResidualBlock, UNet, group_norm, time_embedding
 
 SMALL = {"channels": 8, "channel_mult": (1, 2), "blocks": 1}
 
@@ -26,6 +26,18 @@ def test_the_papers_net_for_cifar10_has_its_parameters():
     with torch.device("meta"):
         built = UNet((3, 32, 32), attention=(16,))
     assert sum(parameter.numel() for parameter in built.parameters()) == 35_746_307
+
+
+def test_doubling_is_its_upsampling_and_its_convolution():
+    """To rounding, at the borders too, and so is the gradient."""
+    torch.manual_seed(0)
+    doubling, features = Doubling(3).double(), torch.randn(2, 3, 3, 5, dtype=torch.float64, requires_grad=True)
+    plain = torch.nn.Sequential(*doubling)
+    inputs = [features, *doubling.parameters()]
+    results = [layer(features) for layer in (doubling, plain)]
+    assert torch.allclose(*results, atol=1e-12)
+    for one, other in zip(*(torch.autograd.grad((result**2).sum(), inputs) for result in results), strict=True):
+        assert torch.allclose(one, other, atol=1e-9)
 
 
 def test_a_new_net_says_nothing():

@@ -40,6 +40,10 @@ class WeightedMean(MeanMetric):
         self.mean_value += (value * weight).to(self.dtype).sum()
         self.weight += weight.to(self.dtype).sum()
 
+    def so_far(self) -> float:
+        """The mean of all updates, for a look in between: 0 before the first."""
+        return float(self.mean_value) / (float(self.weight) or 1.0)
+
 
 class Perplexity(WeightedMean):
     """exp of the total negative log-likelihood over the total number of tokens, not a mean of batches' perplexities.
@@ -80,10 +84,10 @@ class StageMeans(nn.Module):
             if f"{stage}/{term}" in self.metrics:
                 cast(WeightedMean, self.metrics[f"{stage}/{term}"]).update(values.detach(), weights)
 
-    def not_finite(self, stage: str) -> dict[str, float]:
-        """The terms whose sum over the batches so far is NaN or infinite, with that sum."""
-        sums = {term: float(metric.mean_value) for term, metric in self.of(stage).items()}
-        return {term: total for term, total in sums.items() if not math.isfinite(total)}
+    def lost(self, stage: str, most: float = math.inf) -> dict[str, float]:
+        """The terms whose mean over the batches so far is NaN, infinite or farther from 0 than ``most``, with it."""
+        means = {term: metric.so_far() for term, metric in self.of(stage).items()}
+        return {term: mean for term, mean in means.items() if not abs(mean) <= most or math.isinf(mean)}
 
     def log(self, module: L.LightningModule, stage: str) -> None:
         """Logs the means of a stage; call it at the end of an epoch."""

@@ -53,6 +53,8 @@ class ZooModule(L.LightningModule):
     """The metric that chooses the best checkpoint, and which of its values does, min or max: what a command line takes
     unless told otherwise. ("step", "max") is for the last one, where no metric tells how good a model is."""
     means: StageMeans
+    most_loss: ClassVar[float] = math.inf
+    """A training loss, or a term of it, that is farther from 0 will not come back: it stops the run, as NaN does."""
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {"momentum": ("optimizer", ["sgd"])}
     """Hyperparameters that act under some choices only: the name of the choice, and under which of its values."""
 
@@ -117,6 +119,10 @@ class ZooModule(L.LightningModule):
         if not isinstance(loss, Tensor):
             raise TypeError(f"{type(self).__name__} has no loss of its own to return: override contract_loss.")
         return loss
+
+    def loss_context(self) -> str:
+        """Where in the last batch a loss stopped being a number, in a few words; empty if nothing is known of that."""
+        return ""
 
     def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Pictures by their names, drawn from held-out samples; none by default.

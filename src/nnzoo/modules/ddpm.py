@@ -109,6 +109,7 @@ class DDPM(DiffusionSampling):
         self.net = self.build_net()
         evaluated = ["loss", "nll", "bits_per_dim"] if self.is_image else ["loss", "nll"]
         self.means = StageMeans({"train": ["loss"], "val": ["loss"], "test": evaluated})
+        self._last_losses = torch.empty(0), torch.empty(0)
 
     def check_hyperparameters(self) -> None:
         """Raises InputError if a hyperparameter cannot be used."""
@@ -181,7 +182,18 @@ class DDPM(DiffusionSampling):
 
     def _losses(self, data: Tensor, labels: Tensor | None, times: Tensor, noise: Tensor) -> Tensor:
         noised = self.process.noised(data, times, noise).to(self.dtype)
-        return self.process.losses(self.net(noised, self.process.network_time(times), labels), data, times, noise)
+        losses = self.process.losses(self.net(noised, self.process.network_time(times), labels), data, times, noise)
+        self._last_losses = times, losses.detach()
+        return losses
+
+    def loss_context(self) -> str:
+        """The times whose losses are not finite."""
+        times, losses = self._last_losses
+        lost = times[~losses.isfinite()].sort().values.tolist()
+        shown = ", ".join(f"{time:.4g}" for time in dict.fromkeys(lost))
+        if lost and len(lost) == len(times):
+            return f"at all times t of the batch, {lost[0]:.4g} to {lost[-1]:.4g}: the weights may be lost already"
+        return f"at time t = {shown} ({len(lost)} of {len(times)} samples)" if lost else ""
 
     def dequantized(self, data: Tensor, source: Source) -> Tensor:
         """Grey levels as a density, for the flow: with uniform noise of one level."""

@@ -1,13 +1,15 @@
 """How a trained diffusion model is used: samples, what lies between them, and what noise leaves of an image."""
 
-import math
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any, get_args
 
 import torch
+from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.drawing import DRAWN_AT_ONCE, DrawingModule
@@ -19,8 +21,17 @@ from nnzoo.nets.samplers import SamplerName, Step, denoised, guided, slerp
 FLOW_STEPS = 50
 """Steps of a flow, where none are given."""
 
-MUCH = 2**36
-"""Evaluations of the network times its parameters that take a CPU some minutes: before more a user is told."""
+MUCH = 2**32
+"""Evaluations of the network times its parameters that may take a CPU a minute: before more they are timed."""
+
+LONG_DRAWING = 60.0
+"""Seconds of drawing of which a user is told before."""
+
+TIMED_ON_CPU = 4
+"""Samples by which drawing is timed."""
+
+BAR_AFTER = 2.0
+"""Seconds of drawing after which a terminal shows how far it is."""
 
 
 class DiffusionSampling(DrawingModule):
@@ -100,6 +111,8 @@ class DiffusionSampling(DrawingModule):
             how: steps, sampler, guidance and eta, see :meth:`steps_from`; the module's own if not given.
         """
         labels = self.sampled_labels(num_samples, labels)
+        if not self._is_driven:  # predict tells of all batches
+            self.tell_if_long(num_samples, **how)
         like = torch.empty(0, device=self.device)
         state = normal((num_samples, *self.hparams["in_shape"]), like, generator)
         return self._from(state, None, labels, generator, **how)
@@ -119,6 +132,8 @@ class DiffusionSampling(DrawingModule):
         """
         labels = self.sampled_labels(len(data), labels)
         times = self.times_of(len(data), time)
+        if not self._is_driven:
+            self.tell_if_long(len(data), time, **how)
         noised = self.process.noised(self.to_model(data)[0], times, normal(data.shape, data, generator))
         return self._from(noised, time, labels, generator, **how)
 
@@ -151,6 +166,8 @@ class DiffusionSampling(DrawingModule):
         labels = self.sampled_labels(len(first), labels)
         time = self.middle if time is None else time
         times = self.times_of(len(first), time)
+        if not self._is_driven:
+            self.tell_if_long(steps * len(first), time, **how)
         noise = normal(first.shape, first, generator)
         start, end = (self.process.noised(self.to_model(data)[0], times, noise) for data in (first, second))
         lines = [torch.lerp(start, end, share) for share in torch.linspace(0, 1, steps).tolist()]
@@ -173,6 +190,8 @@ class DiffusionSampling(DrawingModule):
         """
         check_sizes(num_lines=num_lines, steps=steps)
         labels = self.sampled_labels(num_lines, labels)
+        if not self._is_driven:
+            self.tell_if_long(steps * num_lines, **how)
         like, shape = torch.empty(0, device=self.device), (num_lines, *self.hparams["in_shape"])
         start, end = (normal(shape, like, generator) for _ in range(2))
         lines = slerp(start, end, torch.linspace(0, 1, steps))
@@ -190,31 +209,57 @@ class DiffusionSampling(DrawingModule):
             )
         return torch.full((count,), int(time), device=self.device)
 
-    @property
-    def evaluations(self) -> int:
-        """How often a sample asks the network, by the module's own settings."""
-        hparams = self.hparams
-        flows = isinstance(self.process, FlowMatching)
-        steps = hparams["steps"] or (FLOW_STEPS if flows else hparams["timesteps"])
-        return steps * (2 if flows and hparams["solver"] == "heun" else 1) * (2 if hparams["guidance"] != 1 else 1)
+    def num_steps(self, start: float | None = None, steps: int | None = None, **_: Any) -> int:
+        """Steps of a sampler from a time on; by the module's own settings where none are given."""
+        steps = steps or self.hparams["steps"]
+        whole = FLOW_STEPS if isinstance(self.process, FlowMatching) else self.process.steps
+        return steps or (whole if start is None or isinstance(self.process, FlowMatching) else int(start) + 1)
+
+    def evaluations(self, start: float | None = None, **how: Any) -> int:
+        """How often a sample asks the network; ``how`` as for :meth:`sample`."""
+        heun = isinstance(self.process, FlowMatching) and (how.get("sampler") or self.hparams["solver"]) == "heun"
+        scale = self.hparams["guidance"] if how.get("guidance") is None else how["guidance"]
+        twice = bool(self.num_conditions) and scale != 1
+        return self.num_steps(start, **how) * (2 if heun else 1) * (2 if twice else 1)
+
+    def on_predict_start(self) -> None:
+        """Says how long drawing takes, where that is long."""
+        self.tell_if_long(self.num_drawn)
 
     @torch.no_grad()
-    def on_predict_start(self) -> None:
-        """Says how long drawing takes, where it asks a large network often: sizes decide, not this device's speed."""
-        parameters = sum(parameter.numel() for parameter in self.net.parameters())
-        if self.num_drawn * self.evaluations * parameters <= MUCH:
+    def tell_if_long(self, num_samples: int, start: float | None = None, **how: Any) -> None:
+        """Says how long drawing takes, where a large network is asked often and this device is not quick.
+
+        Args:
+            num_samples: How many are drawn.
+            start: The time they are drawn from; pure noise if None.
+            how: As for :meth:`sample`.
+        """
+        evaluations = self.evaluations(start, **how)
+        if num_samples * evaluations * sum(parameter.numel() for parameter in self.net.parameters()) <= MUCH:
             return
-        count = min(self.num_drawn, DRAWN_AT_ONCE)
-        labels = self.sampled_labels(count, None)
-        noised, times = torch.zeros(count, *self.hparams["in_shape"], device=self.device), torch.zeros(count)
-        started = time.monotonic()
-        float(self.denoiser(labels)(noised, times.to(self.device)).sum())  # a GPU is waited for
-        seconds = (time.monotonic() - started) * self.evaluations * math.ceil(self.num_drawn / count)
-        fewer = "" if isinstance(self.process, FlowMatching) else " --model.sampler dpm_solver"
-        rank_zero_info(
-            f"Drawing {self.num_drawn:,} samples asks the network {self.evaluations:,} times for each, about "
-            f"{math.ceil(seconds / 60):,} min here: --model.steps 20{fewer} is quicker."
-        )
+        # A CPU needs as long for each sample; other devices are filled only by all of them.
+        count = min(num_samples, TIMED_ON_CPU if self.device.type == "cpu" else DRAWN_AT_ONCE)
+        labels = torch.zeros(count, dtype=torch.long, device=self.device) if self.num_conditions else None
+        noised = torch.zeros(count, *self.hparams["in_shape"], device=self.device)
+        for _ in range(2):  # the first call of a network takes longer
+            started = time.monotonic()
+            output = self.denoiser(labels)(noised, torch.zeros(count, device=self.device))
+            float(output.sum())  # a GPU is waited for
+        seconds = (time.monotonic() - started) * evaluations * num_samples / count
+        if seconds >= LONG_DRAWING:
+            flows = isinstance(self.process, FlowMatching)
+            flags = "--model.steps 20" + ("" if flows else " --model.sampler dpm_solver")
+            arguments = "steps=20" + ("" if flows else ', sampler="dpm_solver"')
+            rank_zero_info(
+                f"Drawing {num_samples:,} samples asks the network {evaluations:,} times for each, about "
+                f"{round(seconds / 60):,} min here: {flags if self._is_driven else arguments} is quicker."
+            )
+
+    @property
+    def _is_driven(self) -> bool:
+        """Whether a Trainer is at work, rather than a user's own program."""
+        return self._trainer is not None and self._trainer.state.status == TrainerStatus.RUNNING
 
     @property
     def middle(self) -> float:
@@ -222,6 +267,9 @@ class DiffusionSampling(DrawingModule):
         return 0.5 if isinstance(self.process, FlowMatching) else self.process.steps // 2
 
     def _from(self, state: Tensor, start: float | None, labels: Tensor | None, source: Source, **how: Any) -> Tensor:
-        for step in self.steps_from(state, labels, generator=source, start=start, **how):
+        steps = self.steps_from(state, labels, generator=source, start=start, **how)
+        if sys.stderr.isatty():
+            steps = tqdm(steps, "sampling", self.num_steps(start, **how), leave=False, delay=BAR_AFTER)
+        for step in steps:
             state = step.noised
         return self.from_model(state)

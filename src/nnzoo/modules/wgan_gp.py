@@ -35,6 +35,9 @@ Objective = Literal["wgan_gp", "wgan", "gan"]
 AUXILIARY_SHARE = 0.1
 """Factor on the generator's part in telling classes, as in the code of arXiv:1704.00028."""
 
+MOST_LOSS = 1e8
+"""Of a penalty with factor 10: gradients 3,000 times as steep as they should be."""
+
 DRAWN_PER_SAMPLE = 4
 """Draws for each real sample that the energy score compares."""
 
@@ -79,6 +82,7 @@ class WGANGP(DrawingModule):
     """
 
     best_by = ("step", "max")
+    most_loss = MOST_LOSS
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
         "penalty": ("objective", ["wgan_gp"]),
         "clip": ("objective", ["wgan"]),
@@ -115,6 +119,7 @@ class WGANGP(DrawingModule):
         penalised = ["penalty", "gradient_norm"] if objective == "wgan_gp" else []
         self.means = StageMeans({"train": [*losses, *penalised], "val": [*losses, "loss"], "test": [*losses, "loss"]})
         self.history = SampleHistory()
+        self._critic_terms: dict[str, Tensor] = {}
 
     def check_hyperparameters(self) -> None:
         """Raises InputError if a hyperparameter cannot be used."""
@@ -198,7 +203,9 @@ class WGANGP(DrawingModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """A step of the critic, and with every ``n_critic``-th batch one of the generator."""
         real, labels = self.checked(batch, batch_idx)
-        self._step(0, self.critic_terms(real, labels), "critic_loss")
+        terms = self.critic_terms(real, labels)
+        self._critic_terms = {name: values.detach() for name, values in terms.items()}
+        self._step(0, terms, "critic_loss")
         if self.hparams["objective"] == "wgan":
             clip_weights(self.critic, self.hparams["clip"])
         if (self.batches_seen + 1) % self.hparams["n_critic"] == 0:
@@ -246,6 +253,12 @@ class WGANGP(DrawingModule):
         terms = {**self.critic_terms(real, labels, noise), **self.generator_terms(len(real), labels, noise)}
         drawn = [self.from_model(self.draw(len(real), labels, noise)).float() for _ in range(DRAWN_PER_SAMPLE)]
         self.means.update(stage, {**terms, "loss": energy_scores(self.from_model(real), torch.stack(drawn))})
+
+    def loss_context(self) -> str:
+        """The penalty and the gradient's norm, where there is a penalty."""
+        shown = [name for name in ("penalty", "gradient_norm") if name in self._critic_terms]
+        means = (f"{name.replace('_', ' ')} {float(self._critic_terms[name].mean()):.4g}" for name in shown)
+        return f"with {' and '.join(means)} in the last batch" if shown else ""
 
     def contract_loss(self, batch: Any) -> Tensor:
         """Both losses, each with what it trains."""

@@ -16,25 +16,28 @@ EVERY = 50
 
 
 class NaNGuard(Callback):
-    """Raises InputError when a training loss or a weight is NaN or infinite.
+    """Raises InputError when a training loss or a weight is NaN or infinite, or a loss beyond a module's ``most_loss``.
 
-    The losses, all that the module's means add up and the one that a step returns, are looked at every
-    ``log_every_n_steps`` steps (each look waits for a GPU to finish); the weights before every checkpoint, so a
-    checkpoint never holds NaN.
+    The losses, all that the module's means add up and the one that a step returns, are looked at after every step on a
+    CPU and every ``log_every_n_steps`` steps elsewhere, as a look waits for the device; the weights before every
+    checkpoint, so a checkpoint never holds NaN. What the module knows of the batch is said too (``loss_context()``).
     """
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Checks the losses."""
-        if batch_idx % (getattr(trainer, "log_every_n_steps", 1) or EVERY):
+        waits = pl_module.device.type != "cpu"
+        if waits and batch_idx % (getattr(trainer, "log_every_n_steps", 1) or EVERY):
             return
-        losses = pl_module.means.not_finite("train") if isinstance(pl_module, ZooModule) else {}
+        module = pl_module if isinstance(pl_module, ZooModule) else None
+        losses = module.means.lost("train", module.most_loss) if module else {}
         if isinstance(outputs, dict) and "loss" in outputs and not math.isfinite(loss := float(outputs["loss"])):
             losses = {"loss": loss}
         if losses:
-            found = ", the ".join(f"{name.replace('_', ' ')} is {value}" for name, value in losses.items())
-            self._stop(trainer, pl_module, f"The {found}")
+            found = ", the ".join(f"{name.replace('_', ' ')} is {value:.4g}" for name, value in losses.items())
+            context = module.loss_context() if module else ""
+            self._stop(trainer, pl_module, f"The {found}{f' {context}' if context else ''}")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Checks the weights."""

@@ -9,6 +9,7 @@ from lightning.fabric.plugins.io import CheckpointIO
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, TQDMProgressBar
 
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
+from nnzoo.run.expected_time import ExpectedTime
 from nnzoo.run.limits import MonitorCheck
 from nnzoo.run.metrics_log import metrics_logger
 from nnzoo.run.nan_guard import NaNGuard
@@ -27,7 +28,7 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
     """
     trainer, checkpoint, patience = (settings[name] for name in ("trainer", "checkpoint", "patience"))
     callbacks = without_repeated([TimeOfTest(), *as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
-    callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter()]
+    callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter(), ExpectedTime()]
     callbacks.append(MonitorCheck(checkpoint.monitor, checkpoint.mode))
     if patience:
         callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))

@@ -49,6 +49,8 @@ class DDPM(DiffusionSampling):
         blocks: Residual blocks of each level.
         attention: Heights of the feature maps that attend to themselves.
         hidden: Widths of the mlp's layers.
+        frequencies: Of the sines and cosines of each value that the mlp sees beside it; see
+            :class:`nnzoo.nets.ddpm.MLPDenoiser`.
         dropout: In the U-Net's residual blocks.
         label_dropout: Share of training samples whose class is not told, which guidance needs.
         sampler: ddpm | ddim | dpm_solver, see :func:`nnzoo.nets.samplers.denoised`.
@@ -71,7 +73,7 @@ class DDPM(DiffusionSampling):
         },
         **{name: ("objective", ["flow_matching"]) for name in ("time_law", "solver")},
         **{name: ("architecture", ["unet"]) for name in ("channels", "channel_mult", "blocks", "attention", "dropout")},
-        "hidden": ("architecture", ["mlp"]),
+        **{name: ("architecture", ["mlp"]) for name in ("hidden", "frequencies")},
         "label_dropout": ("conditional", [True]),
         "guidance": ("conditional", [True]),
         "eta": ("sampler", ["ddim"]),
@@ -94,6 +96,7 @@ class DDPM(DiffusionSampling):
         blocks: int = 1,
         attention: Sequence[int] = (),
         hidden: Sequence[int] = (256, 256, 256),
+        frequencies: int = 0,
         dropout: float = 0.0,
         label_dropout: float = 0.1,
         sampler: SamplerName = "ddpm",
@@ -150,7 +153,8 @@ class DDPM(DiffusionSampling):
         """A network (noised, times, labels) -> outputs: noised (B, C, ...) and (B, outputs_per_channel C, ...)."""
         hparams, outputs = self.hparams, self.process.outputs_per_channel
         if hparams["architecture"] == "mlp":
-            return MLPDenoiser(hparams["in_shape"], outputs, hparams["hidden"], self.num_conditions)
+            settings = {name: hparams[name] for name in ("hidden", "frequencies")}
+            return MLPDenoiser(hparams["in_shape"], outputs, num_classes=self.num_conditions, **settings)
         names = ("channels", "channel_mult", "blocks", "attention", "dropout")
         settings = {name: hparams[name] for name in names}
         channels = outputs * hparams["in_shape"][0]

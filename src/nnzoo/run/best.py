@@ -1,6 +1,7 @@
 """Which checkpoint of a run is the best: it is tested, drawn from and recorded."""
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -12,7 +13,7 @@ COUNTS = ("epoch", "step")
 """What ModelCheckpoint knows beside metrics; by the highest of them the last checkpoint is the best."""
 
 
-def defaults_of(module_class: type[L.LightningModule]) -> dict[str, str]:
+def defaults_of(module_class: Any) -> dict[str, str]:
     """Options of the command line that keep the best checkpoint as a class of modules says."""
     monitor, mode = getattr(module_class, "best_by", ZooModule.best_by)
     return {"checkpoint.monitor": monitor, "checkpoint.mode": mode}

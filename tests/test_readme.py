@@ -30,6 +30,7 @@ UNRECORDED |= {
     "wgan_gp",
     "wgan_gp_toy",
 }
+UNRECORDED |= {"ddpm_text", "ddpm_text_mnist"}
 UNRECORDED |= {"wgan_gp_cifar10", "wgan_gp_gan", "wgan_gp_mnist", "wgan_gp_toy_gan", "wgan_gp_toy_wgan", "wgan_gp_wgan"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

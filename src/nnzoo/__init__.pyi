@@ -5,6 +5,7 @@ from .baselines.densities import LawBaselines as LawBaselines
 from .baselines.images import DensityBaselines as DensityBaselines
 from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
+from .baselines.prompts import PromptQuality as PromptQuality
 from .baselines.sample_quality import SampleQuality as SampleQuality
 from .baselines.sequences import SequenceBaselines as SequenceBaselines
 from .baselines.series import ForecastBaselines as ForecastBaselines
@@ -13,6 +14,7 @@ from .baselines.tables import SupervisedBaselines as SupervisedBaselines
 from .callbacks.averaging import EMA as EMA
 from .callbacks.finetuning import Finetuning as Finetuning
 from .data.densities.module import DensityDataModule as DensityDataModule
+from .data.images.captioned import CaptionedImageDataModule as CaptionedImageDataModule
 from .data.images.module import ImageDataModule as ImageDataModule
 from .data.sequences.module import SequenceDataModule as SequenceDataModule
 from .data.series.module import ForecastDataModule as ForecastDataModule
@@ -22,6 +24,7 @@ from .errors import InputError as InputError
 from .modules.autoencoder import Autoencoder as Autoencoder
 from .modules.cnn import CNNClassifier as CNNClassifier
 from .modules.ddpm import DDPM as DDPM
+from .modules.ddpm_text import TextDDPM as TextDDPM
 from .modules.forecaster import Forecaster as Forecaster
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor

@@ -125,12 +125,12 @@ def run(config, flags=(), subcommand=()):
 
 
 def all_modules():
-    """Every LightningModule of nnzoo that can be trained: those that others derive from cannot."""
+    """Every LightningModule of nnzoo that is trained: the public ones, and those from which no other derives."""
     found = set()
     for info in pkgutil.iter_modules(nnzoo.modules.__path__, "nnzoo.modules."):
         classes = [v for v in vars(importlib.import_module(info.name)).values() if inspect.isclass(v)]
         found |= {v for v in classes if issubclass(v, L.LightningModule) and v.__module__ == info.name}
-    return {v for v in found if not any(issubclass(other, v) for other in found - {v})}
+    return {v for v in found if v.__name__ in nnzoo.__all__ or not any(issubclass(w, v) for w in found - {v})}
 
 
 def cases():

@@ -28,11 +28,11 @@ DRAWN_AT_ONCE = 250
 class SampleQuality(Baselines):
     """Frechet distance, precision and recall of what a module's ``sample`` draws, beside those of classical models.
 
-    As many images as there are test images are drawn, of their classes if the module is conditional, and rounded to the
-    grey levels of the data; of binary data each pixel is drawn with its value as probability, as the data were. They
-    are compared with the test images by the features of a classifier of such images, the same one for every recipe on
-    the same data (:func:`nnzoo.baselines.features.feature_network`). So the numbers of different data, of different
-    numbers of samples, or of Inception's features elsewhere cannot be compared.
+    As many images as there are test images are drawn, of their classes or captions if the module is conditional, and
+    rounded to the grey levels of the data; of binary data each pixel is drawn with its value as probability, as the
+    data were. They are compared with the test images by the features of a classifier of such images, the same one for
+    every recipe on the same data (:func:`nnzoo.baselines.features.feature_network`). So the numbers of different data,
+    of different numbers of samples, or of Inception's features elsewhere cannot be compared.
 
     - ``test/frechet``: Frechet distance (arXiv:1706.08500).
     - ``test/precision`` and ``test/recall``: improved precision and recall by the third neighbour (arXiv:1904.06991).
@@ -66,6 +66,7 @@ class SampleQuality(Baselines):
         train, val = (on_levels(data.tensors(part, min(self.max_fitted, most))[0], levels) for part in ("train", "val"))
         count = min(self.max_samples, most, *(len(data.parts[part]) for part in ("train", "test")))
         test, labels = data.tensors("test", count)
+        asked = data.captions("test", count) if hasattr(data, "captions") else labels
         if count <= NUM_FEATURES:
             rank_zero_warn(
                 f"There is no sample quality: by {NUM_FEATURES} features it needs more images than that in the "
@@ -73,7 +74,7 @@ class SampleQuality(Baselines):
             )
             return {}
         sets: dict[str, Callable[[], Tensor]] = {
-            OWN: lambda: drawn_images(module, labels, data.in_shape),
+            OWN: lambda: drawn_images(module, asked, data.in_shape),
             "training_images": lambda: data.tensors("train", count)[0],
             "pca": lambda: gaussian_images(train, levels, count),
             "mixture": lambda: mixture_images(train, val, levels, count),
@@ -110,19 +111,19 @@ def compared(real: Tensor, drawn: Tensor) -> dict[str, float]:
 
 
 def drawn_images(module: Any, labels: Tensor, in_shape: tuple[int, int, int], **how: Any) -> Tensor:
-    """As many images as labels, of these classes if the module is conditional, with a seed of their own.
+    """As many images as labels, of these classes or captions if it is conditional, with a seed of their own.
 
     Args:
         module: What draws.
-        labels: Classes (N,).
+        labels: Classes (N,), or tokens of captions (N, T).
         in_shape: (C, H, W) of the images.
         how: Further arguments of the module's ``sample``.
     """
     generator = torch.Generator(module.device).manual_seed(0)
     images = []
     for part in labels.to(module.device).split(DRAWN_AT_ONCE):
-        given = {"labels": part} if is_conditional(module) else {}
-        images.append(module.sample(len(part), **given, **how, generator=generator).float().cpu())
+        given = [part] if is_conditional(module) else []
+        images.append(module.sample(len(part), *given, **how, generator=generator).float().cpu())
     drawn = torch.cat(images)
     check_images(drawn, in_shape)
     return drawn

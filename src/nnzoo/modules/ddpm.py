@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.checks import check_precision
-from nnzoo.modules.ddpm_figures import ddpm_figures, process_animation
+from nnzoo.modules.ddpm_figures import ddpm_figures, guidance_figure, process_animation
 from nnzoo.modules.ddpm_sampling import FLOW_STEPS, DiffusionSampling
 from nnzoo.nets.ddpm import MLPDenoiser
-from nnzoo.nets.diffusion import Diffusion, Prediction, Variance, Weighting
+from nnzoo.nets.diffusion import Diffusion, Prediction, Variance, Weighting, spread
 from nnzoo.nets.flow_matching import FlowMatching, Solver, TimeLaw
 from nnzoo.nets.noise import Source, normal, uniform
 from nnzoo.nets.noise_schedule import ScheduleName
@@ -172,8 +172,8 @@ class DDPM(DiffusionSampling):
         times = self.process.draw_times(len(data), source)
         noise = normal(data.shape, data, source)
         if labels is not None and self.training:
-            dropped = uniform(labels.shape, data, source) < self.hparams["label_dropout"]
-            labels = torch.where(dropped, self.num_conditions, labels)
+            dropped = uniform(labels.shape[:1], data, source) < self.hparams["label_dropout"]
+            labels = torch.where(spread(dropped, labels), self.no_conditions(labels), labels)
         return self._losses(data, labels, times, noise)
 
     def losses_at(self, data: Tensor, labels: Tensor | None, share: float, noise: Tensor) -> Tensor:
@@ -267,6 +267,10 @@ class DDPM(DiffusionSampling):
     def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Samples, the way to them, what lies between two images, guidance, and the loss at each time."""
         return {**super().figures(batch, facts), **ddpm_figures(self, batch, facts)}
+
+    def guidance_figure(self) -> Picture:
+        """The same noise with more and more guidance."""
+        return guidance_figure(self)
 
     def drawn_files(self, predictions: Sequence[Tensor]) -> dict[str, Picture]:
         """The images, and how the first of them came out of noise."""

@@ -49,22 +49,22 @@ def ddpm_figures(module: Any, batch: Any, facts: Mapping[str, Any]) -> dict[str,
         given = None if labels is None else labels[:ROWS]
         between = module.interpolate(*ends, COLUMNS - 2, given, generator=seeded(range(ROWS)))
         grid = torch.cat([ends[0][:, None], between, ends[1][:, None]], dim=1).flatten(0, 1)
-        of_class = "" if given is None else ", of the first one's class"
+        of_class = "" if given is None else f", of the first one's {module.told}"
         title = f"image | mixed where both are half noise{of_class} | image"
         figures["interpolation"] = image_grid(grid, title, COLUMNS)
     if module.num_conditions:
-        figures["guidance"] = guidance_figure(module)
+        figures["guidance"] = module.guidance_figure()
     return figures
 
 
 def process(module: Any, count: int) -> tuple[list[Tensor], list[Tensor]]:
-    """The images on the way of some samples, from noise on, and those that the network sees in each.
+    """The images on the way of the first samples that ``predict`` draws, and those that the network sees in each.
 
     All are (count, C, H, W) in [0, 1], or points.
     """
     sources = seeded(range(count))
     state = torch.stack([torch.randn(*module.hparams["in_shape"], generator=source) for source in sources])
-    labels = module.sampled_labels(count, None)
+    labels = module.sampled_labels(count, module.asked_of(range(count)))
     steps = list(module.steps_from(state.to(module.device), labels, generator=sources))
     states = [state, *(step.noised for step in steps)]
     seen = [*(step.estimate for step in steps), states[-1]]  # a step's estimate is that of the state before it
@@ -86,12 +86,12 @@ def animation_of(states: Sequence[Tensor]) -> list[Image.Image]:
 def process_animation(module: Any, count: int = 16) -> list[Image.Image]:
     """How the first samples that ``predict`` draws come out of noise."""
     with torch.no_grad():
-        return animation_of(process(module, count)[0])
+        return animation_of(process(module, min(count, module.num_drawn))[0])
 
 
 def guidance_figure(module: Any) -> Figure:
     """The same noise with more and more guidance, a column for each class."""
-    shown = torch.arange(min(module.num_conditions, COLUMNS))
+    shown = module.conditions_of(range(min(module.num_conditions, COLUMNS)))
     rows = {
         f"guidance {scale:g}": module.sample(len(shown), shown, guidance=scale, generator=seeded(range(len(shown))))
         for scale in GUIDANCES

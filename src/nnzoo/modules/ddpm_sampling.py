@@ -54,7 +54,7 @@ class DiffusionSampling(DrawingModule):
             noised, times = noised.to(self.dtype), self.process.network_time(times)
             if labels is None or guidance == 1:
                 return self.net(noised, times, labels)
-            every = torch.cat([labels, torch.full_like(labels, self.num_conditions)])
+            every = torch.cat([labels, self.no_conditions(labels)])
             both = self.net(noised.repeat(2, *[1] * (noised.dim() - 1)), times.repeat(2), every)
             conditional, unconditional = both.chunk(2)
             channels = noised.shape[1]

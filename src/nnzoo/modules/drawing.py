@@ -47,6 +47,8 @@ class DrawingModule(ZooModule):
     """
 
     draws = True
+    told: ClassVar[str] = "class"
+    """What the model may be conditioned on, in words."""
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {"labels": ("conditional", [True])}
 
     def __init__(
@@ -73,12 +75,16 @@ class DrawingModule(ZooModule):
             raise InputError(
                 f"The model takes images (C, H, W) or points (2,), not shape {tuple(hparams['in_shape'])}."
             )
-        if hparams["conditional"] and hparams["num_classes"] < 1:
-            raise InputError("conditional needs classes: use data with labels, such as a folder with class folders.")
         if hparams["num_images"] is not None:
             check_sizes(num_images=hparams["num_images"])
-        if hparams["labels"] is not None:
-            self.check_labels(hparams["labels"])
+        self.check_conditions()
+
+    def check_conditions(self) -> None:
+        """Raises InputError if the model cannot be conditioned, or not on what ``predict`` is to draw."""
+        if self.hparams["conditional"] and self.hparams["num_classes"] < 1:
+            raise InputError("conditional needs classes: use data with labels, such as a folder with class folders.")
+        if self.hparams["labels"] is not None:
+            self.check_labels(self.hparams["labels"])
 
     def check_labels(self, labels: Sequence[int]) -> None:
         """Raises InputError unless all labels are classes of the model."""
@@ -110,15 +116,39 @@ class DrawingModule(ZooModule):
 
     def sampled_labels(self, num_samples: int, labels: Tensor | None) -> Tensor | None:
         """The classes of samples: those that are given, else all in turn; None where there are none."""
+        if labels is not None and not isinstance(labels, Tensor):
+            raise InputError(
+                "This model was not trained with captions: give it classes as a tensor (N,), or take prompts to a "
+                "TextDDPM."
+            )
         if not self.num_conditions:
             if labels is not None:
                 raise InputError("This model was not trained with classes (--model.conditional): leave out the labels.")
             return None
         if labels is None:
-            labels = torch.arange(num_samples) % self.num_conditions
+            labels = self.conditions_of(range(num_samples))
         if len(labels) != num_samples:
             raise InputError(f"{num_samples} samples need as many labels, got {len(labels)}.")
-        return checked_labels(labels.cpu(), self.num_conditions).to(self.device)
+        return self.checked_conditions(labels.cpu()).to(self.device)
+
+    def conditions_of(self, numbers: Sequence[int]) -> Tensor:
+        """What samples of some numbers are conditioned on, where nothing is asked for: all classes in turn."""
+        return torch.tensor(numbers) % self.num_conditions
+
+    def asked_of(self, numbers: Sequence[int]) -> Tensor | None:
+        """What ``predict`` asks of samples of some numbers: the classes of ``labels`` in turn, or all."""
+        labels = self.hparams["labels"]
+        if labels is not None:
+            return torch.tensor([labels[number % len(labels)] for number in numbers])
+        return self.conditions_of(numbers) if self.num_conditions else None
+
+    def checked_conditions(self, labels: Tensor | None) -> Tensor:
+        """The classes (B,) on the CPU; raises InputError unless the model has them."""
+        return checked_labels(labels, self.num_conditions)
+
+    def no_conditions(self, labels: Tensor) -> Tensor:
+        """In the place of classes (B,), what tells a network none."""
+        return torch.full_like(labels, self.num_conditions)
 
     def to_model(self, batch: Sequence[Tensor] | Tensor) -> tuple[Tensor, Tensor | None]:
         """Data in the model's scale, grey levels in [-1, 1] and points as they are, and labels if it is conditional."""
@@ -133,7 +163,7 @@ class DrawingModule(ZooModule):
             if self.is_image:
                 check_images(data, self.hparams["in_shape"])
             if self.num_conditions:
-                checked_labels(None if labels is None else labels.cpu(), self.num_conditions)
+                self.checked_conditions(None if labels is None else labels.cpu())
         return self.to_model(batch)
 
     def from_model(self, data: Tensor) -> Tensor:
@@ -153,11 +183,8 @@ class DrawingModule(ZooModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Draws the samples of a batch of numbers; for a batch of data as many, of its classes."""
         if isinstance(batch, Tensor) and batch.dim() == 1:
-            numbers, labels = batch.tolist(), self.hparams["labels"]
-            if labels is not None:
-                labels = torch.tensor([labels[number % len(labels)] for number in numbers])
-            elif self.num_conditions:
-                labels = batch % self.num_conditions
+            numbers = batch.tolist()
+            labels = self.asked_of(numbers)
         else:
             data, labels = self.to_model(batch)
             numbers = list(range(batch_idx * len(data), (batch_idx + 1) * len(data)))
@@ -175,8 +202,7 @@ class DrawingModule(ZooModule):
         if not self.is_image:
             return {}
         images = torch.cat(list(predictions)).cpu()
-        width = len(str(len(images) - 1))
-        files = {f"images/{number:0{max(4, width)}d}.png": picture(image) for number, image in enumerate(images)}
+        files = dict(zip(image_names(len(images)), map(picture, images), strict=True))
         return {**files, "grid.png": enlarged(grid_picture(images, math.ceil(math.sqrt(len(images)))))}
 
     def on_test_epoch_end(self) -> None:
@@ -190,10 +216,20 @@ class DrawingModule(ZooModule):
     def figures(self, batch: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Samples: a grid, or a row for each class; of points all over those of the data."""
         if self.is_image:
-            return {"samples": samples_figure(self, self.num_conditions, facts)}
+            return {"samples": self.samples_figure(facts)}
         points = images_and_labels(batch)[0]
         samples = self.sample(len(points), generator=torch.Generator(self.device).manual_seed(0))
         return {"samples": samples_and_data(samples, points, f"{len(points):,} samples over as many held-out points")}
+
+    def samples_figure(self, facts: Mapping[str, Any]) -> Picture:
+        """Images: a grid, or a row for each class."""
+        return samples_figure(self, self.num_conditions, facts)
+
+
+def image_names(count: int) -> list[str]:
+    """Files of the images that ``predict`` draws, in their order."""
+    width = max(4, len(str(count - 1)))
+    return [f"images/{number:0{width}d}.png" for number in range(count)]
 
 
 def seeded(numbers: Sequence[int]) -> list[torch.Generator]:

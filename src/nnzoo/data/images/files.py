@@ -14,6 +14,8 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from nnzoo.errors import InputError
 
 EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
+METADATA = "metadata.csv"
+"""The table of captions beside images, which is no file that is left out."""
 PARTS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 
@@ -74,7 +76,7 @@ def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[Path, File | s
             yield path, KINDS.get(stat.S_IFMT(status.st_mode), "special file")
         elif path.suffix.lower() in EXTENSIONS:
             yield path, "hidden image" if hidden else File(real, status.st_size, status.st_mtime_ns)
-        elif not hidden:
+        elif not hidden and path.name != METADATA:
             yield path, f"file {path.suffix.lower()}" if path.suffix else "file without extension"
 
 

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
 from nnzoo.data.sampler import GlobalBatchSampler
-from nnzoo.data.splits import class_weights, fold_indices, split_indices, split_parts
+from nnzoo.data.splits import class_weights, fold_indices, split_indices, split_parts, warn_of_rare_classes
 from nnzoo.errors import InputError
 
 LABELS = {
@@ -176,3 +176,12 @@ def test_folds_of_smaller_classes_are_refused_as_scikit_learn_does():
         fold_indices(labels, 4, 0, seed=0)
     with pytest.raises(InputError, match="4 folds of classes of at most 3 samples"):
         split_parts(labels, ["train"] * 6, 0.1, 0.1, seed=0, folds=4)
+
+
+def test_classes_too_small_for_each_fold_are_named_once(recwarn):
+    labels = torch.tensor([0] * 20 + [1] * 3 + [2] * 5)
+    for folds, fold in ((0, 0), (3, 0), (5, 1)):
+        warn_of_rare_classes(labels, ["cat", "dog", "fox", "owl"], folds, fold)
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"Not each of the 5 folds tests every class, .* samples of dog \(3\): take"):
+        warn_of_rare_classes(labels, ["cat", "dog", "fox", "owl"], 5, 0)

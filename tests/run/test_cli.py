@@ -14,7 +14,7 @@ from nnzoo.recipes import vae
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nnzoo import VAE
-from nnzoo.run.arguments import parse
+from nnzoo.run.arguments import lists_of_classes, parse
 from nnzoo.run.configs import RECIPES as RECIPE_FOLDER
 from nnzoo.run.configs import recipe_stems
 from nnzoo.run.report import table
@@ -70,6 +70,20 @@ def test_later_configs_win_over_earlier_ones(in_tmp, capsys):
     Path("mine.yaml").write_text("trainer: {max_epochs: 7}\n")
     assert printed_config(["--config", "smoke", "-c", "mine.yaml"], capsys)["trainer"]["max_epochs"] == 7
     assert printed_config(["--config", "mine.yaml", "--config", "smoke"], capsys)["trainer"]["max_epochs"] == 1
+
+
+def test_a_list_of_classes_is_replaced_and_takes_nothing_over(in_tmp, capsys):
+    """By position, a class would have the settings of the one that the recipe or an earlier config had there."""
+    Path("first.yaml").write_text("baselines: [{class_path: nnzoo.SampleQuality, init_args: {max_samples: 7}}]\n")
+    Path("other.yaml").write_text("baselines: [{class_path: nnzoo.DensityBaselines}]\n")
+    for configs in (["first.yaml"], ["first.yaml", "other.yaml"]):
+        flags = [part for config in configs for part in ("--config", config)]
+        (baseline,) = printed_config(flags, capsys)["baselines"]
+        quality = configs == ["first.yaml"]
+        assert baseline["class_path"] == ("nnzoo.SampleQuality" if quality else "nnzoo.DensityBaselines")
+        assert (baseline["init_args"]["max_samples"] == 7) == quality
+    assert lists_of_classes({"trainer": {"callbacks": [{"class_path": "A"}], "callbacks+": [{"class_path": "A"}],
+                                         "devices": [0]}}) == {"trainer": {"callbacks": None}}  # fmt: skip
 
 
 def test_the_settings_for_a_chosen_data_set_are_its_variants(in_tmp, capsys):

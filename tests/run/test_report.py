@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import lightning as L
 import pytest
+from lightning.pytorch.callbacks import EarlyStopping
 
 from nnzoo import Forecaster, InputError, MLPClassifier, SequenceRegressor, TabularDataModule
 from nnzoo.run.folds import cross_validate
-from nnzoo.run.report import diagnosis, notes_of, table
+from nnzoo.run.report import diagnosis, ended_by_patience, notes_of, table
 from support.found import linked
 
 
@@ -29,6 +30,16 @@ def test_a_rising_validation_loss_beside_a_falling_training_loss_is_called_overf
 def test_a_validation_loss_that_still_falls_is_called_underfitting():
     falling = [2.0 - 0.05 * epoch for epoch in range(20)]
     assert diagnosis(curves(falling, falling)).startswith("Underfitting: the validation loss was still falling")
+    assert "a larger --trainer.max_epochs would help" in diagnosis(curves(falling, falling))
+    assert "a larger --patience would help" in diagnosis(curves(falling, falling), ended_early=True)
+
+
+@pytest.mark.parametrize(("stopped", "epochs", "early"), [(0, 5, False), (4, 5, True), (4, 9, False)])
+def test_patience_ended_a_fit_if_it_did_so_in_its_last_epoch(stopped, epochs, early):
+    """It may have ended one that a resumed run went on with."""
+    stopping = EarlyStopping("val/loss")
+    stopping.stopped_epoch = stopped
+    assert ended_by_patience(SimpleNamespace(callbacks=[stopping], current_epoch=epochs)) == early
 
 
 @pytest.mark.parametrize(

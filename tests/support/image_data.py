@@ -39,7 +39,8 @@ def prepared(**arguments):
     return module
 
 
-def batches(module, part="train", epoch=0, step=0, world_size=1, rank=0):
+def on_device(module, rank=0, world_size=1, epoch=0, step=0):
+    """As in a Trainer that trains on so many devices, at an epoch and a step."""
     progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=step)))
     module.trainer = SimpleNamespace(
         world_size=world_size,
@@ -48,7 +49,11 @@ def batches(module, part="train", epoch=0, step=0, world_size=1, rank=0):
         current_epoch=epoch,
         fit_loop=SimpleNamespace(epoch_loop=progress),
     )
-    return list(getattr(module, f"{part}_dataloader")())
+    return module
+
+
+def batches(module, part="train", epoch=0, step=0, world_size=1, rank=0):
+    return list(getattr(on_device(module, rank, world_size, epoch, step), f"{part}_dataloader")())
 
 
 def write_idx(path, array):

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+
 from nnzoo.data.base import GlobalBatchDataModule
 from nnzoo.data.csv_file import as_names
 from nnzoo.data.sources import Source, chosen_dataset
 from nnzoo.data.splits import check_fractions
 from nnzoo.errors import InputError, check_choices
-from nnzoo.parameters import check_options
+from nnzoo.parameters import check_options, parameters_of
 
 
 class RoomDataModule(GlobalBatchDataModule):
@@ -38,6 +40,8 @@ class RoomDataModule(GlobalBatchDataModule):
         self.hparams.update({"dataset": self.dataset, **names})
         self._check_dropped()
         self.check_settings()
+        if self.hparams.get("test_csv") and test_fraction != parameters_of(type(self))["test_fraction"].default:
+            rank_zero_warn(f"--data.test_fraction {test_fraction} is not used: --data.test_csv is the whole test part.")
         self.source: Any = self.sources[self.dataset](self.hparams)
         check_options(type(self), self.acting_settings(), "data")
 

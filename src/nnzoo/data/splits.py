@@ -143,6 +143,24 @@ def warn_of_absent_classes(labels: Tensor, classes: Sequence[str], samples: str)
         rank_zero_warn(f"No training {samples} is of the class {missing}: it cannot be learned; add samples of it.")
 
 
+def warn_of_rare_classes(labels: Tensor, classes: Sequence[str], folds: int, fold: int) -> None:
+    """Warns, with the first fold, of classes that are too small to be tested in each.
+
+    Args:
+        labels: Class number of each sample that the folds share out.
+        classes: Names of the classes.
+        folds: Number of folds; 0 for no cross-validation.
+        fold: Number of the one that is tested.
+    """
+    counts = torch.bincount(labels, minlength=len(classes)).tolist()
+    rare = [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count < folds]
+    if rare and fold == 0:
+        rank_zero_warn(
+            f"Not each of the {folds} folds tests every class, for want of samples of {', '.join(rare)}: take fewer "
+            "--folds, or add samples."
+        )
+
+
 def class_weights(labels: Tensor, num_classes: int) -> Tensor:
     """Weights n / (K n_c) per class, as scikit-learn's ``class_weight="balanced"``: (K,); 0 for an empty class."""
     counts = torch.bincount(labels, minlength=num_classes)

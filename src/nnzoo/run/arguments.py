@@ -6,7 +6,7 @@ a flag always wins.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,12 @@ class Arguments:
 
     def command_line(self) -> list[str]:
         """Arguments for LightningCLI, which gets the first config as its default config."""
-        configs = [part for config in self.configs[1:] for part in ("--config", config)]
+        configs = []
+        for config in self.configs[1:]:
+            # Lists are merged by position: another class would take over the settings of the one that was there.
+            emptied = lists_of_classes(read_yaml(config))
+            configs += ["--config", json.dumps(emptied)] if emptied else []
+            configs += ["--config", config]
         ckpt_path = ["--ckpt_path", str(self.ckpt_path)] if self.ckpt_path else []
         return [self.subcommand, *configs, *with_folder_of_logger(self.flags), *ckpt_path]
 
@@ -122,6 +127,17 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
     if parsed.subcommand != "fit" and not parsed.ckpt_path and not {"-h", "--help", "--print_config"} & set(args):
         raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/{BEST}.ckpt.")
     return parsed
+
+
+def lists_of_classes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of some settings that hold lists of classes, such as baselines and trainer.callbacks, as null."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and "class_path" not in value:
+            found |= {key: below} if (below := lists_of_classes(value)) else {}
+        elif isinstance(value, list) and not key.endswith("+"):  # which adds to a list
+            found |= {key: None} if any(isinstance(one, Mapping) and "class_path" in one for one in value) else {}
+    return found
 
 
 def of_recipe(config: str, recipe: str) -> str:

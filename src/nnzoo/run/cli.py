@@ -31,7 +31,7 @@ from nnzoo.run.parser import ZooParser, failed_class, keep_whole_numbers
 from nnzoo.run.progress import PROGRESS_KEY
 from nnzoo.run.quiet import quiet
 from nnzoo.run.record import SaveRunConfig
-from nnzoo.run.report import diagnosis, notes_of, table
+from nnzoo.run.report import diagnosis, ended_by_patience, notes_of, table
 from nnzoo.run.trainer import run_callbacks, run_loggers, run_plugins
 
 Models = type[L.LightningModule] | Mapping[str, type[L.LightningModule]]
@@ -284,7 +284,7 @@ class ZooCLI(LightningCLI):
             notes = notes_of(trainer, self.model) + tested_note(trainer) * self.arguments.test_after_fit
             if self.metrics:
                 print(table(self.metrics, type(self.model).__name__, notes))
-            if self.arguments.test_after_fit and (shown := diagnosis(read_curves(trainer))):
+            if self.arguments.test_after_fit and (shown := diagnosis(read_curves(trainer), ended_by_patience(trainer))):
                 print(shown)
             if not getattr(trainer, "fast_dev_run", False):
                 print(f"run folder: {self.run_dir}")

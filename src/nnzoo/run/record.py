@@ -24,7 +24,7 @@ from nnzoo.run.checkpoint import public_name
 from nnzoo.run.folder import COLUMNS, CONFIG, RESULT
 from nnzoo.run.metrics_log import read_curves
 from nnzoo.run.progress import PROGRESS_KEY, steps_at, steps_done
-from nnzoo.run.report import diagnosis
+from nnzoo.run.report import diagnosis, ended_by_patience
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -146,7 +146,9 @@ class RunRecord(Callback):
             "epochs": trainer.current_epoch,
             "steps": steps_done(trainer),
             "best_checkpoint": Path(best_path).name or None,
-            "diagnosis": diagnosis(read_curves(trainer)) if stage == "fit" else self._diagnosis,
+            "diagnosis": diagnosis(read_curves(trainer), ended_by_patience(trainer))
+            if stage == "fit"
+            else self._diagnosis,
             "fit_seconds": round(self._seconds["fit"], 2),
             "test_seconds": round(self._seconds["test"], 2),
             "peak_memory_mib": peak_memory_mib(pl_module.device),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lightning.pytorch.callbacks import EarlyStopping
+
 from nnzoo.baselines.base import Baselines
 
 Curves = Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]
@@ -36,7 +38,13 @@ def notes_of(trainer: Any, module: Any) -> list[str]:
     return [note for note in notes if note]
 
 
-def diagnosis(curves: Curves) -> str | None:
+def ended_by_patience(trainer: Any) -> bool:
+    """Whether a fit that is over ended before its last epoch, as ``--patience`` asks."""
+    stopped = [callback.stopped_epoch for callback in trainer.callbacks if isinstance(callback, EarlyStopping)]
+    return any(epoch and epoch + 1 == trainer.current_epoch for epoch in stopped)
+
+
+def diagnosis(curves: Curves, ended_early: bool = False) -> str | None:
     """One sentence if the curves of the loss show over- or underfitting, else None.
 
     Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss, below it,
@@ -45,6 +53,7 @@ def diagnosis(curves: Curves) -> str | None:
 
     Args:
         curves: Quantity to stage to (epochs, values); "loss" with "train" and "val" is looked at, and "accuracy".
+        ended_early: Whether ``--patience`` ended the fit, rather than the number of epochs.
     """
     loss = curves.get("loss", {})
     if "train" not in loss or "val" not in loss:
@@ -65,9 +74,10 @@ def diagnosis(curves: Curves) -> str | None:
         return gap
     earlier = val[-1 - len(val) // 10]
     if earlier - val[-1] > max(0.02 * abs(earlier), 0.005 * (val[0] - min(val))):
+        longer = "--patience" if ended_early else "--trainer.max_epochs"
         return (
             f"Underfitting: the validation loss was still falling, from {earlier:.4g} to {val[-1]:.4g} in the last "
-            f"{len(val) // 10} epochs; a larger --trainer.max_epochs would help."
+            f"{len(val) // 10} epochs; a larger {longer} would help."
         )
     return None
 

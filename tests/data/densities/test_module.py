@@ -1,7 +1,5 @@
 """The datamodule of laws: parts, batches, facts and bad input."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from jsonargparse import ArgumentParser
@@ -11,6 +9,7 @@ from nnzoo.data.densities.law import GaussianMixtureLaw
 from nnzoo.data.densities.sources import SOURCES
 from nnzoo.data.facts import Facts, held_facts
 from nnzoo.data.splits import PARTS
+from support.image_data import on_device, same
 from support.room import check_that_a_source_reads_what_it_says, check_that_further_sources_can_be_chosen, module_with
 
 
@@ -21,27 +20,8 @@ def data(**settings):
     return module
 
 
-def on_device(module, rank=0, world_size=1, epoch=0, step=0):
-    """As in a Trainer that trains on so many devices, at an epoch and a step."""
-    progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=step)))
-    module.trainer = SimpleNamespace(
-        world_size=world_size,
-        global_rank=rank,
-        training=True,
-        current_epoch=epoch,
-        fit_loop=SimpleNamespace(epoch_loop=progress),
-    )
-    return module
-
-
 def loaded(module, part="train"):
     return list(getattr(module, f"{part}_dataloader")())
-
-
-def same(first, second):
-    return len(first) == len(second) and all(
-        torch.equal(a, b) for x, y in zip(first, second, strict=True) for a, b in zip(x, y, strict=True)
-    )
 
 
 @pytest.mark.parametrize("dataset", SOURCES)

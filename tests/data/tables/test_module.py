@@ -103,6 +103,12 @@ def test_a_csv_of_mixed_columns_gives_batches_of_numbers_codes_and_targets(writt
     assert data.target_std == pytest.approx(targets.std(correction=0).item())
 
 
+def test_a_share_for_the_test_beside_a_test_file_is_said_to_be_idle(written):
+    files = {"csv": written(houses()), "target": "price", "test_csv": written(houses(37, seed=1), "test.csv")}
+    with pytest.warns(UserWarning, match=r"test_fraction 0\.3 is not used: --data\.test_csv is the whole test part"):
+        TabularDataModule(**files, test_fraction=0.3)
+
+
 def test_a_test_file_is_tested_on_whole(written):
     data = TabularDataModule(csv=written(houses()), target="price", test_csv=written(houses(37, seed=1), "test.csv"))
     data.setup()

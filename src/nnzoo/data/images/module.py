@@ -27,7 +27,7 @@ from nnzoo.data.images.source import ImageSource
 from nnzoo.data.images.sources import SOURCES
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import PARTS, split_parts, warn_of_absent_classes
+from nnzoo.data.splits import PARTS, split_parts, warn_of_absent_classes, warn_of_rare_classes
 from nnzoo.errors import InputError
 from nnzoo.seeds import mix_seed
 
@@ -190,6 +190,7 @@ class ImageDataModule(SplitDataModule):
             self.parts[part] = self._dataset(part, images, labels, chosen, self._grey_levels)
         if self.classes:
             warn_of_absent_classes(labels[rows["train"]], self.classes, "image")
+            warn_of_rare_classes(labels, self.classes, self.hparams["folds"], self.hparams["fold"])
         self._test_rows = rows["test"]
         counts = ", ".join(f"{len(chosen)} {part}" for part, chosen in rows.items())
         rank_zero_info(f"{self.dataset}: {counts} images of shape {self.in_shape}, {self.num_classes} classes")

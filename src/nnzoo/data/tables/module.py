@@ -17,7 +17,7 @@ from nnzoo.data.facts import fact, held
 from nnzoo.data.numbers import offset_of
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import split_parts, warn_of_absent_classes
+from nnzoo.data.splits import split_parts, warn_of_absent_classes, warn_of_rare_classes
 from nnzoo.data.tables.dataset import TableDataset
 from nnzoo.data.tables.preprocessor import Preprocessor, Scaling
 from nnzoo.data.tables.sources import SOURCES, Table, TableSource
@@ -152,6 +152,7 @@ class TabularDataModule(SplitDataModule):
             check_numbers(finite_numbers(target), parts, self.target_name)
         else:
             warn_of_absent_classes(labels[parts["train"]], self.classes, "row")
+            warn_of_rare_classes(labels, self.classes, self.hparams["folds"], self.hparams["fold"])
         return parts
 
     @cached_property

@@ -205,3 +205,10 @@ def test_pictures_show_the_prompts(module):
     assert {"samples", "guidance", "interpolation", "reverse_process"} <= set(figures)
     assert [axis.get_ylabel() for axis in figures["samples"].axes] == EXAMPLES
     assert "a bold seven" in figures["guidance"].get_suptitle()
+
+
+def test_drawing_that_takes_long_says_so_with_prompts_too(module, monkeypatch, capsys):
+    for name, value in (("rank_zero_info", print), ("LONG_DRAWING", 0.0), ("MUCH", 0)):
+        monkeypatch.setattr(f"nnzoo.modules.ddpm_sampling.{name}", value)
+    assert module.sample(2, "a bold seven").shape[0] == 2
+    assert "Drawing 2 samples asks the network" in capsys.readouterr().out

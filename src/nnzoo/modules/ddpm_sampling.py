@@ -240,7 +240,7 @@ class DiffusionSampling(DrawingModule):
             return
         # A CPU needs as long for each sample; other devices are filled only by all of them.
         count = min(num_samples, TIMED_ON_CPU if self.device.type == "cpu" else DRAWN_AT_ONCE)
-        labels = torch.zeros(count, dtype=torch.long, device=self.device) if self.num_conditions else None
+        labels = self.sampled_labels(count, None)
         noised = torch.zeros(count, *self.hparams["in_shape"], device=self.device)
         for _ in range(2):  # the first call of a network takes longer
             started = time.monotonic()

@@ -6,6 +6,22 @@ Takes checkpoints of ``ddpm``: of a chain all its samplers are run, of a flow bo
 noise, and all images are compared with the training images by the features that ``nnzoo.SampleQuality`` uses; the
 floor is the distance of as many held-out images. A distance has a bias that falls with the number of images: numbers
 for other ``--images`` cannot be compared.
+
+Of ``python -m nnzoo.recipes.ddpm --config ddpm_conditional --model.guidance 1.5`` with the seed 0, whose learned
+variances make DDPM's own steps the best in every number::
+
+    500 images, 32 features of nnzoo's classifier of digits
+    sampler        evaluations     frechet
+    ddpm of 50              50       6.204
+    ddpm of 50              20       7.523
+    ddpm of 50              10       8.315
+    ddim of 50              50      10.021
+    ddim of 50              20      10.542
+    ddim of 50              10      11.947
+    dpm_solver of 50        50       9.673
+    dpm_solver of 50        20       9.239
+    dpm_solver of 50        10       9.345
+    held out                         5.639   (270 images)
 """
 
 import argparse
@@ -14,6 +30,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from yardstick import Yardstick
 
 from nnzoo.files import replacing
@@ -60,6 +77,11 @@ def figure(found: list[Result], floor: float, count: int) -> Figure:
         axis.plot([r.evaluations for r in own], [r.frechet for r in own], marker="o", markersize=4, label=sampler)
     axis.axhline(floor, color="0.5", linestyle="--", label=f"{count} held-out images")
     axis.set(xscale="log", yscale="log", xlabel="network evaluations", ylabel="Frechet distance")
+    shown = sorted({result.evaluations for result in found})
+    axis.set_xticks(shown, [f"{number:,}" for number in shown])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
     axis.grid(alpha=0.3, which="both")
     axis.legend()
     return drawing

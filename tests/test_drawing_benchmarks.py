@@ -114,6 +114,20 @@ def test_every_sampler_is_tabled_with_as_many_evaluations_as_were_asked_for(benc
     assert Path(path).is_file()
 
 
+def test_the_picture_of_steps_has_a_line_for_each_sampler(benchmark):
+    steps = benchmark("quality_against_steps")
+    found = [steps.Result(name, n, 30 / n + k, 1.0) for k, name in enumerate(("ddim", "ddpm")) for n in (1000, 20)]
+    (axis,) = steps.figure(found, 0.5, 270).axes
+    *lines, floor = axis.get_lines()
+    assert [(line.get_label(), list(line.get_xdata())) for line in lines] == [
+        ("ddim", [1000, 20]),
+        ("ddpm", [1000, 20]),
+    ]
+    assert [list(line.get_ydata()) for line in lines] == [[0.03, 1.5], [1.03, 2.5]]
+    assert (floor.get_label(), list(floor.get_ydata())) == ("270 held-out images", [0.5, 0.5])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["20", "1,000"]
+
+
 def counting(denoiser, asked):
     """The denoiser, whose every evaluation is noted."""
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from nnzoo import DDPM
-from nnzoo.modules.ddpm_figures import GUIDANCES, ddpm_figures, evenly, process_animation, times_figure
+from nnzoo.modules.ddpm_figures import GUIDANCES, ddpm_figures, evenly, process, process_animation, times_figure
+from nnzoo.modules.drawing import seeded
 from nnzoo.plots.images import ENLARGED_SIDE, tile
 
 TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "channel_mult": (1,), "timesteps": 30, "prediction": "x0"}
@@ -67,6 +68,15 @@ def test_the_reverse_process_leads_from_noise_to_the_sample_and_shows_what_is_se
     assert float(states[:, :, :8].std()) > 0.25, "noise"
     distances = [float(np.abs(states - answers)[:, :, start : start + 8].mean()) for start in range(0, 10 * 9 - 1, 9)]
     assert distances[-1] < 0.01 < 0.2 < distances[0]
+
+
+def test_the_first_state_is_the_noise_that_belongs_to_the_sample(conditional):
+    module, _ = conditional
+    states, seen = process(module, 2)
+    noise = torch.stack([torch.randn(1, 8, 8, generator=source) for source in seeded(range(2))])
+    assert torch.equal(states[0], module.from_model(noise))
+    assert len(states) == len(seen) == 30 + 1
+    assert torch.equal(seen[-1], states[-1])
 
 
 def test_an_animation_begins_as_noise_and_stays_at_its_end(conditional):

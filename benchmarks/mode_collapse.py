@@ -1,11 +1,16 @@
 """Mode collapse on 25 Gaussians: GAN, WGAN and WGAN-GP side by side, each with its paper's optimiser.
 
-    python benchmarks/mode_collapse.py
+    python benchmarks/mode_collapse.py --seeds 0 1 2 3 4
 
 Trains the recipes ``wgan_gp_toy_gan``, ``wgan_gp_toy_wgan`` and ``wgan_gp_toy`` with the same networks and data. Writes
 what each draws into ``mode_collapse.png``, and prints the modes that 2,500 of its points reach and the share of them
-within three standard deviations of one. All are looked at in the end: a GAN's best epoch is from before it loses modes.
-Further flags, such as ``--trainer.max_epochs 20``, go to the recipes.
+within three standard deviations of one, 0.989 for the law itself. A run that has ended in ``--folder`` already is not
+repeated: ``runs/recorded`` holds those of ``python -m nnzoo.recipes record``. Further flags, such as
+``--trainer.max_epochs 20``, go to the recipes.
+
+TABLE
+Gulrajani et al. 2017 (arXiv:1704.00028) show the same in their figure 3, for 8 and 25 Gaussians and a Swiss roll: the
+surface of a critic with clipped weights misses what makes the modes, that of one with a penalty follows the data.
 """
 
 import argparse
@@ -27,10 +32,12 @@ CONFIGS = {"GAN": "wgan_gp_toy_gan", "WGAN": "wgan_gp_toy_wgan", "WGAN-GP": "wga
 
 def drawn(config: str, seed: int, folder: Path, flags: list[str]) -> Tensor:
     """Points that a recipe's model draws in the end."""
-    root = folder / config / str(seed)
-    settings = ["--seed_everything", str(seed), "--baselines", "null", "--figures.draw", "false"]
-    train(["fit", "--config", config, *settings, "--trainer.default_root_dir", str(root), *flags])
-    module = WGANGP.load_from_checkpoint(max(root.rglob("last.ckpt")), map_location="cpu").eval()
+    root = folder / config / f"seed-{seed}"
+    if not any(root.rglob("result.json")):
+        settings = ["--seed_everything", str(seed), "--baselines", "null", "--figures.draw", "false"]
+        train(["--config", config, *settings, "--trainer.default_root_dir", str(root), *flags])
+    run = max(path.parent for path in root.rglob("result.json"))
+    module = WGANGP.load_from_checkpoint(run / "best.ckpt", map_location="cpu").eval()
     return module.sample(MODE_SAMPLES, generator=torch.Generator().manual_seed(0))
 
 

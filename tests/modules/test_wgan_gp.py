@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import WGANGP, InputError
 from nnzoo.nets.wgan_gp import gradient_norms
+from nnzoo.run.best import defaults_of
 from nnzoo.run.configs import settings_of
 from support.quiet import QUIET
 
@@ -150,6 +151,53 @@ def test_weights_of_a_wgan_are_clipped_after_each_step_and_those_of_its_generato
     assert "train/penalty" not in module.trainer.callback_metrics
 
 
+def test_weights_of_a_wgan_are_within_the_limit_after_every_batch_biases_and_batch_norm_included():
+    largest = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, trainer, module, *args):
+            critic = module.critic.named_parameters()
+            largest.append({name: float(parameter.abs().max()) for name, parameter in critic})
+
+    module = WGANGP(**TINY, objective="wgan", critic_norm="batch", clip=0.02, lr=0.01, n_critic=3)
+    fit(module, batches=6, callbacks=[Watch()])
+    assert len(largest) == 6
+    assert all(value <= 0.02 for values in largest for value in values.values())
+    names = set(largest[0])
+    assert {name.rpartition(".")[2] for name in names} == {"weight", "bias"}
+    assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in module.critic.modules())
+
+
+def test_a_step_of_the_critic_follows_the_gradient_of_the_mean_loss_penalty_and_all():
+    """By a step of plain SGD: Adam forgives a loss of another scale, and a penalty that is trained in a step apart."""
+    kept = {}
+
+    class Before(WGANGP):
+        def critic_terms(self, *args):
+            terms = super().critic_terms(*args)
+            parameters = list(self.critic.parameters())
+            before = torch.nn.utils.parameters_to_vector(parameters).detach().clone()
+            slopes = torch.autograd.grad(terms["critic_loss"].mean(), parameters, retain_graph=True)
+            kept["expected"] = before - 0.5 * torch.cat([slope.flatten() for slope in slopes])
+            return terms
+
+    module = Before(**TINY, optimizer="sgd", momentum=0.0, lr=0.5, n_critic=9)
+    fit(module, batches=1)
+    found = torch.nn.utils.parameters_to_vector(module.critic.parameters())
+    assert torch.allclose(found, kept["expected"], rtol=1e-4, atol=1e-6)
+
+
+def test_real_images_reach_the_critic_in_the_scale_of_the_generator():
+    seen = []
+    module = WGANGP(**TINY)
+    module.critic.features.register_forward_hook(lambda net, inputs, output: seen.append(inputs[0].detach()))
+    real, _ = module.checked((torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).expand(3, 1, 8, 8), torch.zeros(3)), 0)
+    module.critic_terms(real, None)
+    assert seen[0][:, 0, 0, 0].tolist() == [-1, 0, 1]
+    assert float(seen[1].abs().max()) <= 1
+    assert module.from_model(torch.tensor([-1.0, 0.0, 1.0, 2.0]).view(4, 1, 1, 1)).flatten().tolist() == [0, 0.5, 1, 1]
+
+
 @pytest.mark.parametrize("conditioning", ["projection", "auxiliary"])
 def test_classes_steer_what_is_drawn(conditioning):
     torch.manual_seed(0)
@@ -169,6 +217,10 @@ def test_dequantised_images_stay_within_a_level():
     noisy = module._dequantized(real, None)
     assert float(noisy.abs().max()) <= 1 / 16
     assert float(noisy.std()) == pytest.approx(1 / 16 / 3**0.5, rel=0.05)
+
+
+def test_the_last_weights_are_what_a_run_tests():
+    assert defaults_of(WGANGP) == {"checkpoint.monitor": "step", "checkpoint.mode": "max"}
 
 
 def test_modes_that_samples_reach_are_counted():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from nnzoo.plots.densities import GRID, Frame, frame_around, point_row, samples_and_data, value_surface
 from support.drawn import colors_of, legend_colors, points
@@ -94,6 +95,14 @@ def test_a_surface_has_the_values_of_its_function_where_they_are_drawn():
     np.testing.assert_allclose(clouds["data"], DATA)
     np.testing.assert_allclose(clouds["samples"], DATA / 2)
     assert axis.get_title() == "critic"
+
+
+def test_the_legend_of_a_surface_covers_none_of_it():
+    figure = value_surface(lambda at: at[:, 0], DATA, "critic", "value", DATA / 2)
+    FigureCanvasAgg(figure).draw()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["data", "samples"]
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_tightbbox())
 
 
 def test_values_that_are_not_finite_stay_white_and_spoil_no_colours():

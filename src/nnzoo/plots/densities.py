@@ -115,7 +115,8 @@ def value_surface(
         scatter(axis, samples, named("samples", samples, frame), "tab:red")
     show_frame(axis, frame)
     axis.set_title(title)
-    axis.legend(markerscale=2, fontsize="small", loc="upper right", facecolor="lightgray")
+    # Outside, as modes may lie in the corners.
+    figure.legend(markerscale=2, fontsize="small", loc="outside lower center", ncols=2, facecolor="lightgray")
     return figure
 
 

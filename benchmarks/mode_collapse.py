@@ -8,7 +8,6 @@ within three standard deviations of one, 0.989 for the law itself. A run that ha
 repeated: ``runs/recorded`` holds those of ``python -m nnzoo.recipes record``. Further flags, such as
 ``--trainer.max_epochs 20``, go to the recipes.
 
-TABLE
 Gulrajani et al. 2017 (arXiv:1704.00028) show the same in their figure 3, for 8 and 25 Gaussians and a Swiss roll: the
 surface of a critic with clipped weights misses what makes the modes, that of one with a penalty follows the data.
 """

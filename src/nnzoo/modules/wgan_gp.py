@@ -83,6 +83,7 @@ class WGANGP(DrawingModule):
 
     best_by = ("step", "max")
     most_loss = MOST_LOSS
+    metric_note = "loss: energy score of the samples; wasserstein: estimate of the run's own critic"
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
         "penalty": ("objective", ["wgan_gp"]),
         "clip": ("objective", ["wgan"]),

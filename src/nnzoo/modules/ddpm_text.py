@@ -59,8 +59,17 @@ class TextDDPM(DDPM):
         text_heads: int = 4,
         **shared: Any,
     ) -> None:
+        # What is for points or for classes is fixed.
         super().__init__(
-            architecture="unet", hidden=(256, 256, 256), conditional=True, num_classes=0, labels=None, **shared
+            architecture="unet",
+            hidden=(256, 256, 256),
+            frequencies=0,
+            mode_centers=(),
+            mode_std=0.0,
+            conditional=True,
+            num_classes=0,
+            labels=None,
+            **shared,
         )
 
     def check_conditions(self) -> None:

@@ -105,6 +105,13 @@ def test_the_flows_likelihood_of_points_is_the_closed_form():
     assert module.log_likelihood(points).numpy() == pytest.approx(expected, abs=5e-3)
 
 
+def test_the_likelihood_given_a_class_that_is_none_is_refused():
+    """The number after the last is what the network is told where no class is."""
+    module = DDPM(**TINY, num_classes=3, conditional=True)
+    with pytest.raises(InputError, match=r"Labels must lie in 0 \.\. 2, got 0 \.\. 3"):
+        module.log_likelihood(torch.rand(2, 1, 8, 8), torch.tensor([0, 3]))
+
+
 def test_the_flows_likelihood_of_images_is_one_of_grey_levels():
     """A level is 2 / 16 wide in the model's scale, and images are dequantised within their levels."""
     settings = {**TINY, "objective": "flow_matching", "architecture": "mlp", "hidden": (8,)}

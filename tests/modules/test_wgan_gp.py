@@ -274,7 +274,9 @@ BAD = [
     ({"n_critic": 0}, "n_critic must be positive"),
     ({"latent_dim": 0}, "latent_dim must be positive"),
     ({"penalty": -1.0}, "penalty must not be negative"),
+    ({"penalty": float("nan")}, "penalty must not be negative"),
     ({"objective": "wgan", "clip": 0.0}, "clip and critic_lr must be above 0"),
+    ({"critic_lr": 0.0}, "clip and critic_lr must be above 0"),
     ({"objective": "gan", "penalty": 5.0}, "penalty does nothing with objective gan"),
     ({"clip": 0.1}, "clip does nothing with objective wgan_gp"),
     ({"betas": (0.5, 1.0)}, "betas are two numbers from 0 to below 1"),
@@ -290,6 +292,18 @@ BAD = [
 def test_what_cannot_be_is_refused_in_one_sentence(settings, says):
     with pytest.raises(InputError, match=says):
         WGANGP(**{**TINY, **settings})
+
+
+def test_drawing_while_training_sees_no_statistics_of_its_batch_and_changes_none():
+    torch.manual_seed(0)
+    module = WGANGP(**TINY)
+    before = {name: values.clone() for name, values in module.state_dict().items()}
+    one, two = (torch.Generator().manual_seed(seed) for seed in (1, 2))
+    samples = module.sample(2, generator=[one, two])
+    module.interpolate(2, 3)
+    assert module.training
+    assert all(torch.equal(values, before[name]) for name, values in module.state_dict().items())
+    assert torch.allclose(samples[0], module.sample(1, generator=[torch.Generator().manual_seed(1)])[0], atol=1e-6)
 
 
 def test_batch_norm_is_for_critics_without_a_penalty():

@@ -13,6 +13,7 @@ from nnzoo.data.facts import datamodule_of
 from nnzoo.errors import InputError
 from nnzoo.modules.checks import check_images
 from nnzoo.modules.classifier import Classifier
+from nnzoo.modules.evaluating import evaluating
 from nnzoo.modules.supervised import Batch
 from nnzoo.nets.cnn import Norm, Padding, PlainCNN, Pooling
 from nnzoo.nets.densenet import DenseNetBC
@@ -238,14 +239,10 @@ class CNNClassifier(Classifier):
         layer = getattr(self.net, "cam_layer", None)
         if layer is None:
             raise InputError("Grad-CAM needs a network with a cam_layer, its last convolutional layer.")
-        was_training = self.training
-        self.eval()
-        try:
+        with evaluating(self):
             if classes is None:
                 classes = self(images).argmax(dim=1)
             return grad_cam(self.logits, layer, images, classes)
-        finally:
-            self.train(was_training)
 
     def figures(self, batch: Batch, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """The confusion matrix, the worst mistakes, the first layer's kernels, and heat maps."""

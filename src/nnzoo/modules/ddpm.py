@@ -12,6 +12,7 @@ from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.checks import check_precision
 from nnzoo.modules.ddpm_figures import ddpm_figures, guidance_figure, process_animation
 from nnzoo.modules.ddpm_sampling import FLOW_STEPS, DiffusionSampling
+from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.nets.ddpm import MLPDenoiser
 from nnzoo.nets.diffusion import Diffusion, Prediction, Variance, Weighting, spread
 from nnzoo.nets.flow_matching import FlowMatching, Solver, TimeLaw
@@ -128,8 +129,7 @@ class DDPM(DiffusionSampling):
             )
         if not (0 <= hparams["dropout"] < 1 and 0 <= hparams["label_dropout"] < 1 and 0 <= hparams["eta"] <= 1):
             raise InputError("dropout and label_dropout go from 0 to below 1, eta from 0 to 1.")
-        if not (hparams["guidance"] >= 0 and math.isfinite(hparams["guidance"])):
-            raise InputError(f"guidance must not be negative, got {hparams['guidance']}: 1 is none.")
+        self.check_guidance(hparams["guidance"])
         if hparams["architecture"] == "unet" and not self.is_image:
             raise InputError("A U-Net is for images: set --model.architecture mlp for points.")
         if hparams["levels"] == 1:
@@ -243,7 +243,7 @@ class DDPM(DiffusionSampling):
         bits = nll / (math.prod(self.hparams["in_shape"]) * math.log(2))
         self.means.update("test", {"nll": nll, "bits_per_dim": bits})
 
-    @torch.no_grad()
+    @in_evaluation
     def log_likelihood(self, data: Tensor, labels: Tensor | None = None, generator: Source = None) -> Tensor:
         """Log p(x) of each sample (B,), in nats: a bound for diffusion, with one draw of noise for each time.
 
@@ -253,7 +253,7 @@ class DDPM(DiffusionSampling):
             generator: Source of the noise: on the model's device, or one on the CPU for each sample.
         """
         batch = (data,) if labels is None else (data, labels)
-        return self._log_likelihood(*self.to_model(batch), generator)
+        return self._log_likelihood(*self.checked(batch, 0), generator)
 
     def _log_likelihood(self, data: Tensor, labels: Tensor | None, source: Source) -> Tensor:
         if isinstance(self.process, Diffusion):

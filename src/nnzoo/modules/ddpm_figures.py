@@ -52,7 +52,7 @@ def ddpm_figures(module: Any, batch: Any, facts: Mapping[str, Any]) -> dict[str,
         of_class = "" if given is None else f", of the first one's {module.told}"
         title = f"image | mixed where both are half noise{of_class} | image"
         figures["interpolation"] = image_grid(grid, title, COLUMNS)
-    if module.num_conditions:
+    if module.num_conditions and module.hparams["label_dropout"]:
         figures["guidance"] = module.guidance_figure()
     return figures
 

@@ -1,5 +1,6 @@
 """How a trained diffusion model is used: samples, what lies between them, and what noise leaves of an image."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.drawing import DRAWN_AT_ONCE, DrawingModule
+from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.nets.diffusion import Denoiser, Diffusion
 from nnzoo.nets.flow_matching import FlowMatching, Solver
 from nnzoo.nets.noise import Source, normal
@@ -80,7 +82,7 @@ class DiffusionSampling(DrawingModule):
         Args:
             noised: Where to start (B, ...).
             labels: Classes (B,), if the model is conditional.
-            steps: Of the sampler; the module's own if not given, as all that follows.
+            steps: Of the sampler; the module's own if not given, as all that follows, or the fewer that are left.
             sampler: See the class; of a flow its solver.
             guidance: See the class.
             eta: See the class.
@@ -88,19 +90,22 @@ class DiffusionSampling(DrawingModule):
             start: The time of ``noised``, 0 to T - 1 of the chain or 0 to 1 of the flow; that of pure noise if None.
         """
         hparams = self.hparams
-        steps = hparams["steps"] if steps is None else steps
         flows = isinstance(self.process, FlowMatching)
         chosen: Any = hparams["solver" if flows else "sampler"] if sampler is None else sampler
         if chosen not in (possible := get_args(Solver if flows else SamplerName)):
             raise InputError(f"There is no sampler {chosen} of {hparams['objective']}: take {' or '.join(possible)}.")
-        denoise = self.denoiser(labels, hparams["guidance"] if guidance is None else guidance)
+        if eta and chosen != "ddim":
+            raise InputError(f"eta does nothing with {chosen}: take the sampler ddim, or leave it out.")
+        guidance = hparams["guidance"] if guidance is None else guidance
+        self.check_guidance(guidance)
+        denoise, steps = self.denoiser(labels, guidance), self.num_steps(start, steps)
         if isinstance(self.process, FlowMatching):
-            return self.process.flow(denoise, noised, chosen, steps or FLOW_STEPS, start or 0.0)
+            return self.process.flow(denoise, noised, chosen, steps, start or 0.0)
         eta = hparams["eta"] if eta is None else eta
         first = None if start is None else int(start)
         return denoised(self.process, denoise, noised, chosen, steps, eta, generator, self.is_image, first)
 
-    @torch.no_grad()
+    @in_evaluation
     def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None, **how: Any) -> Tensor:
         """Samples (num_samples, *in_shape): images in [0, 1], or points.
 
@@ -117,7 +122,7 @@ class DiffusionSampling(DrawingModule):
         state = normal((num_samples, *self.hparams["in_shape"]), like, generator)
         return self._from(state, None, labels, generator, **how)
 
-    @torch.no_grad()
+    @in_evaluation
     def denoise_from(
         self, data: Tensor, time: float, labels: Tensor | None = None, *, generator: Source = None, **how: Any
     ) -> Tensor:
@@ -134,10 +139,10 @@ class DiffusionSampling(DrawingModule):
         times = self.times_of(len(data), time)
         if not self._is_driven:
             self.tell_if_long(len(data), time, **how)
-        noised = self.process.noised(self.to_model(data)[0], times, normal(data.shape, data, generator))
+        noised = self.process.noised(self.scaled(data), times, normal(data.shape, data, generator))
         return self._from(noised, time, labels, generator, **how)
 
-    @torch.no_grad()
+    @in_evaluation
     def interpolate(
         self,
         first: Tensor,
@@ -169,11 +174,11 @@ class DiffusionSampling(DrawingModule):
         if not self._is_driven:
             self.tell_if_long(steps * len(first), time, **how)
         noise = normal(first.shape, first, generator)
-        start, end = (self.process.noised(self.to_model(data)[0], times, noise) for data in (first, second))
+        start, end = (self.process.noised(self.scaled(data), times, noise) for data in (first, second))
         lines = [torch.lerp(start, end, share) for share in torch.linspace(0, 1, steps).tolist()]
         return torch.stack([self._from(line, time, labels, generator, **how) for line in lines], dim=1)
 
-    @torch.no_grad()
+    @in_evaluation
     def interpolate_noise(
         self, num_lines: int, steps: int = 8, labels: Tensor | None = None, *, generator: Source = None, **how: Any
     ) -> Tensor:
@@ -197,6 +202,18 @@ class DiffusionSampling(DrawingModule):
         lines = slerp(start, end, torch.linspace(0, 1, steps))
         return torch.stack([self._from(line, None, labels, generator, **how) for line in lines.unbind(1)], dim=1)
 
+    def check_guidance(self, scale: float) -> None:
+        """Raises InputError if the model cannot be guided by that much."""
+        if not 0 <= scale < math.inf:
+            raise InputError(f"guidance must not be negative, got {scale}: 1 is none.")
+        if scale != 1 and not self.num_conditions:
+            raise InputError("guidance is for models trained with classes (--model.conditional): leave it out.")
+        if scale != 1 and not self.hparams["label_dropout"]:
+            raise InputError(
+                "guidance needs a network that knows data without their class, too: train one with "
+                "--model.label_dropout 0.1, or set guidance to 1."
+            )
+
     def times_of(self, count: int, time: float) -> Tensor:
         """A time for each of some samples (count,); raises InputError if the process does not have it."""
         if isinstance(self.process, FlowMatching):
@@ -211,9 +228,12 @@ class DiffusionSampling(DrawingModule):
 
     def num_steps(self, start: float | None = None, steps: int | None = None, **_: Any) -> int:
         """Steps of a sampler from a time on; by the module's own settings where none are given."""
-        steps = steps or self.hparams["steps"]
-        whole = FLOW_STEPS if isinstance(self.process, FlowMatching) else self.process.steps
-        return steps or (whole if start is None or isinstance(self.process, FlowMatching) else int(start) + 1)
+        if steps is not None:
+            return steps
+        if isinstance(self.process, FlowMatching):
+            return self.hparams["steps"] or FLOW_STEPS
+        left = self.process.steps if start is None else int(start) + 1
+        return min(self.hparams["steps"] or left, left)
 
     def evaluations(self, start: float | None = None, **how: Any) -> int:
         """How often a sample asks the network; ``how`` as for :meth:`sample`."""

@@ -166,6 +166,12 @@ class DrawingModule(ZooModule):
                 self.checked_conditions(None if labels is None else labels.cpu())
         return self.to_model(batch)
 
+    def scaled(self, data: Tensor) -> Tensor:
+        """A user's data in the model's scale; raises InputError where they do not fit the model."""
+        if self.is_image:
+            check_images(data, self.hparams["in_shape"])
+        return self.to_model(data)[0]
+
     def from_model(self, data: Tensor) -> Tensor:
         """Samples in the data's scale."""
         return ((data + 1) / 2).clamp(0, 1) if self.is_image else data

@@ -12,6 +12,7 @@ from torchmetrics.text import CharErrorRate
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import STAGES, Perplexity, PerStage, StageMeans
 from nnzoo.modules.base import ZooModule
+from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.nets.decoding import Decoded, State, beam_search, greedy_search
 from nnzoo.nets.rnn import Cell
 from nnzoo.nets.seq2seq import AttentionName, EncoderDecoder, Memory, same_tokens, token_loss
@@ -223,7 +224,7 @@ class Seq2Seq(ZooModule):
         """The tokens (B, max_target_length) that greedy search finds: each output, its end, padding."""
         return self.search(source, lengths, beam_size=1).tokens
 
-    @torch.no_grad()
+    @in_evaluation
     def translate(self, texts: Sequence[str], beam_size: int | None = None) -> list[str]:
         """The output strings for source strings: ``translate(["12345"])`` gives ``["54321"]`` once trained to reverse.
 
@@ -237,11 +238,8 @@ class Seq2Seq(ZooModule):
             InputError: If a string is empty.
         """
         source, lengths = (tensor.to(self.device) for tensor in self.characters.sources(texts))
-        was_training = self.training
-        self.eval()
         parts = zip(source.split(TRANSLATED_AT_ONCE), lengths.split(TRANSLATED_AT_ONCE), strict=True)
         found = torch.cat([self.search(*part, beam_size).tokens for part in parts])
-        self.train(was_training)
         return self.characters.texts(found)
 
     @torch.no_grad()

@@ -14,6 +14,7 @@ from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.base import ZooModule
 from nnzoo.modules.checks import check_images, check_precision
 from nnzoo.modules.classifier import class_columns
+from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.modules.generative import samples_figure
 from nnzoo.nets.layers import checked_labels
 from nnzoo.nets.likelihoods import bits_per_dim, build_likelihood
@@ -167,7 +168,7 @@ class SequenceGenerator(ZooModule):
             log_likelihoods.append(self.likelihood.log_prob(images, params))
         return torch.stack(log_likelihoods, dim=1).softmax(dim=1)
 
-    @torch.no_grad()
+    @in_evaluation
     def sample(
         self,
         num_samples: int,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.drawing import DrawingModule
+from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.modules.sample_history import SampleHistory
 from nnzoo.modules.wgan_gp_figures import adversarial_figures, watched_samples
 from nnzoo.nets.noise import Source, normal, uniform
@@ -132,7 +133,8 @@ class WGANGP(DrawingModule):
                 "A gradient penalty is one of each sample, which batch norm makes depend on the others: set "
                 "--model.critic_norm layer, instance or none."
             )
-        if hparams["penalty"] < 0 or not hparams["clip"] > 0 or not (hparams["critic_lr"] or 1) > 0:
+        positive = (hparams["clip"], hparams["lr"] if hparams["critic_lr"] is None else hparams["critic_lr"])
+        if not 0 <= hparams["penalty"] < math.inf or not all(0 < value < math.inf for value in positive):
             raise InputError("penalty must not be negative, clip and critic_lr must be above 0.")
         if len(hparams["betas"]) != 2 or not all(0 <= beta < 1 for beta in hparams["betas"]):
             raise InputError(f"betas are two numbers from 0 to below 1, got {hparams['betas']}: set --model.betas.")
@@ -267,7 +269,7 @@ class WGANGP(DrawingModule):
         terms = {**self.critic_terms(real, labels), **self.generator_terms(len(real), labels)}
         return (terms["critic_loss"] + terms["generator_loss"]).mean()
 
-    @torch.no_grad()
+    @in_evaluation
     def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None) -> Tensor:
         """Samples (num_samples, *in_shape): images in [0, 1], or points.
 
@@ -278,7 +280,7 @@ class WGANGP(DrawingModule):
         """
         return self.from_model(self.draw(num_samples, self.sampled_labels(num_samples, labels), generator))
 
-    @torch.no_grad()
+    @in_evaluation
     def interpolate(
         self, num_lines: int, steps: int = 8, labels: Tensor | None = None, *, generator: Source = None
     ) -> Tensor:

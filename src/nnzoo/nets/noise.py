@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from nnzoo.errors import InputError
+
 Source = torch.Generator | Sequence[torch.Generator] | None
 """One generator for a batch, one for each sample (on the CPU), or None for the global one."""
 
@@ -37,5 +39,7 @@ def _drawn(
 ) -> Tensor:
     if source is None or isinstance(source, torch.Generator):
         return fill(torch.empty(*shape, device=like.device, dtype=like.dtype), source)
+    if len(source) != shape[dim]:
+        raise InputError(f"{shape[dim]} samples need as many generators, or one for all of them: got {len(source)}.")
     each = (*shape[:dim], *shape[dim + 1 :])
     return torch.stack([fill(torch.empty(each), generator) for generator in source], dim).to(like)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from nnzoo.data.facts import Facts, datamodule_of
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
+from nnzoo.modules.evaluating import evaluating
 from nnzoo.plots.curves import learning_curves
 from nnzoo.plots.images import Picture
 from nnzoo.run.best import best_epoch, keeper, rule
@@ -70,18 +71,15 @@ class Figures(Callback):
         wanted = self.draw and trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False)
         if not wanted or not isinstance(module, ZooModule):
             return
-        was_training = module.training
-        module.eval()
         try:
             batch = held_out(trainer, part)
             if batch is not None:
                 batch = move_data_to_device(batch, module.device)
-                for name, figure in module.figures(batch, Facts(datamodule_of(trainer))).items():
-                    self._save(trainer, name, figure)
+                with evaluating(module):
+                    for name, figure in module.figures(batch, Facts(datamodule_of(trainer))).items():
+                        self._save(trainer, name, figure)
         except Exception as error:  # a picture is not worth a finished run
             rank_zero_warn(f"Some pictures could not be drawn ({type(error).__name__}: {error}).")
-        finally:
-            module.train(was_training)
 
     def _save(self, trainer: L.Trainer, name: str, figure: Picture) -> None:
         path = figure_path(Path(trainer.default_root_dir), name)

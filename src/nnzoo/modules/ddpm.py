@@ -11,7 +11,7 @@ from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.checks import check_precision
 from nnzoo.modules.ddpm_figures import ddpm_figures, guidance_figure, process_animation
-from nnzoo.modules.ddpm_sampling import FLOW_STEPS, DiffusionSampling
+from nnzoo.modules.ddpm_sampling import DiffusionSampling
 from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.nets.ddpm import MLPDenoiser
 from nnzoo.nets.diffusion import Diffusion, Prediction, Variance, Weighting, spread
@@ -23,6 +23,9 @@ from nnzoo.nets.unet import UNet
 from nnzoo.plots.images import Picture
 
 Objective = Literal["diffusion", "flow_matching"]
+
+NLL_STEPS = 40
+"""Steps along a flow's path back, of four network evaluations each."""
 
 
 class DDPM(DiffusionSampling):
@@ -221,7 +224,7 @@ class DDPM(DiffusionSampling):
     def max_nll_samples(self) -> float:
         """Number of test samples whose likelihood is taken: a matter of sizes, not of the time it takes."""
         most = self.hparams["max_nll_evaluations"]
-        each = self.hparams["timesteps"] if isinstance(self.process, Diffusion) else 2 * FLOW_STEPS
+        each = self.hparams["timesteps"] if isinstance(self.process, Diffusion) else 4 * NLL_STEPS
         return math.inf if most is None else max(1, most // each)
 
     def on_test_start(self) -> None:
@@ -260,7 +263,7 @@ class DDPM(DiffusionSampling):
             return -self.process.nll_terms(self.denoiser(labels), data, source, clip=self.is_image).sum(1)
         with torch.inference_mode(False):  # in which Trainers test: the divergence is a derivative
             data, labels = self.dequantized(data.clone(), source), None if labels is None else labels.clone()
-            density = self.process.log_likelihood(self.denoiser(labels), data, FLOW_STEPS, not self.is_image, source)
+            density = self.process.log_likelihood(self.denoiser(labels), data, NLL_STEPS, not self.is_image, source)
         width = math.log(2 / (self.hparams["levels"] - 1)) if self.is_image else 0.0  # of a level, from -1 to 1
         return density + data[0].numel() * width
 

@@ -93,29 +93,39 @@ class FlowMatching(nn.Module):
             yield Step(now, noised, estimate)
 
     def log_likelihood(
-        self, denoise: Denoiser, data: Tensor, steps: int = 50, exact: bool = False, source: Source = None
+        self, denoise: Denoiser, data: Tensor, steps: int = 40, exact: bool = False, source: Source = None
     ) -> Tensor:
         """Log-density of data under the flow (B,), in nats: log N(noise) minus the divergence along the path back.
 
-        The instantaneous change of variables (Chen et al. 2018, arXiv:1806.07366), integrated by Heun's method.
+        The instantaneous change of variables (Chen et al. 2018, arXiv:1806.07366), integrated by the classical
+        Runge-Kutta method in steps that get longer away from the data: close to narrow data the velocity changes fast,
+        and even steps of second order find densities there that no law has.
 
         Args:
             denoise: The network.
             data: Where the paths end (B, ...).
-            steps: Steps of equal length, of two network evaluations each.
+            steps: Steps, of four network evaluations each.
             exact: The divergence itself, a backward pass for each dimension; else Hutchinson's estimate with one
                 direction for each sample, the same at all times.
             source: Of these directions.
         """
         probe = None if exact else normal(data.shape, data, source).sign()
         point, total = data, data.new_zeros(len(data))
-        width = 1 / steps
-        for number in range(steps, 0, -1):
-            times = data.new_full((len(data),), number * width)
-            velocity, divergence = with_divergence(denoise, point, times, probe)
-            ahead, other = with_divergence(denoise, point - width * velocity, times - width, probe)
-            point = point - width / 2 * (velocity + ahead)
-            total = total + width / 2 * (divergence + other)
+
+        def slope(point: Tensor, time: float) -> tuple[Tensor, Tensor]:
+            return with_divergence(denoise, point, data.new_full((len(data),), time), probe)
+
+        for number in range(steps):
+            now, after = (1 - (count / steps) ** 2 for count in (number, number + 1))
+            width, middle = now - after, (now + after) / 2
+            first = slope(point, now)
+            second = slope(point - width / 2 * first[0], middle)
+            third = slope(point - width / 2 * second[0], middle)
+            fourth = slope(point - width * third[0], after)
+            velocity, divergence = (
+                (a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(first, second, third, fourth, strict=True)
+            )
+            point, total = point - width * velocity, total + width * divergence
         dims = data[0].numel()
         return -0.5 * (point.square().flatten(1).sum(1) + dims * math.log(2 * math.pi)) - total
 

@@ -1,10 +1,13 @@
 """What a diffusion model can be asked for, and what it refuses rather than draw something else."""
 
+import lightning as L
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from nnzoo import DDPM, InputError
+from support.quiet import QUIET
 
 TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "channel_mult": (1,), "timesteps": 30}
 CLASSES = {"num_classes": 3, "conditional": True}
@@ -102,3 +105,20 @@ def test_a_model_that_was_just_loaded_or_fitted_is_used_without_dropout(use):
     found = use(module, data, sources(1, 2))
     assert module.training, "it goes on training"
     assert torch.equal(found, use(module.eval(), data, sources(1, 2)))
+
+
+@pytest.mark.parametrize("settings", [{}, CLASSES])
+def test_no_samples_are_refused(settings):
+    with pytest.raises(InputError, match="num_samples must be positive"):
+        DDPM(**TINY, **settings).sample(0)
+
+
+def test_batches_of_data_draw_samples_that_differ_though_the_last_batch_is_shorter():
+    torch.manual_seed(0)
+    module = DDPM(**TINY, steps=2)
+    data = TensorDataset(torch.rand(10, 1, 8, 8), torch.zeros(10, dtype=torch.long))
+    batches = L.Trainer(**QUIET).predict(module, DataLoader(data, batch_size=4))
+    apart = torch.cdist(*2 * [torch.cat(batches).flatten(1)]).fill_diagonal_(1.0)
+    assert float(apart.min()) > 1e-3
+    again = L.Trainer(**QUIET).predict(module, DataLoader(data, batch_size=5))
+    assert torch.allclose(torch.cat(again), torch.cat(batches), atol=1e-5), "whatever the batches"

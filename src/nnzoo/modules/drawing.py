@@ -65,6 +65,7 @@ class DrawingModule(ZooModule):
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
+        self._drawn = 0
 
     def check_hyperparameters(self) -> None:
         """Raises InputError if a hyperparameter cannot be used."""
@@ -116,6 +117,7 @@ class DrawingModule(ZooModule):
 
     def sampled_labels(self, num_samples: int, labels: Tensor | None) -> Tensor | None:
         """The classes of samples: those that are given, else all in turn; None where there are none."""
+        check_sizes(num_samples=num_samples)
         if labels is not None and not isinstance(labels, Tensor):
             raise InputError(
                 "This model was not trained with captions: give it classes as a tensor (N,), or take prompts to a "
@@ -192,9 +194,17 @@ class DrawingModule(ZooModule):
             numbers = batch.tolist()
             labels = self.asked_of(numbers)
         else:
-            data, labels = self.to_model(batch)
-            numbers = list(range(batch_idx * len(data), (batch_idx + 1) * len(data)))
+            data, labels = self.checked(batch, batch_idx)
+            numbers = self._numbers_of(len(data), batch_idx)
         return self.sample(len(numbers), labels, generator=seeded(numbers))
+
+    def _numbers_of(self, count: int, batch_idx: int) -> list[int]:
+        """Numbers of the samples of a batch of data, whatever the sizes of those before: no two alike on any device."""
+        first = self._drawn if batch_idx else 0
+        self._drawn = first + count
+        trainer = self._trainer
+        rank, devices = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+        return [number * devices + rank for number in range(first, first + count)]
 
     def prediction_columns(self, predictions: Sequence[Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
         """Coordinates of points; images are files."""

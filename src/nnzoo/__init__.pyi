@@ -2,6 +2,7 @@
 
 from .baselines.base import Baselines as Baselines
 from .baselines.densities import LawBaselines as LawBaselines
+from .baselines.graphs import NodeBaselines as NodeBaselines
 from .baselines.images import DensityBaselines as DensityBaselines
 from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
@@ -14,6 +15,7 @@ from .baselines.tables import SupervisedBaselines as SupervisedBaselines
 from .callbacks.averaging import EMA as EMA
 from .callbacks.finetuning import Finetuning as Finetuning
 from .data.densities.module import DensityDataModule as DensityDataModule
+from .data.graphs.module import GraphDataModule as GraphDataModule
 from .data.images.captioned import CaptionedImageDataModule as CaptionedImageDataModule
 from .data.images.module import ImageDataModule as ImageDataModule
 from .data.sequences.module import SequenceDataModule as SequenceDataModule
@@ -26,6 +28,8 @@ from .modules.cnn import CNNClassifier as CNNClassifier
 from .modules.ddpm import DDPM as DDPM
 from .modules.ddpm_text import TextDDPM as TextDDPM
 from .modules.forecaster import Forecaster as Forecaster
+from .modules.gnn import NodeClassifier as NodeClassifier
+from .modules.gnn import NodeRegressor as NodeRegressor
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor
 from .modules.rnn import SequenceClassifier as SequenceClassifier

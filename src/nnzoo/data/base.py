@@ -157,7 +157,7 @@ class GlobalBatchDataModule(L.LightningDataModule):
         """All batches of a part in order, as validation and test on one device see them."""
         self.setup("test")
         dataset: Any = self.parts[part]
-        for index in GlobalBatchSampler(len(dataset), self.batch_size, self.seed, train=False):
+        for index in self.build_sampler(part, len(dataset), self.batch_size, seed=self.seed, train=False):
             yield dataset.__getitems__(index)
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -214,9 +214,7 @@ class GlobalBatchDataModule(L.LightningDataModule):
         if size < world_size:
             raise InputError(f"The {part} part has {size} samples, too few for {world_size} devices.")
         if train and size < batch_size:
-            batch_size = max(4, size // 8)  # several steps an epoch
-            batch_size = min(size, batch_size + -batch_size % world_size) // world_size * world_size
-            rank_zero_warn(f"Only {size} training samples: using batches of {batch_size}, not {self.batch_size}.")
+            batch_size = self.fitting_batch_size(size, world_size)
         left_out = size % batch_size
         if train and weights is None and left_out > 0.1 * size:
             rank_zero_warn(
@@ -247,6 +245,13 @@ class GlobalBatchDataModule(L.LightningDataModule):
     def build_sampler(self, part: str, num_samples: int, batch_size: int, **settings: Any) -> GlobalBatchSampler:
         """The order of a part's batches; override it for batches that go by something else than chance, as length."""
         return GlobalBatchSampler(num_samples, batch_size, **settings)
+
+    def fitting_batch_size(self, size: int, world_size: int) -> int:
+        """The size of batches where there are fewer training samples than a batch should have."""
+        batch_size = max(4, size // 8)  # several steps an epoch
+        batch_size = min(size, batch_size + -batch_size % world_size) // world_size * world_size
+        rank_zero_warn(f"Only {size} training samples: using batches of {batch_size}, not {self.batch_size}.")
+        return batch_size
 
     def _position(self) -> tuple[int, int]:
         if self.trainer is None or not self.trainer.training:

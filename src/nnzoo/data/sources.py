@@ -60,12 +60,13 @@ def options_of(sources: Mapping[str, type[Source]]) -> dict[str, tuple[str, list
 
 
 def chosen_dataset(settings: Mapping[str, Any]) -> str:
-    """The data set that settings choose: ``csv``, a file of the user's own, takes the place of any other.
+    """The data set that settings choose: a file of the user's own, ``csv`` or ``edges``, takes the place of any other.
 
     Raises:
         InputError: If it is csv and no file is given.
     """
-    name, path = settings["dataset"], settings.get("csv")
+    name, path = settings["dataset"], settings.get("csv") or settings.get("edges")
     if name == "csv" and path is None:
-        raise InputError("--data.dataset csv needs --data.csv, the path of your file.")
+        option = "edges" if "edges" in settings else "csv"
+        raise InputError(f"--data.dataset csv needs --data.{option}, the path of your file.")
     return name if path is None else "csv"

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from nnzoo.errors import InputError
 
-Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
+Activation = Literal["relu", "leaky_relu", "elu", "silu", "gelu", "tanh"]
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
     "silu": nn.SiLU,
     "gelu": nn.GELU,
     "tanh": nn.Tanh,

@@ -1,0 +1,190 @@
+"""Graphs in files of the user's own: a table of nodes and a table of edges between their ids."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from torch import Tensor
+
+from nnzoo.data.columns import Format, Formats, formats_of, read_columns, without_counter
+from nnzoo.data.csv_file import as_names, check_columns, line_of, read_csv
+from nnzoo.data.graphs.graph import Graph, both_ways
+from nnzoo.data.tables.preprocessor import Preprocessor
+from nnzoo.errors import InputError
+
+Fitted = dict[str, Any]
+"""What the training files fix: formats and statistics of the columns of nodes and of edges, as plain values."""
+
+
+def read_graph(
+    settings: Mapping[str, Any], nodes_path: str, edges_path: str, fitted: Fitted | None
+) -> tuple[Graph, Fitted]:
+    """The graph of a table of nodes and a table of edges.
+
+    The first column of nodes holds their ids, and the first two of edges, or those that ``ends`` names, the ids of both
+    ends; ids are texts. Other columns are features: numbers are standardised, texts become a column for each category,
+    by statistics of all nodes and edges of the training files. The target may be missing of some nodes.
+
+    Args:
+        settings: Of the datamodule.
+        nodes_path: Table of nodes.
+        edges_path: Table of edges.
+        fitted: What the training files fixed; None for these themselves.
+
+    Raises:
+        InputError: If a file or column is missing, an id stands twice, or an edge ends at no node.
+    """
+    training = fitted is None
+    options = ("nodes", "edges") if training else ("predict_nodes", "predict_edges")
+    name, drop = settings["target"], as_names(settings["drop"])
+    written = read_csv(nodes_path, options[0])
+    table = read_csv(edges_path, options[1])
+    if training:
+        for column in drop:
+            check_columns(written if column in written else table, [column], "--data.drop", nodes_path)
+        check_columns(written, [name], "--data.target", nodes_path)
+    key = str(written.columns[0])
+    if key == name:
+        raise InputError(f"The first column of {nodes_path} holds ids of nodes, but it is the target {name}: move it.")
+    ids = written[key]
+    check_ids(ids, nodes_path)
+    ends = edge_columns(table, settings["ends"], edges_path)
+    frame = written.drop(columns=[key, *drop], errors="ignore")
+    rest = table.drop(columns=[*ends, *drop], errors="ignore")
+    if fitted is None:
+        rest = without_counter(rest, edges_path, {settings["weight"]})
+        fitted = {"nodes": fit_formats(frame, nodes_path, settings), "edges": fit_formats(rest, edges_path, settings)}
+    features, target = read_nodes(frame, nodes_path, name, fitted, settings)
+    edge_index = torch.stack([numbers_of(table[end], ids, edges_path, nodes_path) for end in ends])
+    edge_attr, weight = read_edges(rest, edges_path, fitted, settings)
+    x = torch.eye(len(ids)) if features is None else features
+    if features is None and training:
+        rank_zero_info(
+            f"{nodes_path} has no columns but ids and target: each node is known by a column of its own, so that such "
+            "a model can predict the nodes of this graph only."
+        )
+    if not settings["directed"]:
+        edge_index, edge_attr, weight = undirected(edge_index, edge_attr, weight, edges_path)
+    graph = Graph(x, edge_index, target, ["train"] * len(ids), edge_attr, weight, written.reset_index(drop=True))
+    return graph, fitted
+
+
+def fit_formats(frame: pd.DataFrame, path: str, settings: Mapping[str, Any]) -> Fitted:
+    """Formats of the columns of one of the training files."""
+    texts = {column for column in as_names(settings["categorical"]) if column in frame}
+    if settings["task"] == "classification":
+        texts.add(settings["target"])
+    return {"formats": {column: known.plain() for column, known in formats_of(frame, path, texts).items()}}
+
+
+def formats_in(fitted: Fitted) -> Formats:
+    """Formats out of plain values."""
+    return {column: Format.from_plain(values) for column, values in fitted["formats"].items()}
+
+
+def read_nodes(
+    frame: pd.DataFrame, path: str, name: str, fitted: Fitted, settings: Mapping[str, Any]
+) -> tuple[Tensor | None, "pd.Series[Any]"]:
+    """Features (N, F) of the nodes, None if there are no columns for them, and their target."""
+    formats = formats_in(fitted["nodes"])
+    known = formats if name in frame else {column: format for column, format in formats.items() if column != name}
+    rows = read_columns(frame, known, path)
+    target = rows[name] if name in rows else pd.Series(np.nan, rows.index, name=name)
+    return features_of(rows.drop(columns=name, errors="ignore"), fitted["nodes"], settings), target
+
+
+def read_edges(
+    frame: pd.DataFrame, path: str, fitted: Fitted, settings: Mapping[str, Any]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Features (E, D) of the edges and their weights (E,), None where there are no columns for them."""
+    rows = read_columns(frame, formats_in(fitted["edges"]), path)
+    name, weight = settings["weight"], None
+    if name is not None:
+        check_columns(rows, [name], "--data.weight", path)
+        weight = torch.tensor(weights_in(rows[name], path), dtype=torch.float32)
+    return features_of(rows, fitted["edges"], settings), weight
+
+
+def features_of(rows: pd.DataFrame, fitted: Fitted, settings: Mapping[str, Any]) -> Tensor | None:
+    """Columns as numbers: standardised ones, and a column for each category."""
+    if "preprocessor" not in fitted:
+        categorical = [column for column in as_names(settings["categorical"]) if column in rows]
+        varies = any(rows[column].nunique(dropna=False) > 1 for column in rows)
+        fitted["preprocessor"] = Preprocessor.fit(rows, categorical).plain() if varies else None
+    if fitted["preprocessor"] is None:
+        return None
+    known = Preprocessor(**fitted["preprocessor"])
+    columns = known(rows)
+    # Code 0, a category that training does not have, is a row of zeros.
+    coded = [np.eye(count + 1, dtype=np.float32)[codes][:, 1:]
+             for count, codes in zip(known.cardinalities, columns.categories.T, strict=True)]  # fmt: skip
+    return torch.from_numpy(np.concatenate([columns.numeric, *coded], axis=1))
+
+
+def check_ids(ids: "pd.Series[str]", path: str) -> None:
+    """Raises InputError if an id is missing or stands twice."""
+    if (ids == "").any():
+        raise InputError(f"{path}, line {line_of(ids == '')}: the node has no {ids.name}: give it one.")
+    if ids.duplicated().any():
+        twice = ids.duplicated()
+        raise InputError(
+            f"{path}, line {line_of(twice)}: there are several nodes {ids[twice].iloc[0]}: the first column holds ids."
+        )
+
+
+def edge_columns(table: pd.DataFrame, ends: Any, path: str) -> list[str]:
+    """The two columns of ids of the edges."""
+    named = as_names(ends)
+    if named:
+        check_columns(table, named, "--data.ends", path)
+    columns = named or [str(column) for column in table.columns[:2]]
+    if len(columns) != 2:
+        raise InputError(
+            f"Edges have two ends, {path} has {len(columns)} columns for them: set --data.ends [FROM, TO]."
+        )
+    return columns
+
+
+def numbers_of(ends: "pd.Series[str]", ids: "pd.Series[str]", edges_path: str, nodes_path: str) -> Tensor:
+    """The number of the node at each edge's end (E,)."""
+    found = pd.Index(ids).get_indexer(ends)
+    unknown = pd.Series(found < 0, ends.index)
+    if unknown.any():
+        raise InputError(
+            f"{edges_path}, line {line_of(unknown)}: no node has the id {ends[unknown].iloc[0]!r} ({unknown.sum()} "
+            f"edges end at none): add a row to {nodes_path}, or remove the edge."
+        )
+    return torch.from_numpy(found)
+
+
+def weights_in(column: "pd.Series[Any]", path: str) -> "np.ndarray[Any, Any]":
+    """Weights of edges; raises InputError if one is missing or negative."""
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = pd.Series(~(np.isfinite(numbers) & (numbers >= 0)), column.index)
+    if wrong.any():
+        raise InputError(
+            f"{path}, line {line_of(wrong)}: the weight {column[wrong].iloc[0]} is no number of 0 or more: repair it."
+        )
+    return numbers
+
+
+def undirected(
+    edge_index: Tensor, edge_attr: Tensor | None, weight: Tensor | None, path: str
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Both directions of every edge; one that stands there again, or turned round, with the same features, once."""
+    ends = edge_index.sort(dim=0).values
+    features = [part.reshape(len(part), -1) for part in (edge_attr, weight) if part is not None]
+    parts = [part.double() for part in (ends.T, *features)]
+    seen = pd.DataFrame(torch.cat(parts, dim=1).numpy()).duplicated().to_numpy()
+    if seen.any():
+        rank_zero_warn(
+            f"{path}: {seen.sum()} of {len(seen)} edges stand there twice, or in both directions, with the same "
+            "values: they count once, as edges have no direction (--data.directed true gives them one)."
+        )
+    kept = torch.from_numpy(np.flatnonzero(~seen))
+    both, numbers = both_ways(ends[:, kept])
+    edge_attr, weight = (None if part is None else part[kept[numbers]] for part in (edge_attr, weight))
+    return both, edge_attr, weight

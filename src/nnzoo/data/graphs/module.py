@@ -1,0 +1,318 @@
+"""One graph whose nodes are classified or regressed: digits and their neighbours, citations, or your own files."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch_geometric.data import Data
+from torch_geometric.utils import to_scipy_sparse_matrix
+
+from nnzoo.data.columns import sorted_names
+from nnzoo.data.csv_file import check_file
+from nnzoo.data.facts import fact, held, view
+from nnzoo.data.graphs.dataset import NodeDataset, with_seeds
+from nnzoo.data.graphs.graph import Graph
+from nnzoo.data.graphs.sampling import NeighborSampler
+from nnzoo.data.graphs.sources import SOURCES, GraphSource
+from nnzoo.data.room import RoomDataModule
+from nnzoo.data.sampler import GlobalBatchSampler
+from nnzoo.data.sources import options_of
+from nnzoo.data.splits import PARTS, split_parts, warn_of_absent_classes
+from nnzoo.data.tables.target import Task, check_numbers, class_names, class_numbers, finite_numbers, task_of
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.sparse_features import sparse_where_worthwhile
+
+if TYPE_CHECKING:
+    DatasetName = str
+else:
+    DatasetName = Literal[tuple(SOURCES)]
+
+SAME_GRAPH = "use the graph it was trained on, and give another as --data.predict_nodes and --data.predict_edges"
+
+
+class GraphDataModule(RoomDataModule):
+    """One graph, whose nodes are the samples.
+
+    A batch is a ``torch_geometric.data.Data`` with the features ``x`` of the nodes, dense or, where most are 0, sparse,
+    ``edge_index`` and, if there are any, ``edge_attr`` and ``edge_weight`` of the edges, ``y`` of the nodes, and
+    ``seeds``: the numbers of those that are the samples of the batch. It holds the whole graph, or with
+    ``num_neighbors`` in training the drawn neighbourhood of the samples. Nodes without a target are in the graph, but
+    in no part; ``predict`` predicts all nodes.
+
+    Args:
+        dataset: digits (scikit-learn's 1,797, each linked with the ``nearest`` by their pixels) | karate | blocks (a
+            stochastic block model) | cora, citeseer, pubmed (Planetoid) | csv, which giving ``edges`` implies.
+        edges: Your file of edges: a header, two columns of ids, and others as features of the edges.
+        nodes: Your file of nodes: ids in the first column, the target, and others as features.
+        target: The column of ``nodes`` to predict; where it is empty, nothing is known of the node.
+        ends: The two columns of ids in ``edges``; the first two if not given.
+        weight: A column of ``edges`` with weights of 0 or more.
+        directed: Whether an edge passes messages from its first end to its second only.
+        predict_edges: The edges of another graph, with the same columns, whose nodes ``predict`` predicts.
+        predict_nodes: Its nodes; the target may be absent.
+        task: auto | classification | regression, see :func:`nnzoo.data.tables.target.task_of`.
+        categorical: Columns to treat as categories; texts always are.
+        drop: Columns to leave out.
+        nearest: How many of the nearest digits each is linked with.
+        split: Of the citations: fixed | random.
+        labels_per_class: Of so many nodes of each class the target is known in training; the others that are left
+            go to the test. All that are not held out are trained on if not given.
+        num_neighbors: In training, draw so many neighbours for each round of messages, such as [10, 10]: for graphs
+            that do not fit. ``batch_size`` then says for how many nodes. Validation and test take all neighbours.
+        split_seed: Seed of the split and of what is generated, apart from ``seed``.
+        root: Folder of the citations (default: $NNZOO_DATA, else ~/.cache/nnzoo).
+        shared: What :class:`nnzoo.data.room.RoomDataModule` takes.
+
+    Raises:
+        InputError: If a value is out of range, or the data cannot be found or used.
+    """
+
+    sources: ClassVar[Mapping[str, type[GraphSource]]] = SOURCES
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = options_of(SOURCES)
+
+    def __init__(
+        self,
+        *,
+        dataset: DatasetName = "digits",
+        edges: str | None = None,
+        nodes: str | None = None,
+        target: str | None = None,
+        ends: Sequence[str] = (),
+        weight: str | None = None,
+        directed: bool = False,
+        predict_edges: str | None = None,
+        predict_nodes: str | None = None,
+        task: Literal["auto", "classification", "regression"] = "auto",
+        categorical: Sequence[str] = (),
+        drop: Sequence[str] = (),
+        nearest: int = 10,
+        split: Literal["fixed", "random"] = "fixed",
+        labels_per_class: int | None = None,
+        num_neighbors: Sequence[int] = (),
+        split_seed: int = 0,
+        root: str | None = None,
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+
+    def check_settings(self) -> None:
+        """Raises InputError if a setting cannot be used."""
+        hparams = self.hparams
+        check_sizes(num_neighbors=hparams["num_neighbors"])
+        if hparams["labels_per_class"] is not None:
+            check_sizes(labels_per_class=hparams["labels_per_class"])
+        for option in ("nodes", "edges", "predict_nodes", "predict_edges"):
+            check_file(hparams[option], option)
+        if bool(hparams["predict_nodes"]) != bool(hparams["predict_edges"]):
+            raise InputError("Another graph is given by both --data.predict_nodes and --data.predict_edges.")
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The whole graph."""
+        return self.source.load()
+
+    @cached_property
+    def _known(self) -> "np.ndarray[Any, Any]":
+        """Numbers of the nodes of which the target is known and that are in some part."""
+        official = np.asarray(self.graph.official)
+        return np.flatnonzero(self.graph.target.notna().to_numpy() & (official != ""))
+
+    @fact
+    def task(self) -> Task:
+        """Classification or regression."""
+        if self.hparams["task"] != "auto":
+            return self.hparams["task"]
+        return "classification" if self.source.classes else task_of(self.graph.target.iloc[self._known])
+
+    @held("use data with the same classes")
+    def classes(self) -> list[str]:
+        """Names of the classes in the order of their numbers; empty for regression."""
+        if self.task == "regression":
+            return []
+        if self.source.classes:
+            return list(self.source.classes)
+        target = self.graph.target.iloc[self._known]
+        names = sorted_names(set(class_names(target)))
+        if len(names) < 2:
+            raise InputError(f"The target {target.name} has {len(names)} classes: there is nothing to tell.")
+        return names
+
+    @fact
+    def target_name(self) -> str:
+        """Name of the target."""
+        return str(self.graph.target.name)
+
+    @cached_property
+    def _targets(self) -> Tensor:
+        """Class numbers or numbers of all nodes; -1, or NaN, of those of which nothing is known."""
+        target = self.graph.target.iloc[self._known]
+        if self.task == "classification":
+            known, unknown = class_numbers(target, self.classes, self.hparams["nodes"]), torch.tensor(-1)
+        else:
+            known, unknown = torch.tensor(finite_numbers(target), dtype=torch.float32), torch.tensor(torch.nan)
+        every = unknown.to(known.dtype).repeat(self.graph.num_nodes)
+        every[torch.from_numpy(self._known)] = known
+        return every
+
+    @cached_property
+    def _rows(self) -> dict[str, Tensor]:
+        """Numbers of the nodes of each part."""
+        known = torch.from_numpy(self._known)
+        official = [self.graph.official[number] for number in self._known]
+        labels = self._targets[known] if self.task == "classification" else torch.zeros(len(known), dtype=torch.int64)
+        fractions = {name: self.hparams[name] for name in ("val_fraction", "test_fraction")}
+        parts = split_parts(labels, official, seed=self.hparams["split_seed"], **fractions)
+        if self.task == "regression":
+            check_numbers(self._targets[known].numpy().astype(np.float64), parts, self.target_name)
+        elif self.hparams["labels_per_class"] is not None:
+            parts = self._few_labels(parts, labels)
+        parts = {part: known[rows] for part, rows in parts.items()}
+        if self.task == "classification":
+            warn_of_absent_classes(self._targets[parts["train"]], self.classes, "node")
+        return parts
+
+    def _few_labels(self, parts: dict[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """Leaves so many training nodes of each class and tests on the others."""
+        rows = parts["train"]
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.hparams["split_seed"]))
+        most = self.hparams["labels_per_class"]
+        chosen = [rows[order][labels[rows[order]] == number][:most] for number in range(len(self.classes))]
+        train = torch.cat(chosen).sort().values
+        left = rows[~torch.isin(rows, train)]
+        return {**parts, "train": train, "test": torch.cat([parts["test"], left]).sort().values}
+
+    @cached_property
+    def _data(self) -> Data:
+        """The graph as batches have it."""
+        return as_data(self.graph, self._targets)
+
+    def fitted_state(self) -> dict[str, Any]:
+        """How columns of another graph are read and become numbers."""
+        return {"files": getattr(self.source, "fitted", None)}
+
+    def brings(self, stage: str) -> bool:
+        """Whether the settings name another graph to predict."""
+        return stage == "predict" and bool(self.hparams["predict_nodes"])
+
+    def restore(self, state_dict: dict[str, Any]) -> None:
+        """Takes facts and formats from a checkpoint, so that no training data need to be read."""
+        super().restore(state_dict)
+        self.source.fitted = state_dict["fitted"]["files"]
+
+    @cached_property
+    def _new(self) -> Graph:
+        """The graph of ``predict_nodes``."""
+        if not self.uses_fitted("predict"):
+            _ = self.graph  # by whose columns another one is read
+        graph = self.source.load_new()
+        if graph.x.shape[1] != self.num_features:
+            raise InputError(
+                f"{self.hparams['predict_nodes']} gives {graph.x.shape[1]} features of a node, the model was trained "
+                f"on {self.num_features}: a graph without features of its nodes can be predicted by its own model only."
+            )
+        return graph
+
+    def setup(self, stage: str | None = None) -> None:
+        """Splits the nodes; a second call changes nothing."""
+        if self.is_set_up(stage):
+            return
+        if self.brings("predict") and (stage == "predict" or not self.uses_fitted(stage)):
+            unknown = torch.full((self._new.num_nodes,), -1 if self.num_classes else torch.nan)
+            self.parts["predict"] = NodeDataset(as_data(self._new, unknown), torch.arange(self._new.num_nodes))
+        if self.uses_fitted(stage):
+            return
+        graph, sizes = self._data, self.hparams["num_neighbors"]
+        sampler = NeighborSampler(graph.edge_index, self.graph.num_nodes, sizes) if sizes else None
+        for part in PARTS:
+            self.parts[part] = NodeDataset(graph, self._rows[part], sampler if part == "train" else None)
+        if "predict" not in self.parts:
+            self.parts["predict"] = NodeDataset(graph, torch.arange(self.graph.num_nodes))
+        counts = ", ".join(f"{len(rows)} {part}" for part, rows in self._rows.items())
+        rank_zero_info(
+            f"{self.hparams['nodes'] or self.dataset} ({self.task}): {counts} of {self.graph.num_nodes:,} nodes, "
+            f"{graph.edge_index.shape[1]:,} directed edges, {self.num_features} features of a node"
+        )
+
+    def build_sampler(self, part: str, num_samples: int, batch_size: int, **settings: Any) -> GlobalBatchSampler:
+        """In training batches of the labelled nodes; elsewhere all at once, as each batch sees the whole graph."""
+        return super().build_sampler(part, num_samples, batch_size if settings["train"] else num_samples, **settings)
+
+    def fitting_batch_size(self, size: int, world_size: int) -> int:
+        """All labelled nodes in a batch, where there are fewer than a batch takes."""
+        return size - size % world_size
+
+    def select(self, batch: Data, rows: slice | Tensor) -> Data:
+        """The same graph with some of the batch's samples."""
+        return with_seeds(batch, batch.seeds[rows])
+
+    def size_of(self, batch: Data) -> int:
+        """Number of samples in a batch: of nodes whose target counts."""
+        return len(batch.seeds)
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """All nodes of the graph, or of that of ``predict_nodes``."""
+        return self._loader("predict")
+
+    def predicted_rows(self) -> pd.DataFrame:
+        """The nodes as they stand in their file, and the part of each."""
+        if self.brings("predict"):
+            return self._new.written
+        parts = np.full(self.graph.num_nodes, "", dtype=object)
+        for part, rows in self._rows.items():
+            parts[rows.numpy()] = part
+        return self.graph.written.assign(part=parts)
+
+    @held(SAME_GRAPH)
+    def num_features(self) -> int:
+        """Features of a node, F."""
+        return self.graph.x.shape[1]
+
+    @held(SAME_GRAPH)
+    def num_edge_features(self) -> int:
+        """Features of an edge, D; 0 if there are none."""
+        return 0 if self.graph.edge_attr is None else self.graph.edge_attr.shape[1]
+
+    @fact
+    def target_mean(self) -> float:
+        """Mean of the training targets."""
+        return float(self._targets[self._rows["train"]].double().mean())
+
+    @fact
+    def target_std(self) -> float:
+        """Standard deviation of the training targets."""
+        return float(self._targets[self._rows["train"]].double().std(correction=0))
+
+    def arrays(self, part: str) -> tuple[Any, Any]:
+        """Numbers of the nodes of a part (n,) and their targets (n,), as NumPy arrays."""
+        rows = self._rows[part]
+        return rows.numpy(), self._targets[rows].numpy()
+
+    @property
+    def features(self) -> Any:
+        """Features (N, F) of all nodes, as a NumPy array."""
+        return self.graph.x.numpy()
+
+    @property
+    def adjacency(self) -> Any:
+        """Which nodes are linked, in whatever direction, as a symmetric SciPy matrix (N, N) of the edges' weights."""
+        weight = None if self.graph.edge_weight is None else self.graph.edge_weight.double()
+        matrix = to_scipy_sparse_matrix(self.graph.edge_index, weight, self.graph.num_nodes).tocsr()
+        return matrix.maximum(matrix.T)
+
+    @view
+    def parts_of_nodes(self) -> Mapping[str, Tensor]:
+        """Numbers of the nodes of each part."""
+        return self._rows
+
+
+def as_data(graph: Graph, targets: Tensor) -> Data:
+    """A graph as batches have it."""
+    named = {"edge_attr": graph.edge_attr, "edge_weight": graph.edge_weight}
+    given = {name: value for name, value in named.items() if value is not None}
+    return Data(x=sparse_where_worthwhile(graph.x), edge_index=graph.edge_index, y=targets, **given)

@@ -1,0 +1,40 @@
+"""Sparse features give what dense ones give."""
+
+import torch
+
+from nnzoo.nets.sparse_features import FeatureDropout, FeatureLinear, dense, sparse_where_worthwhile
+
+
+def bags(rows=200, columns=300, share=0.05):
+    generator = torch.Generator().manual_seed(0)
+    kept = torch.rand(rows, columns, generator=generator) < share
+    return torch.rand(rows, columns, generator=generator) * kept
+
+
+def test_only_matrices_of_mostly_zeros_become_sparse():
+    few, many = bags(), bags(share=0.5)
+    assert sparse_where_worthwhile(few).layout == torch.sparse_csr
+    assert sparse_where_worthwhile(many) is many
+    torch.testing.assert_close(dense(sparse_where_worthwhile(few)), few)
+
+
+def test_products_and_their_gradients_are_those_of_the_dense_matrix():
+    torch.manual_seed(0)
+    x, layer = bags(), FeatureLinear(300, 16)
+    gradients = []
+    for features in (x, x.to_sparse_csr()):
+        layer.zero_grad()
+        layer(features).square().sum().backward()
+        gradients.append((layer(features), layer.weight.grad.clone()))
+    torch.testing.assert_close(*gradients)
+
+
+def test_dropout_keeps_a_share_of_the_values_and_their_expectation():
+    torch.manual_seed(0)
+    x = bags().to_sparse_csr()
+    dropped = FeatureDropout(0.25)(x)
+    kept = dropped.values() != 0
+    assert abs(kept.float().mean() - 0.75) < 0.03
+    torch.testing.assert_close(dropped.values()[kept], x.values()[kept] / 0.75)
+    assert torch.equal(FeatureDropout(0.25).eval()(x).values(), x.values())
+    assert torch.equal(dropped.col_indices(), x.col_indices())

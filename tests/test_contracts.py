@@ -125,7 +125,7 @@ TWO_CLASSES = {"positive_class"}
 def tried(name):
     """The hyperparameters of a module whose effect is tried: the facts follow from the data."""
     facts = {fact for cls in datamodule_classes(name) for fact in facts_of(cls)}
-    left_out = {*facts, *case(name).online, *TWO_CLASSES}
+    left_out = {*facts, *case(name).apart, *TWO_CLASSES}
     return {key: p for key, p in parameters_of(model_class(name)).items() if key not in left_out}
 
 

@@ -13,7 +13,7 @@ cnn = Case(
         "channels": [[4, 8]],
         "kernel_size": [5],
     },
-    online={"pretrained"},
+    apart={"pretrained"},
     files=write_images,
     trained_on=["--data.dataset", "folder", "--data.root", "my_images", "--data.image_size", "32"],
 )

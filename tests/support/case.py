@@ -18,7 +18,7 @@ class Case:
         quicker: Settings of the model for them.
         other_values: Other valid values of hyperparameters whose type and default do not say what is valid.
         small: Hyperparameters that make a trial quick.
-        online: Hyperparameters that need a download, and are tested by themselves.
+        apart: Hyperparameters that a trial cannot show, as they need a download or other data: tested by themselves.
         flags: Further flags of runs of several processes.
         files: Writes files of a user's, for the documented commands, into the working directory.
         trained_on: Flags of the run that documented commands call runs/NAME/RUN; it trains on those files.
@@ -30,7 +30,7 @@ class Case:
     quicker: Mapping[str, Any] = field(default_factory=dict)
     other_values: Mapping[str, list[Any]] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
-    online: Collection[str] = ()
+    apart: Collection[str] = ()
     flags: Sequence[str] = ()
     files: Callable[[], None] = lambda: None
     trained_on: Sequence[str] = ()

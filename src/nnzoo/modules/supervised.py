@@ -116,6 +116,8 @@ class SupervisedModule(ZooModule, ABC):
         """Raises InputError if the inputs hold values that are not finite."""
         inputs, target = self.split(batch)
         for tensor in (*inputs, target):
+            if isinstance(tensor, Tensor) and tensor.layout == torch.sparse_csr:
+                tensor = tensor.values()
             if isinstance(tensor, Tensor) and tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 raise InputError("The data hold NaN or infinite values: repair or remove them.")
 

@@ -15,8 +15,8 @@ from torch_geometric.utils import to_scipy_sparse_matrix
 
 from nnzoo.data.columns import sorted_names
 from nnzoo.data.csv_file import check_file
-from nnzoo.data.facts import fact, held, view
-from nnzoo.data.graphs.dataset import NodeDataset, with_seeds
+from nnzoo.data.facts import fact, held
+from nnzoo.data.graphs.dataset import NodeDataset, as_data, few_labels, with_seeds
 from nnzoo.data.graphs.graph import Graph
 from nnzoo.data.graphs.sampling import NeighborSampler
 from nnzoo.data.graphs.sources import SOURCES, GraphSource
@@ -26,7 +26,6 @@ from nnzoo.data.sources import options_of
 from nnzoo.data.splits import PARTS, split_parts, warn_of_absent_classes
 from nnzoo.data.tables.target import Task, check_numbers, class_names, class_numbers, finite_numbers, task_of
 from nnzoo.errors import InputError, check_sizes
-from nnzoo.nets.sparse_features import sparse_where_worthwhile
 
 if TYPE_CHECKING:
     DatasetName = str
@@ -46,8 +45,9 @@ class GraphDataModule(RoomDataModule):
     in no part; ``predict`` predicts all nodes.
 
     Args:
-        dataset: digits (scikit-learn's 1,797, each linked with the ``nearest`` by their pixels) | karate | blocks (a
-            stochastic block model) | cora, citeseer, pubmed (Planetoid) | csv, which giving ``edges`` implies.
+        dataset: digits (scikit-learn's 1,797, each linked with the ``nearest`` by their pixels) | diabetes (likewise,
+            442 patients) | karate | blocks (a stochastic block model) | cora, citeseer, pubmed (Planetoid) | csv, which
+            giving ``edges`` implies.
         edges: Your file of edges: a header, two columns of ids, and others as features of the edges.
         nodes: Your file of nodes: ids in the first column, the target, and others as features.
         target: The column of ``nodes`` to predict; where it is empty, nothing is known of the node.
@@ -59,7 +59,7 @@ class GraphDataModule(RoomDataModule):
         task: auto | classification | regression, see :func:`nnzoo.data.tables.target.task_of`.
         categorical: Columns to treat as categories; texts always are.
         drop: Columns to leave out.
-        nearest: How many of the nearest digits each is linked with.
+        nearest: How many of the nearest digits or patients each is linked with.
         split: Of the citations: fixed | random.
         labels_per_class: Of so many nodes of each class the target is known in training; the others that are left
             go to the test. All that are not held out are trained on if not given.
@@ -137,10 +137,9 @@ class GraphDataModule(RoomDataModule):
             return []
         if self.source.classes:
             return list(self.source.classes)
-        target = self.graph.target.iloc[self._known]
-        names = sorted_names(set(class_names(target)))
+        names = sorted_names(set(class_names(self.graph.target.iloc[self._known])))
         if len(names) < 2:
-            raise InputError(f"The target {target.name} has {len(names)} classes: there is nothing to tell.")
+            raise InputError(f"The target {self.target_name} has {len(names)} classes: there is nothing to tell.")
         return names
 
     @fact
@@ -171,21 +170,12 @@ class GraphDataModule(RoomDataModule):
         if self.task == "regression":
             check_numbers(self._targets[known].numpy().astype(np.float64), parts, self.target_name)
         elif self.hparams["labels_per_class"] is not None:
-            parts = self._few_labels(parts, labels)
+            most, seed = self.hparams["labels_per_class"], self.hparams["split_seed"]
+            parts = few_labels(parts, labels, len(self.classes), most, seed)
         parts = {part: known[rows] for part, rows in parts.items()}
         if self.task == "classification":
             warn_of_absent_classes(self._targets[parts["train"]], self.classes, "node")
         return parts
-
-    def _few_labels(self, parts: dict[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
-        """Leaves so many training nodes of each class and tests on the others."""
-        rows = parts["train"]
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.hparams["split_seed"]))
-        most = self.hparams["labels_per_class"]
-        chosen = [rows[order][labels[rows[order]] == number][:most] for number in range(len(self.classes))]
-        train = torch.cat(chosen).sort().values
-        left = rows[~torch.isin(rows, train)]
-        return {**parts, "train": train, "test": torch.cat([parts["test"], left]).sort().values}
 
     @cached_property
     def _data(self) -> Data:
@@ -304,15 +294,3 @@ class GraphDataModule(RoomDataModule):
         weight = None if self.graph.edge_weight is None else self.graph.edge_weight.double()
         matrix = to_scipy_sparse_matrix(self.graph.edge_index, weight, self.graph.num_nodes).tocsr()
         return matrix.maximum(matrix.T)
-
-    @view
-    def parts_of_nodes(self) -> Mapping[str, Tensor]:
-        """Numbers of the nodes of each part."""
-        return self._rows
-
-
-def as_data(graph: Graph, targets: Tensor) -> Data:
-    """A graph as batches have it."""
-    named = {"edge_attr": graph.edge_attr, "edge_weight": graph.edge_weight}
-    given = {name: value for name, value in named.items() if value is not None}
-    return Data(x=sparse_where_worthwhile(graph.x), edge_index=graph.edge_index, y=targets, **given)

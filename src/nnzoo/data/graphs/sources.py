@@ -10,8 +10,9 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_diabetes, load_digits
 from sklearn.neighbors import kneighbors_graph
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch_geometric.datasets import Planetoid
 from torch_geometric.utils import from_scipy_sparse_matrix
@@ -19,7 +20,7 @@ from torch_geometric.utils import from_scipy_sparse_matrix
 from nnzoo.data.graphs.files import read_graph
 from nnzoo.data.graphs.graph import Graph, both_ways, without_repeats
 from nnzoo.data.sources import Source, sources_in
-from nnzoo.errors import InputError, check_sizes
+from nnzoo.errors import InputError
 
 
 class GraphSource(Source):
@@ -38,27 +39,37 @@ class GraphSource(Source):
 
 
 class Digits(GraphSource):
-    """scikit-learn's 1,797 digits, each with edges to the ``nearest`` ones by their pixels, in both directions."""
+    """scikit-learn's 1,797 digits, each linked with the ``nearest`` ones by their pixels."""
 
     name = "digits"
-    uses = ("nearest", "test_fraction")
+    uses = ("nearest", "test_fraction", "labels_per_class")
     classes: ClassVar = [str(digit) for digit in range(10)]
 
     def load(self) -> Graph:
         """Pixels in [0, 1] as features."""
-        check_sizes(nearest=self.settings["nearest"])
         images, labels = load_digits(return_X_y=True)
-        near = kneighbors_graph(images, min(self.settings["nearest"], len(images) - 1))
-        edges = both_ways(from_scipy_sparse_matrix(near)[0])[0]
-        x = torch.tensor(images / 16, dtype=torch.float32)
-        return Graph(x, without_repeats(edges, len(x)), named(labels, self.classes, "digit"), ["train"] * len(x))
+        target = named(labels, self.classes, "digit")
+        return neighbour_graph(images / 16, target, self.settings["nearest"])
+
+
+class Diabetes(GraphSource):
+    """scikit-learn's 442 patients with 10 measurements, each linked with the ``nearest`` by these; a regression."""
+
+    name = "diabetes"
+    uses = ("nearest", "test_fraction")
+
+    def load(self) -> Graph:
+        """Measurements of mean 0 and standard deviation 1, and how far the disease progressed in a year."""
+        patients = load_diabetes()
+        x = StandardScaler().fit_transform(patients.data)
+        return neighbour_graph(x, pd.Series(patients.target, name="progression"), self.settings["nearest"])
 
 
 class Karate(GraphSource):
     """Zachary's karate club: 34 members, their friendships, and which of two clubs they joined after the split."""
 
     name = "karate"
-    uses = ("test_fraction",)
+    uses = ("test_fraction", "labels_per_class")
     classes: ClassVar = ["Mr. Hi", "Officer"]
 
     def load(self) -> Graph:
@@ -77,7 +88,7 @@ class Blocks(GraphSource):
     """
 
     name = "blocks"
-    uses = ("test_fraction",)
+    uses = ("test_fraction", "labels_per_class")
     classes: ClassVar = ["first", "second", "third", "fourth"]
     size, within, across, noise = 150, 0.06, 0.01, 2.0
 
@@ -172,6 +183,7 @@ class CSV(GraphSource):
     name = "csv"
     uses = (
         "edges", "nodes", "target", "ends", "weight", "directed", "task", "drop", "categorical", "test_fraction",
+        "labels_per_class",
         "predict_edges", "predict_nodes",
     )  # fmt: skip
 
@@ -194,7 +206,16 @@ class CSV(GraphSource):
         return read_graph(self.settings, *paths, self.fitted)[0]
 
 
-def named(labels: Any, classes: list[str], name: str) -> "pd.Series":
+def neighbour_graph(x: "np.ndarray[Any, Any]", target: "pd.Series[Any]", nearest: int) -> Graph:
+    """Rows (N, F) as nodes, each linked in both directions with those nearest to it."""
+    if not 1 <= nearest < len(x):
+        raise InputError(f"Each of {len(x)} nodes has from 1 to {len(x) - 1} nearest others, got {nearest}.")
+    edges, _ = both_ways(from_scipy_sparse_matrix(kneighbors_graph(x, nearest))[0])
+    nodes = torch.tensor(x, dtype=torch.float32)
+    return Graph(nodes, without_repeats(edges, len(x)), target, ["train"] * len(x))
+
+
+def named(labels: Any, classes: list[str], name: str) -> "pd.Series[Any]":
     """Class numbers as names."""
     return pd.Series(np.asarray(classes)[np.asarray(labels)], name=name)
 

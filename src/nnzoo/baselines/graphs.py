@@ -80,10 +80,12 @@ def best(
 
 
 def perceptrons(features: Array, task: str) -> Iterator[tuple[Any, Array]]:
-    """Perceptrons of the features with more and less of a penalty."""
+    """Perceptrons of the features, standardised or as they are, with more and less of a penalty."""
     kind = MLPClassifier if task == "classification" else MLPRegressor
     for alpha in (1e-4, 1e-2, 1.0):
-        yield make_pipeline(StandardScaler(), kind((64,), alpha=alpha, max_iter=1000, random_state=0)), features
+        perceptron = kind((64,), alpha=alpha, max_iter=1000, random_state=0)
+        yield make_pipeline(StandardScaler(), perceptron), features
+        yield make_pipeline(perceptron), features
 
 
 def spectral(adjacency: Any, task: str) -> Iterator[tuple[Any, Array]]:

@@ -1,0 +1,146 @@
+"""Graphs in files of the user's own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from nnzoo import GraphDataModule, InputError
+
+NODES = (
+    "id,size,kind,label\na,1,x,left\nb,2,y,right\nc,3,x,left\nd,4,z,\ne,5,x,right\nf,6,y,left\ng,7,x,right\n"
+    "h,9,y,right\n"
+)
+EDGES = "from,to,strength\na,b,0.5\nb,c,1\nc,a,2\ne,f,1\nf,g,3\ng,h,1\nh,e,2\n"
+
+
+@pytest.fixture
+def written(in_tmp):
+    """Writes both files, some of them changed, and returns the datamodule of them."""
+
+    def write(nodes=NODES, edges=EDGES, **settings):
+        (in_tmp / "nodes.csv").write_text(nodes)
+        (in_tmp / "edges.csv").write_text(edges)
+        small = {"val_fraction": 0.2, "test_fraction": 0.2}
+        given = {"nodes": "nodes.csv", "edges": "edges.csv", "target": "label", **small, **settings}
+        return GraphDataModule(**given)
+
+    return write
+
+
+def pairs(data):
+    """Edges by the ids of their ends, in order."""
+    ids = data.graph.written["id"].to_numpy()
+    return sorted((str(ids[a]), str(ids[b])) for a, b in data.graph.edge_index.T.tolist())
+
+
+def test_nodes_have_numbers_and_a_column_for_each_category(written):
+    data = written()
+    sizes = np.array([1, 2, 3, 4, 5, 6, 7, 9])
+    expected = np.column_stack([(sizes - sizes.mean()) / sizes.std(), *pd.get_dummies(list("xyxzxyxy")).to_numpy().T])
+    np.testing.assert_allclose(data.graph.x, expected, atol=1e-6)
+    assert data.classes == ["left", "right"]
+    assert data.num_features == 4
+    assert data.task == "classification"
+
+
+def test_edges_go_both_ways_unless_they_are_directed(written):
+    ends = [("a", "b"), ("b", "c"), ("c", "a"), ("e", "f"), ("f", "g"), ("g", "h"), ("h", "e")]
+    assert pairs(written()) == sorted([*ends, *((b, a) for a, b in ends)])
+    assert pairs(written(directed=True)) == sorted(ends)
+
+
+def test_weights_and_features_stay_with_their_edges(written):
+    data = written(weight="strength")
+    ids = data.graph.written["id"].to_numpy()
+    rows = [line.split(",") for line in EDGES.splitlines()[1:]]
+    weights = {frozenset((a, b)): float(weight) for a, b, weight in rows}
+    expected = [weights[frozenset((ids[a], ids[b]))] for a, b in data.graph.edge_index.T.tolist()]
+    assert data.graph.edge_weight.tolist() == expected
+    known = np.array([0.5, 1, 2, 1, 3, 1, 2])
+    np.testing.assert_allclose(data.graph.edge_attr[:, 0], (np.array(expected) - known.mean()) / known.std(), atol=1e-6)
+
+
+def test_an_edge_that_stands_there_twice_or_turned_round_counts_once(written):
+    again = EDGES + "b,a,0.5\na,b,0.5\na,b,7\na,a,1\n"
+    with pytest.warns(UserWarning, match=r"2 of 11 edges stand there twice, or in both directions"):
+        found = pairs(written(edges=again))
+    assert found.count(("a", "b")) == 2, "another with other values is a parallel edge"
+    assert found.count(("a", "a")) == 1, "a self-loop has no other direction"
+
+
+def test_a_node_without_a_target_is_in_no_part(written):
+    data = written()
+    data.setup()
+    rows = torch.cat([part.nodes for name, part in data.parts.items() if name != "predict"]).tolist()
+    assert sorted(rows) == [0, 1, 2, 4, 5, 6, 7]
+    assert len(data.parts["predict"]) == 8
+    assert data.predicted_rows()["id"].tolist() == list("abcdefgh")
+    assert data.predicted_rows()["part"][3] == ""
+
+
+def test_ids_may_be_numbers_with_zeros_in_front(written):
+    table = {letter: f"0{number}" for number, letter in enumerate("abcdefgh")}
+    lines = ["id,size,kind,label", *(table[line[0]] + line[1:] for line in NODES.splitlines()[1:])]
+    edges = ["from,to,strength", *(f"{table[line[0]]},{table[line[2]]},1" for line in EDGES.splitlines()[1:])]
+    data = written(nodes="\n".join(lines) + "\n", edges="\n".join(edges) + "\n")
+    assert pairs(data)[0] == ("00", "01")
+
+
+def test_without_features_each_node_has_a_column_of_its_own(written):
+    data = written(drop=["size", "kind"])
+    assert torch.equal(data.graph.x, torch.eye(8))
+
+
+WRONG = {
+    "unknown end": ({"edges": EDGES + "a,q,1\n"}, r"edges.csv, line 9: no node has the id 'q' \(1 edges"),
+    "twice": ({"nodes": NODES + "a,1,x,left\n"}, r"nodes.csv, line 10: there are several nodes a"),
+    "no id": ({"nodes": NODES + ",1,x,left\n"}, r"line 10: the node has no id"),
+    "negative weight": ({"edges": EDGES + "a,c,-1\n", "weight": "strength"}, r"line 9: the weight -1.0 is no number"),
+    "no column": ({"target": "lable"}, r"has no column lable for --data.target. Did you mean label"),
+    "one end": ({"ends": ["from"]}, r"Edges have two ends.*--data.ends"),
+    "one class": ({"nodes": NODES.replace("right", "left")}, r"label has 1 classes"),
+    "half a new graph": ({"predict_nodes": "nodes.csv"}, r"both --data.predict_nodes and --data.predict_edges"),
+    "id as target": ({"target": "id"}, r"first column of nodes.csv holds ids"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_used_is_named(name, written):
+    settings, message = WRONG[name]
+    files = {key: settings[key] for key in ("nodes", "edges") if key in settings}
+    others = {key: value for key, value in settings.items() if key not in files}
+    with pytest.raises(InputError, match=message):
+        written(**files, **others).setup()
+
+
+def test_half_a_graph_is_no_graph(in_tmp):
+    (in_tmp / "edges.csv").write_text(EDGES)
+    with pytest.raises(InputError, match=r"There is no file nods.csv.*check --data.nodes"):
+        GraphDataModule(edges="edges.csv", nodes="nods.csv", target="label")
+    with pytest.raises(InputError, match=r"--data.edges FILE, --data.nodes FILE and --data.target"):
+        GraphDataModule(edges="edges.csv")
+
+
+def test_another_graph_is_read_as_the_training_files_were(written, in_tmp):
+    """By their statistics and categories, with the run's checkpoint alone."""
+    data = written(weight="strength")
+    state = data.state_dict()
+    (in_tmp / "new_nodes.csv").write_text("id,size,kind\nq,5,y\nr,1.5,new\n")
+    (in_tmp / "new_edges.csv").write_text("from,to,strength\nq,r,2\n")
+    (in_tmp / "nodes.csv").unlink()
+    (in_tmp / "edges.csv").unlink()
+    (in_tmp / "nodes.csv").write_text("")
+    (in_tmp / "edges.csv").write_text("")
+    settings = {"nodes": "nodes.csv", "edges": "edges.csv", "target": "label", "weight": "strength"}
+    taken = GraphDataModule(**settings, predict_nodes="new_nodes.csv", predict_edges="new_edges.csv")
+    taken.restore(state)
+    taken.setup("predict")
+    (batch,) = taken.predict_dataloader()
+    sizes = np.array([1, 2, 3, 4, 5, 6, 7, 9])
+    expected = (np.array([5, 1.5]) - sizes.mean()) / sizes.std()
+    np.testing.assert_allclose(batch.x[:, 0], expected, atol=1e-6)
+    assert batch.x[:, 1:].tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert batch.edge_index.tolist() == [[1, 0], [0, 1]]
+    assert batch.edge_weight.tolist() == [2, 2]
+    assert taken.predicted_rows()["id"].tolist() == ["q", "r"]

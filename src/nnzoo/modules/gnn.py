@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
@@ -14,6 +15,8 @@ from nnzoo.modules.regressor import Regressor
 from nnzoo.modules.supervised import SupervisedModule
 from nnzoo.nets.gnn import CONVOLUTIONS, ConvolutionName, GraphEncoder, Jump, NodeNet, Norm
 from nnzoo.nets.layers import Activation
+from nnzoo.plots.graphs import around, classified_graph
+from nnzoo.plots.latent import latent_space
 
 ATTENDING = [name for name, convolution in CONVOLUTIONS.items() if convolution.attends]
 
@@ -167,6 +170,20 @@ class NodeClassifier(NodeModule, Classifier):
     def num_outputs(self) -> int:
         """One logit for each class."""
         return self.hparams["num_classes"]
+
+    def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """Confusions, the embeddings of the samples, and a part of the graph with mistakes."""
+        inputs, labels = self.split(batch)
+        seeds, classes = self.seeds_of(batch), facts.get("classes", ())
+        wrong = torch.zeros(batch.num_nodes, dtype=torch.bool)
+        wrong[seeds.cpu()] = (self(*inputs).argmax(dim=1) != labels).cpu()
+        nodes = around(int(seeds[0]), batch.edge_index.cpu(), batch.num_nodes)
+        title = f"{len(nodes):,} of {batch.num_nodes:,} nodes, true classes, and mistakes among held-out ones"
+        return {
+            **super().figures(batch, facts),
+            "embeddings": latent_space(self.embed(batch), labels, classes, "embeddings of held-out nodes"),
+            "graph": classified_graph(nodes, batch.edge_index.cpu(), batch.y.cpu(), wrong, classes, title),
+        }
 
 
 class NodeRegressor(NodeModule, Regressor):

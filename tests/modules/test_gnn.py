@@ -1,0 +1,153 @@
+"""Graph networks of nodes."""
+
+import lightning as L
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from nnzoo import GraphDataModule, InputError, NodeClassifier, NodeRegressor
+from nnzoo.nets.gnn import GraphEncoder
+
+
+def graph(**changed):
+    torch.manual_seed(0)
+    edges = torch.randint(12, (2, 40))
+    return Data(**{"x": torch.randn(12, 3), "edge_index": edges, "y": torch.arange(12) % 4, **changed})
+
+
+def module(**settings):
+    torch.manual_seed(0)
+    return NodeClassifier(**{"num_features": 3, "num_classes": 4, "hidden": [8], **settings})
+
+
+def test_the_loss_is_that_of_the_seeds():
+    net, batch = module(), graph(seeds=torch.tensor([7, 2, 3]))
+    logits = net.net.encoder(batch.x, batch.edge_index)[batch.seeds]
+    expected = torch.nn.functional.cross_entropy(logits, batch.y[batch.seeds])
+    torch.testing.assert_close(net.training_step(batch, 0), expected)
+    torch.testing.assert_close(net.predict_step(batch, 0), logits.softmax(1))
+
+
+def test_of_pygs_loaders_the_first_nodes_are_the_samples():
+    net = module()
+    first = net.training_step(graph(batch_size=5), 0)
+    torch.testing.assert_close(first, net.training_step(graph(seeds=torch.arange(5)), 0))
+    torch.testing.assert_close(net.training_step(graph(), 0), net.training_step(graph(seeds=torch.arange(12)), 0))
+
+
+def test_a_graph_with_masks_alone_is_refused():
+    """All nodes would be trained on, those of the test too."""
+    with pytest.raises(InputError, match=r"masks, which say nothing of a stage: set batch.seeds"):
+        module().training_step(graph(train_mask=torch.ones(12, dtype=torch.bool)), 0)
+
+
+def test_the_penalty_of_gcns_paper_is_of_the_first_layer():
+    batch = graph()
+    plain, first, every = (
+        module(**settings).training_step(batch, 0) for settings in ({}, {"l2": 0.1, "penalized": "first"}, {"l2": 0.1})
+    )
+    layers = module().net.encoder.convolutions
+    squares = [float(layer.lin.weight.square().sum()) for layer in layers]
+    assert float(first - plain) == pytest.approx(0.05 * squares[0], rel=1e-4)
+    assert float(every - plain) == pytest.approx(0.05 * sum(squares), rel=1e-4)
+
+
+def test_weight_decay_is_of_the_first_layer_too():
+    net = module(penalized="first", weight_decay=0.1)
+    decayed = [name for name, p in net.net.named_parameters() if p.dim() > 1 and not p.no_decay]
+    assert decayed == ["encoder.convolutions.0.lin.weight"]
+
+
+def test_embeddings_are_what_the_last_layer_sees():
+    net, batch = module(hidden=[8, 5]), graph(seeds=torch.tensor([1, 4]))
+    whole = net.net.encoder(batch.x, batch.edge_index, depth=2)
+    torch.testing.assert_close(net.embed(batch), whole[[1, 4]])
+    net = module(hidden=[8, 5], head="linear")
+    torch.testing.assert_close(net.net.head(net.embed(batch)), net.net(batch.seeds, batch.x, batch.edge_index))
+
+
+def test_another_encoder_by_one_method():
+    class Sum(GraphEncoder):
+        def build_convolution(self, width):
+            return super().build_convolution(width._replace(out=width.out))
+
+    class Own(NodeClassifier):
+        def build_encoder(self):
+            return Sum(3, [6, 6], out_features=4)
+
+    assert len(Own(num_features=3, num_classes=4).net.encoder.convolutions) == 3
+
+
+WRONG = {
+    "width": ({"x": torch.randn(12, 5)}, r"takes 3 features of a node, got \(12, 5\)"),
+    "nan": ({"x": torch.full((12, 3), torch.nan)}, r"features of nodes are NaN"),
+    "edge": ({"edge_index": torch.tensor([[0], [12]])}, r"Edges end at nodes 0 to 12, but the 12 nodes.*0 to 11"),
+    "negative": ({"edge_index": torch.tensor([[-1], [2]])}, r"Edges end at nodes -1 to 2"),
+    "label": ({"y": torch.arange(12)}, r"Labels must lie in 0 .. 3, got 0 .. 11"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_does_not_fit_is_named(name):
+    changed, message = WRONG[name]
+    with pytest.raises(InputError, match=message):
+        module().training_step(graph(**changed), 0)
+
+
+def test_sparse_features_that_are_not_numbers_are_found():
+    x = torch.zeros(12, 3)
+    x[0, 0] = torch.nan
+    with pytest.raises(InputError, match="features of nodes are NaN"):
+        module().training_step(graph(x=x.to_sparse_csr()), 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": []}, r"needs a layer or more"),
+        ({"dropout": 1.0}, r"dropout is a share"),
+        ({"attention_dropout": -0.1, "convolution": "gat"}, r"attention_dropout is a share"),
+        ({"heads": 3, "convolution": "gat"}, r"\[8\] features do not divide over 3 heads"),
+        ({"heads": 2}, r"heads does nothing with convolution gcn"),
+        ({"jump": "cat"}, r"jump does nothing with head convolution"),
+        ({"convolution": "gnc"}, r"gcn"),
+    ],
+)
+def test_settings_that_cannot_be_used(settings, message):
+    with pytest.raises(InputError, match=message):
+        module(**settings)
+
+
+def test_edges_that_a_convolution_does_not_see_are_named(in_tmp):
+    (in_tmp / "nodes.csv").write_text("id,a,y\n" + "".join(f"{i},{i % 4},{'pq'[i % 2]}\n" for i in range(30)))
+    (in_tmp / "edges.csv").write_text("a,b,w\n" + "".join(f"{i},{(i * 7 + 1) % 30},{i % 5}\n" for i in range(30)))
+    data = GraphDataModule(edges="edges.csv", nodes="nodes.csv", target="y", weight="w")
+    data.setup()
+    net = NodeClassifier(num_features=data.num_features, num_classes=2, convolution="sage")
+    trainer = L.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    with pytest.warns(UserWarning) as said:
+        trainer.fit(net, data)
+    texts = " ".join(str(warning.message) for warning in said)
+    assert "sage does not see the weights of the edges; gcn would" in texts
+    assert "sage does not see the features of the edges; gat, gatv2, gin, transformer would" in texts
+
+
+def test_a_regressor_gives_a_number_for_each_node():
+    torch.manual_seed(0)
+    net, batch = NodeRegressor(num_features=3, target_mean=5.0, target_std=2.0), graph(y=torch.randn(12))
+    outputs = net.net(torch.arange(12), batch.x, batch.edge_index)
+    assert outputs.shape == (12,)
+    torch.testing.assert_close(net.predict_step(batch, 0), outputs * 2 + 5)
+    expected = (outputs - (batch.y - 5) / 2).square().mean()
+    torch.testing.assert_close(net.training_step(batch, 0), expected)
+
+
+def test_pictures_show_mistakes_among_the_held_out_nodes():
+    net, batch = module().eval(), graph(seeds=torch.tensor([7, 2, 3, 4]))
+    wrong = net.predict_step(batch, 0).argmax(1) != batch.y[batch.seeds]
+    figures = net.figures(batch, {"classes": list("abcd")})
+    (axis,) = figures["graph"].axes
+    rings = [cloud for cloud in axis.collections if cloud.get_label() == "mistake"]
+    assert len(rings[0].get_offsets()) == int(wrong.sum())
+    assert axis.get_title().startswith("12 of 12 nodes")
+    assert figures["embeddings"].axes[0].get_title() == "embeddings of held-out nodes"

@@ -109,6 +109,8 @@ def test_sparse_features_that_are_not_numbers_are_found():
         ({"attention_dropout": -0.1, "convolution": "gat"}, r"attention_dropout is a share"),
         ({"heads": 3, "convolution": "gat"}, r"\[8\] features do not divide over 3 heads"),
         ({"heads": 2}, r"heads does nothing with convolution gcn"),
+        ({"out_heads": 2, "head": "linear", "convolution": "gat"}, r"linear head has no attention heads"),
+        ({"jump": "max", "head": "linear", "hidden": [8, 4]}, r"jump max needs layers of one width, got \[8, 4\]"),
         ({"jump": "cat"}, r"jump does nothing with head convolution"),
         ({"convolution": "gnc"}, r"gcn"),
     ],

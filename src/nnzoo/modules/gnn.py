@@ -51,7 +51,7 @@ class NodeModule(SupervisedModule):
 
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
         "heads": ("convolution", ATTENDING),
-        "out_heads": ("head", ["convolution"]),
+        "out_heads": ("convolution", ATTENDING),
         "attention_dropout": ("convolution", ATTENDING),
         "jump": ("head", ["linear"]),
     }
@@ -90,6 +90,8 @@ class NodeModule(SupervisedModule):
         check_sizes(num_features=hparams["num_features"], hidden=hparams["hidden"])
         if not hparams["hidden"]:
             raise InputError("A graph network needs a layer or more: set --model.hidden, such as [64].")
+        if hparams["head"] == "linear" and hparams["out_heads"] != 1:
+            raise InputError("A linear head has no attention heads: leave out --model.out_heads.")
         for name in ("dropout", "attention_dropout"):
             if not 0 <= hparams[name] < 1:
                 raise InputError(f"{name} is a share, from 0 to below 1, got {hparams[name]}: set --model.{name}.")

@@ -152,6 +152,8 @@ class GraphEncoder(nn.Module):
         check_sizes(in_features=in_features, hidden=hidden, heads=heads, out_heads=out_heads)
         if any(width % heads for width in hidden):
             raise InputError(f"Layers of {list(hidden)} features do not divide over {heads} heads: set --model.hidden.")
+        if jump in ("max", "lstm") and len(set(hidden)) > 1:
+            raise InputError(f"jump {jump} needs layers of one width, got {list(hidden)}: set --model.hidden.")
         self.kind = CONVOLUTIONS[convolution]
         self.residual, self.activation = residual, ACTIVATIONS[activation]()
         self.dropout = FeatureDropout(dropout)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nnzoo import DDPM, InputError
+from nnzoo.modules.drawing import seeded
 
 TINY = {"in_shape": (1, 8, 8), "levels": 17, "channels": 4, "channel_mult": (1,), "timesteps": 30}
 
@@ -117,6 +118,16 @@ def test_noise_between_two_samples_keeps_its_spread():
     module.net.register_forward_pre_hook(lambda _, args: starts.append(args[0]))
     assert module.interpolate_noise(50, 3).shape == (50, 3, 1, 8, 8)
     assert float(starts[2].std()) == pytest.approx(1, abs=0.05)
+
+
+def test_labels_may_be_a_list():
+    torch.manual_seed(0)
+    module = DDPM(**TINY, num_classes=3, conditional=True).eval()
+    for parameter in module.parameters():  # what begins at zero hides the class
+        nn.init.normal_(parameter, std=0.3)
+    drawn = [module.sample(3, labels, generator=seeded(range(3))) for labels in ([2, 2, 0], torch.tensor([2, 2, 0]))]
+    assert torch.equal(*drawn)
+    assert not torch.equal(drawn[0], module.sample(3, [0, 2, 0], generator=seeded(range(3))))
 
 
 def test_labels_are_refused_where_there_are_none_or_too_few():

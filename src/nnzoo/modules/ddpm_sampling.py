@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nnzoo.errors import InputError, check_sizes
-from nnzoo.modules.drawing import DRAWN_AT_ONCE, DrawingModule
+from nnzoo.modules.drawing import DRAWN_AT_ONCE, DrawingModule, Labels
 from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.nets.diffusion import Denoiser, Diffusion
 from nnzoo.nets.flow_matching import FlowMatching, Solver
@@ -106,12 +106,13 @@ class DiffusionSampling(DrawingModule):
         return denoised(self.process, denoise, noised, chosen, steps, eta, generator, self.is_image, first)
 
     @in_evaluation
-    def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None, **how: Any) -> Tensor:
+    def sample(self, num_samples: int, labels: Labels = None, *, generator: Source = None, **how: Any) -> Tensor:
         """Samples (num_samples, *in_shape): images in [0, 1], or points.
 
         Args:
             num_samples: How many.
-            labels: Their classes (num_samples,), if the model is conditional; all classes in turn if not given.
+            labels: Their classes, a tensor (num_samples,) or a list, if the model is conditional; all in turn if not
+                given.
             generator: Source of the noise: on the model's device, or one on the CPU for each sample.
             how: steps, sampler, guidance and eta, see :meth:`steps_from`; the module's own if not given.
         """
@@ -124,7 +125,7 @@ class DiffusionSampling(DrawingModule):
 
     @in_evaluation
     def denoise_from(
-        self, data: Tensor, time: float, labels: Tensor | None = None, *, generator: Source = None, **how: Any
+        self, data: Tensor, time: float, labels: Labels = None, *, generator: Source = None, **how: Any
     ) -> Tensor:
         """Noises data up to a time and takes the noise away again: other data that share what the noise has left.
 
@@ -148,7 +149,7 @@ class DiffusionSampling(DrawingModule):
         first: Tensor,
         second: Tensor,
         steps: int = 8,
-        labels: Tensor | None = None,
+        labels: Labels = None,
         *,
         time: float | None = None,
         generator: Source = None,
@@ -180,7 +181,7 @@ class DiffusionSampling(DrawingModule):
 
     @in_evaluation
     def interpolate_noise(
-        self, num_lines: int, steps: int = 8, labels: Tensor | None = None, *, generator: Source = None, **how: Any
+        self, num_lines: int, steps: int = 8, labels: Labels = None, *, generator: Source = None, **how: Any
     ) -> Tensor:
         """Samples (num_lines, steps, *in_shape) of noise on great circles, whose spread is that of noise everywhere.
 

@@ -127,7 +127,9 @@ class TextDDPM(DDPM):
         """Tokens of the prompts of ``predict``."""
         return self.words.captions(self.prompts_of(numbers))
 
-    def sampled_labels(self, num_samples: int, labels: Tensor | Prompts | None) -> Tensor | None:
+    def sampled_labels(  # type: ignore[override]  # prompts stand in the place of labels
+        self, num_samples: int, labels: Tensor | Prompts | None
+    ) -> Tensor | None:
         """Tokens of samples: of a text for all, or of one for each; of the example captions in turn if None."""
         if isinstance(labels, str):
             labels = [labels] * num_samples

@@ -20,6 +20,9 @@ from nnzoo.plots.densities import samples_and_data
 from nnzoo.plots.images import Picture, enlarged, grid_picture, picture
 from nnzoo.seeds import mix_seed
 
+Labels = Tensor | Sequence[int] | None
+"""Classes of samples (N,), or None."""
+
 DRAWN_AT_ONCE = 64
 """Samples of a batch of ``predict``."""
 
@@ -106,22 +109,24 @@ class DrawingModule(ZooModule):
         return len(self.hparams["in_shape"]) == 3
 
     @abstractmethod
-    def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None) -> Tensor:
+    def sample(self, num_samples: int, labels: Labels = None, *, generator: Source = None) -> Tensor:
         """Samples (num_samples, *in_shape).
 
         Args:
             num_samples: How many.
-            labels: Their classes (num_samples,), if the model is conditional; all classes in turn if not given.
+            labels: Their classes, a tensor (num_samples,) or a list, if the model is conditional; all in turn if not
+                given.
             generator: Source of the noise: on the model's device, or one on the CPU for each sample.
         """
 
-    def sampled_labels(self, num_samples: int, labels: Tensor | None) -> Tensor | None:
-        """The classes of samples: those that are given, else all in turn; None where there are none."""
+    def sampled_labels(self, num_samples: int, labels: Labels) -> Tensor | None:
+        """The classes of samples as a tensor: those that are given, else all in turn; None where there are none."""
         check_sizes(num_samples=num_samples)
+        if isinstance(labels, list | tuple) and all(isinstance(label, int) for label in labels):
+            labels = torch.tensor(labels)
         if labels is not None and not isinstance(labels, Tensor):
             raise InputError(
-                "This model was not trained with captions: give it classes as a tensor (N,), or take prompts to a "
-                "TextDDPM."
+                "This model was not trained with captions: give it numbers of classes, or take prompts to a TextDDPM."
             )
         if not self.num_conditions:
             if labels is not None:

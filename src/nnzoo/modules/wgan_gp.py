@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.means import StageMeans
-from nnzoo.modules.drawing import DrawingModule
+from nnzoo.modules.drawing import DrawingModule, Labels
 from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.modules.sample_history import SampleHistory
 from nnzoo.modules.wgan_gp_figures import adversarial_figures, watched_samples
@@ -270,20 +270,19 @@ class WGANGP(DrawingModule):
         return (terms["critic_loss"] + terms["generator_loss"]).mean()
 
     @in_evaluation
-    def sample(self, num_samples: int, labels: Tensor | None = None, *, generator: Source = None) -> Tensor:
+    def sample(self, num_samples: int, labels: Labels = None, *, generator: Source = None) -> Tensor:
         """Samples (num_samples, *in_shape): images in [0, 1], or points.
 
         Args:
             num_samples: How many.
-            labels: Their classes (num_samples,), if the model is conditional; all classes in turn if not given.
+            labels: Their classes, a tensor (num_samples,) or a list, if the model is conditional; all in turn if not
+                given.
             generator: Source of the noise: on the model's device, or one on the CPU for each sample.
         """
         return self.from_model(self.draw(num_samples, self.sampled_labels(num_samples, labels), generator))
 
     @in_evaluation
-    def interpolate(
-        self, num_lines: int, steps: int = 8, labels: Tensor | None = None, *, generator: Source = None
-    ) -> Tensor:
+    def interpolate(self, num_lines: int, steps: int = 8, labels: Labels = None, *, generator: Source = None) -> Tensor:
         """Samples (num_lines, steps, *in_shape) of noise on great circles, whose norm is that of noise everywhere."""
         check_sizes(num_lines=num_lines, steps=steps)
         labels = self.sampled_labels(num_lines, labels)

@@ -4,6 +4,10 @@ Paper: Gulrajani et al. 2017, arXiv:1704.00028. What differs: a DCGAN small enou
 of the critic that fit minutes on a CPU, and an average of the generator's weights to sample from. The steps before it,
 GAN and WGAN, are variants, each with its own paper's optimiser; ``benchmarks/mode_collapse.py`` compares all three.
 
+Samples have a Frechet distance of 19.91 to the test images, the mean of three seeds with standard deviation 3.1, by the
+features of a classifier of digits; those of the mixture 53.4, the training images themselves 10.4. Precision is 0.78,
+recall 0.94. On MNIST the distance is 56.66 (one seed), that of the training images 5.4.
+
     python -m nnzoo.recipes.wgan_gp
     python -m nnzoo.recipes.wgan_gp --config wgan_gp_toy
 """

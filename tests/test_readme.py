@@ -27,11 +27,10 @@ UNRECORDED |= {
     "ddpm_mnist",
     "ddpm_toy",
     "ddpm_toy_flow",
-    "wgan_gp",
     "wgan_gp_toy",
 }
 UNRECORDED |= {"ddpm_text", "ddpm_text_mnist"}
-UNRECORDED |= {"wgan_gp_cifar10", "wgan_gp_gan", "wgan_gp_mnist", "wgan_gp_toy_gan", "wgan_gp_toy_wgan", "wgan_gp_wgan"}
+UNRECORDED |= {"wgan_gp_cifar10", "wgan_gp_gan", "wgan_gp_toy_gan", "wgan_gp_toy_wgan", "wgan_gp_wgan"}
 UNRECORDED |= {"gnn", "gnn_cora", "gnn_cora_gat", "gnn_diabetes"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

@@ -93,7 +93,7 @@ def test_a_diffusion_model_with_lost_weights_says_so():
 @pytest.mark.parametrize(("value", "shown"), [(3e12, r"3e\+12"), (-3e12, r"-3e\+12"), (torch.nan, "nan")])
 def test_a_critic_loss_that_explodes_names_the_penalty(value, shown):
     module = WGANGP(**SMALL)
-    module._critic_terms = {"penalty": torch.tensor([1e9, 3e9]), "gradient_norm": torch.tensor([4e4])}
+    module._last_terms = {"penalty": torch.tensor([1e9, 3e9]), "gradient_norm": torch.tensor([4e4])}
     module.means.update("train", {"critic_loss": torch.tensor([5e7]), "wasserstein": torch.tensor([-5e7])})
     NaNGuard().on_train_batch_end(TRAINER, module, None, None, 0)
     module.means.update("train", {"critic_loss": torch.tensor([2 * value])})

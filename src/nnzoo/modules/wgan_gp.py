@@ -1,7 +1,7 @@
 """A generator against a critic: WGAN-GP, and the two steps before it, WGAN and GAN, by a flag."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -54,10 +54,10 @@ class WGANGP(DrawingModule):
     - gan: softplus(-D(real)) + softplus(D(drawn)); the generator minimises softplus(-D(drawn)), the non-saturating loss
       of Goodfellow et al. 2014, arXiv:1406.2661.
 
-    ``wasserstein`` is the estimate D(real) - D(drawn), without penalty; ``gradient_norm`` is ||grad D||. As no loss of
-    the two tells how good samples are, ``loss`` of validation and test is the energy score, see
-    :func:`nnzoo.nets.wgan_gp.energy_scores`. It hardly sees how sharp samples are, so that it chooses no epoch: what is
-    tested, drawn from and kept as the best are the last weights, as in the papers.
+    ``wasserstein`` is D(real) - D(drawn), without penalty, which the training's ``critic_loss`` alone has, and
+    ``gradient_norm`` is ||grad D||. As neither loss tells how good samples are, ``loss`` of validation and test is the
+    energy score (:func:`nnzoo.nets.wgan_gp.energy_scores`). It hardly sees how sharp samples are, so that it chooses no
+    epoch: what is tested, drawn from and kept as the best are the last weights, as in the papers.
 
     To use other networks, override :meth:`build_generator` or :meth:`build_critic`.
 
@@ -121,7 +121,7 @@ class WGANGP(DrawingModule):
         penalised = ["penalty", "gradient_norm"] if objective == "wgan_gp" else []
         self.means = StageMeans({"train": [*losses, *penalised], "val": [*losses, "loss"], "test": [*losses, "loss"]})
         self.history = SampleHistory()
-        self._critic_terms: dict[str, Tensor] = {}
+        self._last_terms: dict[str, Tensor] = {}
 
     def check_hyperparameters(self) -> None:
         """Raises InputError if a hyperparameter cannot be used."""
@@ -206,17 +206,17 @@ class WGANGP(DrawingModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """A step of the critic, and with every ``n_critic``-th batch one of the generator."""
         real, labels = self.checked(batch, batch_idx)
-        terms = self.critic_terms(real, labels)
-        self._critic_terms = {name: values.detach() for name, values in terms.items()}
-        self._step(0, terms, "critic_loss")
+        self._step(0, lambda: self.critic_terms(real, labels), "critic_loss")
         if self.hparams["objective"] == "wgan":
             clip_weights(self.critic, self.hparams["clip"])
         if (self.batches_seen + 1) % self.hparams["n_critic"] == 0:
-            self._step(1, self.generator_terms(len(real), labels), "generator_loss")
+            self._step(1, lambda: self.generator_terms(len(real), labels), "generator_loss")
 
-    def _step(self, number: int, terms: dict[str, Tensor], loss: str) -> None:
+    def _step(self, number: int, terms_of: Callable[[], dict[str, Tensor]], loss: str) -> None:
         optimizer: Any = self.optimizers()[number]  # type: ignore[index]
-        self.toggle_optimizer(optimizer)
+        self.toggle_optimizer(optimizer)  # before the terms, so that the other network gets no gradients
+        terms = terms_of()
+        self._last_terms |= {name: values.detach() for name, values in terms.items()}
         optimizer.zero_grad()
         self.manual_backward(terms[loss].mean())
         optimizer.step()
@@ -259,8 +259,8 @@ class WGANGP(DrawingModule):
 
     def loss_context(self) -> str:
         """The penalty and the gradient's norm, where there is a penalty."""
-        shown = [name for name in ("penalty", "gradient_norm") if name in self._critic_terms]
-        means = (f"{name.replace('_', ' ')} {float(self._critic_terms[name].mean()):.4g}" for name in shown)
+        shown = [name for name in ("penalty", "gradient_norm") if name in self._last_terms]
+        means = (f"{name.replace('_', ' ')} {float(self._last_terms[name].mean()):.4g}" for name in shown)
         return f"with {' and '.join(means)} in the last batch" if shown else ""
 
     def contract_loss(self, batch: Any) -> Tensor:

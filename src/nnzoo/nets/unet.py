@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.nets.layers import checked_labels
-from nnzoo.nets.precision import full_precision
+from nnzoo.nets.precision import at_least_float32, full_precision
 
 MOST_GROUPS, FEWEST_IN_GROUP = 32, 4
 
@@ -184,7 +184,7 @@ class Doubling(nn.Sequential):
 class Attention(nn.Module):
     """Each position attends, with one head, to all positions of its image, or to the tokens of a context.
 
-    In float32: half-precision logits overflow.
+    In float32 or more: half-precision logits overflow.
     """
 
     def __init__(self, channels: int, context_dim: int = 0) -> None:
@@ -201,8 +201,9 @@ class Attention(nn.Module):
         key, value = self.key_value(positions if context is None else context).chunk(2, dim=-1)
         with full_precision(features.device):
             mask = None if mask is None else mask[:, None]
-            attended = F.scaled_dot_product_attention(query.float(), key.float(), value.float(), mask)
-        return features + self.last(attended.to(query.dtype)).transpose(1, 2).unflatten(2, features.shape[2:])
+            query, key, value = (at_least_float32(part) for part in (query, key, value))
+            attended = F.scaled_dot_product_attention(query, key, value, mask)
+        return features + self.last(attended.to(positions.dtype)).transpose(1, 2).unflatten(2, features.shape[2:])
 
 
 def time_embedding(times: Tensor, size: int) -> Tensor:

@@ -24,7 +24,6 @@ UNRECORDED |= {
     "ddpm_cifar10",
     "ddpm_conditional",
     "ddpm_flow",
-    "ddpm_mnist",
     "ddpm_toy",
     "ddpm_toy_flow",
     "wgan_gp_toy",

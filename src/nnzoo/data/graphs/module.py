@@ -184,7 +184,7 @@ class GraphDataModule(RoomDataModule):
 
     def fitted_state(self) -> dict[str, Any]:
         """How columns of another graph are read and become numbers."""
-        return {"files": getattr(self.source, "fitted", None)}
+        return {"files": self.source.fitted}
 
     def brings(self, stage: str) -> bool:
         """Whether the settings name another graph to predict."""

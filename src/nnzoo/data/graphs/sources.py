@@ -28,14 +28,12 @@ class GraphSource(Source):
 
     classes: ClassVar[list[str]] = []
     """Names of the classes; empty if they have to be looked for."""
+    fitted: dict[str, Any] | None = None
+    """What the training files fix for another graph; None where there are no files."""
 
     @abstractmethod
     def load(self) -> Graph:
         """The whole graph."""
-
-    def load_new(self) -> Graph:
-        """The graph of ``predict_nodes`` and ``predict_edges``, whose target may be missing."""
-        raise NotImplementedError
 
 
 class Digits(GraphSource):
@@ -193,7 +191,6 @@ class CSV(GraphSource):
             raise InputError(
                 "A graph of your own needs --data.edges FILE, --data.nodes FILE and --data.target COLUMN of the nodes."
             )
-        self.fitted: dict[str, Any] | None = None
 
     def load(self) -> Graph:
         """The graph of the two files."""

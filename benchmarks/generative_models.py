@@ -29,7 +29,10 @@ from nnzoo.data.images.module import ImageDataModule
 MODELS = {
     "VAE": ("vae", "VAE"),
     "WGAN-GP": ("wgan_gp", "WGANGP"),
+    "GAN": ("wgan_gp_gan", "WGANGP"),
+    "WGAN, clipped weights": ("wgan_gp_wgan", "WGANGP"),
     "DDPM": ("ddpm", "DDPM"),
+    "DDPM of a class": ("ddpm_conditional", "DDPM"),
     "Flow matching": ("ddpm_flow", "DDPM"),
     "GRU, pixel rows": ("sequence_generator", "SequenceGenerator"),
 }

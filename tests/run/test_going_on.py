@@ -105,7 +105,7 @@ def test_another_weight_decay_acts_on_weights_alone(run_dir):
 )
 def test_what_cannot_change_in_the_middle_of_a_fit_is_refused(flags, says, run_dir):
     """What was refused stays nowhere: the run can go on as if it had not been asked for."""
-    files = [run_dir / name for name in ("config.yaml", "result.json", "best.ckpt", "last.ckpt")]
+    files = [run_dir / name for name in ("config.yaml", "metrics.csv", "result.json", "best.ckpt", "last.ckpt")]
     before = [path.read_bytes() for path in files]
     with pytest.raises(InputError, match=says):
         resume(run_dir, "--trainer.max_epochs", "4", *flags)

@@ -100,7 +100,7 @@ def guidance_figure(module: Any) -> Figure:
 
 
 def times_figure(module: Any, data: Tensor, labels: Tensor | None, bins: int = 20) -> Figure:
-    """The mean squared error of held-out samples at times of all parts of the way."""
+    """The mean loss of held-out samples at times of all parts of the way."""
     data = data[:256]
     scaled, given = module.to_model((data,) if labels is None else (data, labels[: len(data)]))
     noise = torch.randn(scaled.shape, generator=torch.Generator().manual_seed(0)).to(scaled)

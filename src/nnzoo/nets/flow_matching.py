@@ -73,16 +73,18 @@ class FlowMatching(nn.Module):
             denoise: The network, from points (B, ...) and times (B,) to velocities.
             noised: Where to start (B, ...): noise, or data noised at ``start``.
             solver: euler (a network evaluation a step) | heun (two, and an error of second order).
-            steps: Steps of equal length.
+            steps: Steps: even ones of euler; those of heun get shorter towards the data, where the velocity changes
+                fastest.
             start: The time of ``noised``.
 
         Raises:
             InputError: If there is no step, or no time to go.
         """
         check_steps(steps, start)
-        width = (1 - start) / steps
+        power = 2 if solver == "heun" else 1
         for number in range(steps):
-            now = start + number * width
+            now, after = (1 - (1 - start) * (1 - count / steps) ** power for count in (number, number + 1))
+            width = after - now
             times = noised.new_full((len(noised),), now)
             velocity = at_least_float32(denoise(noised, times))
             estimate = self.data_and_noise(noised, times, velocity)[0]

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, TQ
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
 from nnzoo.run.expected_time import ExpectedTime
 from nnzoo.run.limits import MonitorCheck
-from nnzoo.run.metrics_log import metrics_logger
+from nnzoo.run.metrics_log import MetricsLogger
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.predictions import PredictionWriter
 from nnzoo.run.progress_lines import ProgressLines, TimeOfTest
@@ -65,7 +65,7 @@ def run_loggers(logger: Any, run_dir: Path, progress: Mapping[str, Any] | None) 
         for folder in ("_root_dir", "_save_dir"):  # of TensorBoard's and of CSV loggers, which open their files later
             if getattr(one, folder, None) == "":
                 setattr(one, folder, str(run_dir))
-    return [metrics_logger(run_dir, progress), *wanted]
+    return [MetricsLogger(run_dir, progress), *wanted]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -84,7 +84,7 @@ def test_heuns_steps_get_shorter_towards_the_data():
     start = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
     *_, state = FlowMatching().flow(velocity, start, "heun", 25)
     near = torch.cdist(state.noised, centers).min(1).values < 3 * std
-    assert float(near.float().mean()) == pytest.approx(stats.chi2.cdf(9, 2), abs=0.01)
+    assert float(near.float().mean()) == pytest.approx(stats.chi2.cdf(9, 2), abs=0.02)
 
 
 def test_the_flow_may_start_in_the_middle():

@@ -23,6 +23,7 @@ UNRECORDED = {"cnn_cifar10", "cnn_fashion", "cnn_folder", "cnn_pretrained", "for
 UNRECORDED |= {"ddpm_cifar10", "ddpm_conditional", "ddpm_flow", "ddpm_toy", "ddpm_toy_flow", "wgan_gp_toy"}
 UNRECORDED |= {"ddpm_text", "ddpm_text_mnist"}
 UNRECORDED |= {"wgan_gp_cifar10", "wgan_gp_gan", "wgan_gp_toy_gan", "wgan_gp_toy_wgan", "wgan_gp_wgan"}
+UNRECORDED |= {"gnn_links", "gnn_links_cora", "gnn_links_cora_vgae", "gnn_links_csv"}
 UNRECORDED |= {"gnn", "gnn_cora", "gnn_cora_gat", "gnn_diabetes"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 

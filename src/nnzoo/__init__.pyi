@@ -6,6 +6,7 @@ from .baselines.graphs import NodeBaselines as NodeBaselines
 from .baselines.images import DensityBaselines as DensityBaselines
 from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
+from .baselines.links import LinkBaselines as LinkBaselines
 from .baselines.prompts import PromptQuality as PromptQuality
 from .baselines.sample_quality import SampleQuality as SampleQuality
 from .baselines.sequences import SequenceBaselines as SequenceBaselines
@@ -15,6 +16,7 @@ from .baselines.tables import SupervisedBaselines as SupervisedBaselines
 from .callbacks.averaging import EMA as EMA
 from .callbacks.finetuning import Finetuning as Finetuning
 from .data.densities.module import DensityDataModule as DensityDataModule
+from .data.graphs.link_module import LinkDataModule as LinkDataModule
 from .data.graphs.module import GraphDataModule as GraphDataModule
 from .data.images.captioned import CaptionedImageDataModule as CaptionedImageDataModule
 from .data.images.module import ImageDataModule as ImageDataModule
@@ -30,6 +32,7 @@ from .modules.ddpm_text import TextDDPM as TextDDPM
 from .modules.forecaster import Forecaster as Forecaster
 from .modules.gnn import NodeClassifier as NodeClassifier
 from .modules.gnn import NodeRegressor as NodeRegressor
+from .modules.gnn_links import LinkPredictor as LinkPredictor
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor
 from .modules.rnn import SequenceClassifier as SequenceClassifier

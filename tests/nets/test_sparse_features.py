@@ -2,7 +2,7 @@
 
 import torch
 
-from nnzoo.nets.sparse_features import FeatureDropout, FeatureLinear, dense, sparse_where_worthwhile
+from nnzoo.nets.sparse_features import FeatureDropout, FeatureLinear, dense, identity, sparse_where_worthwhile
 
 
 def bags(rows=200, columns=300, share=0.05):
@@ -27,6 +27,21 @@ def test_products_and_their_gradients_are_those_of_the_dense_matrix():
         layer(features).square().sum().backward()
         gradients.append((layer(features), layer.weight.grad.clone()))
     torch.testing.assert_close(*gradients)
+
+
+def test_products_under_autocast_are_those_in_full_precision():
+    """PyTorch has no sparse product in bfloat16 on a CPU."""
+    x, layer = bags().to_sparse_csr(), FeatureLinear(300, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x)
+    torch.testing.assert_close(found, layer(x))
+
+
+def test_the_identity_takes_memory_for_its_ones():
+    found = identity(7)
+    assert torch.equal(found.to_dense(), torch.eye(7))
+    assert found.values().numel() == 7
+    assert sparse_where_worthwhile(found) is found
 
 
 def test_dropout_keeps_a_share_of_the_values_and_their_expectation():

@@ -91,13 +91,18 @@ def perceptrons(features: Array, task: str) -> Iterator[tuple[Any, Array]]:
 def spectral(adjacency: Any, task: str) -> Iterator[tuple[Any, Array]]:
     """Linear models of eigenvectors of the Laplacian."""
     most = min(max(EMBEDDED), adjacency.shape[0] - 2)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Graph is not fully connected")  # then they tell its parts
-        vectors = spectral_embedding(adjacency, n_components=most, drop_first=False, random_state=0)
+    vectors = laplacian_vectors(adjacency, most)
     for count in dict.fromkeys(min(size, most) for size in EMBEDDED):
         for strength in (1.0, 100.0):
             linear = LogisticRegression(C=strength, max_iter=5000) if task == "classification" else Ridge(1 / strength)
             yield make_pipeline(StandardScaler(), linear), vectors[:, :count]
+
+
+def laplacian_vectors(adjacency: Any, count: int) -> Array:
+    """Eigenvectors (N, count) of the normalised Laplacian, those of the smallest eigenvalues."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Graph is not fully connected")  # then they tell its parts
+        return spectral_embedding(adjacency, n_components=count, drop_first=False, random_state=0)
 
 
 class Spread:

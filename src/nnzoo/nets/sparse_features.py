@@ -9,15 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn.dense.linear import Linear
 
+from nnzoo.nets.precision import full_precision
+
 SPARSE_BELOW = 0.1
 """Share of values other than 0 below which a sparse matrix is faster."""
 
 
 def sparse_where_worthwhile(features: Tensor) -> Tensor:
     """Features (N, F) as a CSR tensor, where most are 0; else as they are."""
-    if features.dim() != 2 or features.numel() == 0 or features.count_nonzero() >= SPARSE_BELOW * features.numel():
+    if features.layout == torch.sparse_csr or features.dim() != 2 or features.numel() == 0:
+        return features
+    if features.count_nonzero() >= SPARSE_BELOW * features.numel():
         return features
     return features.to_sparse_csr()
+
+
+def identity(num_nodes: int) -> Tensor:
+    """A column for each node (N, N) as a CSR tensor, which takes memory for N values."""
+    numbers = torch.arange(num_nodes + 1)
+    size, ones = (num_nodes, num_nodes), torch.ones(num_nodes)
+    return torch.sparse_csr_tensor(numbers, numbers[:-1], ones, size, check_invariants=False)
 
 
 def dense(features: Tensor) -> Tensor:
@@ -53,4 +64,5 @@ class FeatureLinear(Linear):
         """(N, out_features), dense."""
         if features.layout != torch.sparse_csr:
             return super().forward(features)
-        return torch.sparse.mm(features, self.weight.t())
+        with full_precision(features.device):  # there is no sparse product in bfloat16
+            return torch.sparse.mm(features, self.weight.t())

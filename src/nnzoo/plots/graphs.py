@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import torch
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -26,23 +27,22 @@ def around(start: int, edge_index: Tensor, num_nodes: int, most: int = MOST) -> 
     return torch.tensor(reached[:most])
 
 
-def classified_graph(
-    nodes: Tensor, edge_index: Tensor, labels: Tensor, wrong: Tensor, classes: Sequence[str], title: str
-) -> Figure:
-    """Some nodes of a graph and the edges between them, placed by springs, coloured by class, mistakes in a ring.
+def drawn_graph(
+    nodes: Tensor, edge_index: Tensor, labels: Tensor, classes: Sequence[str], title: str
+) -> tuple[Figure, Axes, "np.ndarray[Any, Any]"]:
+    """Some nodes of a graph and the edges between them, placed by springs, coloured by class.
 
     Args:
         nodes: Numbers of the nodes that are shown (M,).
         edge_index: All edges (2, E).
-        labels: True class of each of all nodes (N,); -1 where it is not known, which is grey.
-        wrong: Which of all nodes are classified wrongly (N,).
+        labels: Class of each of all nodes (N,); -1 where it is not known, which is grey.
         classes: Names of the classes.
         title: Of the picture.
+
+    Returns:
+        The figure, its axis, and the places (M, 2) of the nodes.
     """
-    places = torch.full((len(labels),), -1)
-    places[nodes] = torch.arange(len(nodes))
-    edges = places[edge_index]
-    edges = edges[:, (edges >= 0).all(0)]
+    edges = numbers_among(nodes, edge_index, len(labels))
     graph = nx.Graph()
     graph.add_nodes_from(range(len(nodes)))
     graph.add_edges_from(edges.T.tolist())
@@ -57,11 +57,66 @@ def classified_graph(
     for number in np.unique(shown):
         chosen = points[shown == number]
         share = number if len(classes) <= 10 else number / max(1, len(classes) - 1)
-        color, name = ("0.6", "not known") if number < 0 else (colors(share), names[number])
+        color, name = ("0.6", "not known" if classes else "node") if number < 0 else (colors(share), names[number])
         axis.scatter(chosen[:, 0], chosen[:, 1], s=28, color=[color], label=name, linewidths=0, zorder=2)
+    axis.set(title=title, xticks=[], yticks=[])
+    return figure, axis, points
+
+
+def numbers_among(nodes: Tensor, edge_index: Tensor, num_nodes: int) -> Tensor:
+    """The edges (2, E') between some nodes (M,), by their places among these."""
+    places = torch.full((num_nodes,), -1)
+    places[nodes] = torch.arange(len(nodes))
+    edges = places[edge_index]
+    return edges[:, (edges >= 0).all(0)]
+
+
+def classified_graph(
+    nodes: Tensor, edge_index: Tensor, labels: Tensor, wrong: Tensor, classes: Sequence[str], title: str
+) -> Figure:
+    """Some nodes of a graph in their true classes, mistakes in a ring; arguments as for :func:`drawn_graph`.
+
+    Args:
+        nodes: Numbers of the nodes that are shown (M,).
+        edge_index: All edges (2, E).
+        labels: True class of each of all nodes (N,).
+        wrong: Which of all nodes are classified wrongly (N,).
+        classes: Names of the classes.
+        title: Of the picture.
+    """
+    figure, axis, points = drawn_graph(nodes, edge_index, labels, classes, title)
     missed = points[wrong[nodes].numpy()]
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.2}
     axis.scatter(missed[:, 0], missed[:, 1], s=70, label="mistake", zorder=3, **ring)
-    axis.set(title=title, xticks=[], yticks=[])
+    axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def linked_graph(
+    edge_index: Tensor, predicted: Tensor, hidden: Tensor, labels: Tensor, classes: Sequence[str], most: int = 80
+) -> Figure:
+    """The nodes around the strongest predicted link, with those links, and which of them are hidden ones.
+
+    Args:
+        edge_index: Edges that the model knows (2, E).
+        predicted: Pairs that it takes for links (2, K), the strongest first.
+        hidden: Links that it does not know (2, P).
+        labels: Class of each node (N,); -1 where it is not known.
+        classes: Names of the classes.
+        most: The most nodes that are shown.
+    """
+    count = len(labels)
+    both = torch.cat([edge_index, predicted], dim=1)
+    nodes = around(int(predicted[0, 0]) if predicted.numel() else 0, both, count, most)
+    shown = numbers_among(nodes, predicted, count)
+    title = (
+        f"{len(nodes):,} of {count:,} nodes; among them {shown.shape[1]} of the {predicted.shape[1]} strongest links"
+    )
+    figure, axis, points = drawn_graph(nodes, edge_index, labels, classes, title)
+    known = {frozenset(pair) for pair in numbers_among(nodes, hidden, count).T.tolist()}
+    for right, color, name in ((True, "tab:green", "hidden link found"), (False, "tab:red", "not in the graph")):
+        pairs = [pair for pair in shown.T.tolist() if (frozenset(pair) in known) == right]
+        lines = [(points[a], points[b]) for a, b in pairs]
+        axis.add_collection(LineCollection(lines, colors=color, linewidths=1.2, zorder=3, label=name))
     axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -181,10 +181,10 @@ def dataset_of(configs: Sequence[str], flags: Sequence[str]) -> Any:
     data: dict[str, Any] = {}
     for config in configs:
         data |= read_yaml(config).get("data") or {}
-    for option in ("dataset", "csv"):
+    for option in ("dataset", "csv", "edges"):
         for value in take(list(flags), f"--data.{option}"):
             data[option] = None if value == "null" else value
-    return "csv" if data.get("csv") else data.get("dataset")
+    return "csv" if data.get("csv") or data.get("edges") else data.get("dataset")
 
 
 def with_folder_of_logger(flags: list[str]) -> list[str]:

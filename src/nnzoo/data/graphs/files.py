@@ -9,28 +9,30 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
-from nnzoo.data.columns import Format, Formats, formats_of, read_columns, without_counter
+from nnzoo.data.columns import Format, Formats, formats_of, read_columns, sorted_names, without_counter
 from nnzoo.data.csv_file import as_names, check_columns, line_of, read_csv
 from nnzoo.data.graphs.graph import Graph, both_ways
 from nnzoo.data.tables.preprocessor import Preprocessor
 from nnzoo.errors import InputError
+from nnzoo.nets.sparse_features import identity
 
 Fitted = dict[str, Any]
 """What the training files fix: formats and statistics of the columns of nodes and of edges, as plain values."""
 
 
 def read_graph(
-    settings: Mapping[str, Any], nodes_path: str, edges_path: str, fitted: Fitted | None
+    settings: Mapping[str, Any], nodes_path: str | None, edges_path: str, fitted: Fitted | None
 ) -> tuple[Graph, Fitted]:
     """The graph of a table of nodes and a table of edges.
 
     The first column of nodes holds their ids, and the first two of edges, or those that ``ends`` names, the ids of both
     ends; ids are texts. Other columns are features: numbers are standardised, texts become a column for each category,
-    by statistics of all nodes and edges of the training files. The target may be missing of some nodes.
+    by statistics of all nodes and edges of the training files. The target may be missing of some nodes, or of all where
+    none is named; without a table of nodes these are the ends of the edges.
 
     Args:
         settings: Of the datamodule.
-        nodes_path: Table of nodes.
+        nodes_path: Table of nodes; None for the ends of the edges.
         edges_path: Table of edges.
         fitted: What the training files fixed; None for these themselves.
 
@@ -40,18 +42,19 @@ def read_graph(
     training = fitted is None
     options = ("nodes", "edges") if training else ("predict_nodes", "predict_edges")
     name, drop = settings["target"], as_names(settings["drop"])
-    written = read_csv(nodes_path, options[0])
     table = read_csv(edges_path, options[1])
+    ends = edge_columns(table, settings["ends"], edges_path)
+    written = ends_of(table, ends, edges_path) if nodes_path is None else read_csv(nodes_path, options[0])
+    nodes_path = edges_path if nodes_path is None else nodes_path
     if training:
         for column in drop:
             check_columns(written if column in written else table, [column], "--data.drop", nodes_path)
-        check_columns(written, [name], "--data.target", nodes_path)
+        check_columns(written, as_names(name or ()), "--data.target", nodes_path)
     key = str(written.columns[0])
     if key == name:
         raise InputError(f"The first column of {nodes_path} holds ids of nodes, but it is the target {name}: move it.")
     ids = written[key]
     check_ids(ids, nodes_path)
-    ends = edge_columns(table, settings["ends"], edges_path)
     frame = written.drop(columns=[key, *drop], errors="ignore")
     rest = table.drop(columns=[*ends, *drop], errors="ignore")
     if fitted is None:
@@ -60,10 +63,10 @@ def read_graph(
     features, target = read_nodes(frame, nodes_path, name, fitted, settings)
     edge_index = torch.stack([numbers_of(table[end], ids, edges_path, nodes_path) for end in ends])
     edge_attr, weight = read_edges(rest, edges_path, fitted, settings)
-    x = torch.eye(len(ids)) if features is None else features
+    x = identity(len(ids)) if features is None else features
     if features is None and training:
         rank_zero_info(
-            f"{nodes_path} has no columns but ids and target: each node is known by a column of its own, so that such "
+            f"{nodes_path} has no features of nodes: each node is known by a column of its own, so that such "
             "a model can predict the nodes of this graph only."
         )
     if not settings["directed"]:
@@ -76,7 +79,7 @@ def fit_formats(frame: pd.DataFrame, path: str, settings: Mapping[str, Any]) -> 
     """Formats of the columns of one of the training files."""
     texts = {column for column in as_names(settings["categorical"]) if column in frame}
     if settings["task"] == "classification":
-        texts.add(settings["target"])
+        texts.update(as_names(settings["target"] or ()))
     return {"formats": {column: known.plain() for column, known in formats_of(frame, path, texts).items()}}
 
 
@@ -86,14 +89,14 @@ def formats_in(fitted: Fitted) -> Formats:
 
 
 def read_nodes(
-    frame: pd.DataFrame, path: str, name: str, fitted: Fitted, settings: Mapping[str, Any]
+    frame: pd.DataFrame, path: str, name: str | None, fitted: Fitted, settings: Mapping[str, Any]
 ) -> tuple[Tensor | None, "pd.Series[Any]"]:
     """Features (N, F) of the nodes, None if there are no columns for them, and their target."""
     formats = formats_in(fitted["nodes"])
     known = formats if name in frame else {column: format for column, format in formats.items() if column != name}
     rows = read_columns(frame, known, path)
     target = rows[name] if name in rows else pd.Series(np.nan, rows.index, name=name)
-    return features_of(rows.drop(columns=name, errors="ignore"), fitted["nodes"], settings), target
+    return features_of(rows.drop(columns=as_names(name or ()), errors="ignore"), fitted["nodes"], settings), target
 
 
 def read_edges(
@@ -122,6 +125,14 @@ def features_of(rows: pd.DataFrame, fitted: Fitted, settings: Mapping[str, Any])
     coded = [np.eye(count + 1, dtype=np.float32)[codes][:, 1:]
              for count, codes in zip(known.cardinalities, columns.categories.T, strict=True)]  # fmt: skip
     return torch.from_numpy(np.concatenate([columns.numeric, *coded], axis=1))
+
+
+def ends_of(table: pd.DataFrame, ends: list[str], path: str) -> pd.DataFrame:
+    """The nodes at which edges end, as a table of ids in their order."""
+    for end in ends:
+        if (table[end] == "").any():
+            raise InputError(f"{path}, line {line_of(table[end] == '')}: the edge has no {end}: give it one.")
+    return pd.DataFrame({"node": sorted_names(set(table[ends].to_numpy().ravel()))})
 
 
 def check_ids(ids: "pd.Series[str]", path: str) -> None:

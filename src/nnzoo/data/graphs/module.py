@@ -26,6 +26,7 @@ from nnzoo.data.sources import options_of
 from nnzoo.data.splits import PARTS, split_parts, warn_of_absent_classes
 from nnzoo.data.tables.target import Task, check_numbers, class_names, class_numbers, finite_numbers, task_of
 from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.sparse_features import dense
 
 if TYPE_CHECKING:
     DatasetName = str
@@ -286,7 +287,7 @@ class GraphDataModule(RoomDataModule):
     @property
     def features(self) -> Any:
         """Features (N, F) of all nodes, as a NumPy array."""
-        return self.graph.x.numpy()
+        return dense(self.graph.x).numpy()
 
     @property
     def adjacency(self) -> Any:

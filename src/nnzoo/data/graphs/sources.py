@@ -187,7 +187,11 @@ class CSV(GraphSource):
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)
-        if not (settings["edges"] and settings["nodes"] and settings["target"]):
+        self.check_files()
+
+    def check_files(self) -> None:
+        """Raises InputError if a file or the target is not named."""
+        if not (self.settings["edges"] and self.settings["nodes"] and self.settings["target"]):
             raise InputError(
                 "A graph of your own needs --data.edges FILE, --data.nodes FILE and --data.target COLUMN of the nodes."
             )

@@ -1,0 +1,26 @@
+"""Links of a graph: which of its nodes are linked, though the graph does not say so.
+
+Paper: Kipf & Welling 2016, arXiv:1611.07308 (GAE and VGAE).
+
+    python -m nnzoo.recipes.gnn_links
+    python -m nnzoo.recipes.gnn_links --model.variational true
+    python -m nnzoo.recipes.gnn_links --model.label_weight 0.5 --data.labels_per_class 5
+    python -m nnzoo.recipes.gnn_links --config gnn_links_cora
+    python -m nnzoo.recipes.gnn_links --config gnn_links_cora_vgae
+    python -m nnzoo.recipes.gnn_links --data.edges edges.csv --data.nodes nodes.csv
+    python -m nnzoo.recipes.gnn_links predict --ckpt_path runs/gnn_links/RUN --data.predict_pairs pairs.csv
+"""
+
+from nnzoo.data.graphs.link_module import LinkDataModule
+from nnzoo.errors import run_main
+from nnzoo.modules.gnn_links import LinkPredictor
+from nnzoo.run.recipe import run_recipe
+
+
+def main(args: list[str] | None = None) -> dict[str, float]:
+    """Runs the recipe with command-line arguments and returns the test metrics."""
+    return run_recipe(LinkPredictor, LinkDataModule, recipe="gnn_links", args=args)
+
+
+if __name__ == "__main__":
+    run_main(main)

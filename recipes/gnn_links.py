@@ -8,7 +8,7 @@ Paper: Kipf & Welling 2016, arXiv:1611.07308 (GAE and VGAE).
     python -m nnzoo.recipes.gnn_links --config gnn_links_cora
     python -m nnzoo.recipes.gnn_links --config gnn_links_cora_vgae
     python -m nnzoo.recipes.gnn_links --data.edges edges.csv --data.nodes nodes.csv
-    python -m nnzoo.recipes.gnn_links predict --ckpt_path runs/gnn_links/RUN --data.predict_pairs pairs.csv
+    python -m nnzoo.recipes.gnn_links predict --ckpt_path runs/gnn_links/RUN/best.ckpt --data.predict_pairs pairs.csv
 """
 
 from nnzoo.data.graphs.link_module import LinkDataModule

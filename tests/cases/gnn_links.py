@@ -13,6 +13,8 @@ def write_links() -> None:
 
 
 gnn_links = Case(
+    noiseless=["--model.dropout", "0"],
+    shorter={"batch_size": 400},
     small={"hidden": (8,), "latent_dim": 4},
     other_values={"heads": [2, 4], "dropout": [0.1, 0.9], "decoder_hidden": [(8,), (4, 4)]},
     files=write_links,

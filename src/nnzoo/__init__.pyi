@@ -2,6 +2,7 @@
 
 from .baselines.base import Baselines as Baselines
 from .baselines.densities import LawBaselines as LawBaselines
+from .baselines.graph_sets import GraphSetBaselines as GraphSetBaselines
 from .baselines.graphs import NodeBaselines as NodeBaselines
 from .baselines.images import DensityBaselines as DensityBaselines
 from .baselines.images import HistogramBaselines as HistogramBaselines
@@ -17,6 +18,7 @@ from .callbacks.averaging import EMA as EMA
 from .callbacks.finetuning import Finetuning as Finetuning
 from .data.densities.module import DensityDataModule as DensityDataModule
 from .data.graphs.link_module import LinkDataModule as LinkDataModule
+from .data.graphs.graph_set_module import GraphSetDataModule as GraphSetDataModule
 from .data.graphs.module import GraphDataModule as GraphDataModule
 from .data.images.captioned import CaptionedImageDataModule as CaptionedImageDataModule
 from .data.images.module import ImageDataModule as ImageDataModule
@@ -33,6 +35,8 @@ from .modules.forecaster import Forecaster as Forecaster
 from .modules.gnn import NodeClassifier as NodeClassifier
 from .modules.gnn import NodeRegressor as NodeRegressor
 from .modules.gnn_links import LinkPredictor as LinkPredictor
+from .modules.gnn_graphs import GraphClassifier as GraphClassifier
+from .modules.gnn_graphs import GraphRegressor as GraphRegressor
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor
 from .modules.rnn import SequenceClassifier as SequenceClassifier

@@ -130,7 +130,7 @@ def test_edges_that_a_convolution_does_not_see_are_named(in_tmp, recwarn):
     trainer.fit(net, data)
     texts = " ".join(str(warning.message) for warning in recwarn)
     assert "sage does not see the weights of the edges; gcn would" in texts
-    assert "sage does not see the features of the edges; gat, gatv2, gin, transformer would" in texts
+    assert "sage does not see the features of the edges; gat, gatv2, gin, transformer, interaction, gps would" in texts
 
 
 def test_a_regressor_gives_a_number_for_each_node():

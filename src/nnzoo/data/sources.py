@@ -59,14 +59,20 @@ def options_of(sources: Mapping[str, type[Source]]) -> dict[str, tuple[str, list
     }
 
 
+OF_FILES = {"csv": "csv", "nodes": "csv", "edges": "csv", "molecules": "molecules", "saved": "saved"}
+"""Data sets by the options that give their files."""
+
+
 def chosen_dataset(settings: Mapping[str, Any]) -> str:
-    """The data set that settings choose: a file of the user's own, ``csv`` or ``edges``, takes the place of any other.
+    """The data set that settings choose: a file of the user's own takes the place of any other.
 
     Raises:
         InputError: If it is csv and no file is given.
     """
-    name, path = settings["dataset"], settings.get("csv") or settings.get("edges")
-    if name == "csv" and path is None:
-        option = "edges" if "edges" in settings else "csv"
+    for option, name in OF_FILES.items():
+        if settings.get(option) is not None:
+            return name
+    if settings["dataset"] == "csv":
+        option = "nodes" if "nodes" in settings else "csv"
         raise InputError(f"--data.dataset csv needs --data.{option}, the path of your file.")
-    return name if path is None else "csv"
+    return settings["dataset"]

@@ -1,110 +1,18 @@
 """Graph neural networks: from the features of nodes to embeddings that know their neighbourhood."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from torch import Tensor, nn
-from torch_geometric.nn import (
-    GATConv,
-    GATv2Conv,
-    GCNConv,
-    GINConv,
-    GINEConv,
-    GraphNorm,
-    JumpingKnowledge,
-    SAGEConv,
-    TransformerConv,
-)
+from torch_geometric.nn import GraphNorm, JumpingKnowledge
+from torch_geometric.utils import scatter
 
 from nnzoo.errors import InputError, check_sizes
+from nnzoo.nets.graph_convolutions import CONVOLUTIONS, ConvolutionName, Norm, Width
 from nnzoo.nets.layers import ACTIVATIONS, Activation
-from nnzoo.nets.sparse_features import FeatureDropout, FeatureLinear, dense
+from nnzoo.nets.sparse_features import FeatureDropout, dense
 
-ConvolutionName = Literal["gcn", "gat", "gatv2", "sage", "gin", "transformer"]
-Norm = Literal["none", "batch", "layer", "graph"]
 Jump = Literal["last", "cat", "max", "lstm"]
-
-
-class Width(NamedTuple):
-    """What a convolution maps from and to, and by how many heads.
-
-    Attributes:
-        size: Features of a node.
-        out: Features that come out, of all heads together unless they are averaged.
-        heads: Attention heads.
-        averaged: Whether heads are averaged rather than stood side by side.
-        edges: Features of an edge; 0 for none.
-        dropout: Of attention coefficients.
-    """
-
-    size: int
-    out: int
-    heads: int = 1
-    averaged: bool = False
-    edges: int = 0
-    dropout: float = 0.0
-
-    def attention(self) -> dict[str, Any]:
-        """As PyG's attention layers take them."""
-        each = self.out if self.averaged else self.out // self.heads
-        sizes = {"in_channels": self.size, "out_channels": each, "heads": self.heads, "concat": not self.averaged}
-        return {**sizes, "edge_dim": self.edges or None, "dropout": self.dropout}
-
-
-def gcn(width: Width) -> nn.Module:
-    """Kipf & Welling 2017, arXiv:1609.02907: D^-1/2 (A + I) D^-1/2 X W, self-loops added unless they are there."""
-    convolution = GCNConv(width.size, width.out)
-    convolution.lin = FeatureLinear(width.size, width.out)
-    return convolution
-
-
-def gat(width: Width) -> nn.Module:
-    """Velickovic et al. 2018, arXiv:1710.10903: a softmax over the neighbours and the node itself."""
-    convolution = GATConv(**width.attention())
-    convolution.lin = FeatureLinear(width.size, convolution.heads * convolution.out_channels)
-    return convolution
-
-
-def gatv2(width: Width) -> nn.Module:
-    """Brody et al. 2022, arXiv:2105.14491: the score's vector comes after the non-linearity."""
-    return GATv2Conv(**width.attention())
-
-
-def sage(width: Width) -> nn.Module:
-    """Hamilton et al. 2017, arXiv:1706.02216: the neighbours' mean beside the node itself."""
-    return SAGEConv(width.size, width.out)
-
-
-def gin(width: Width) -> nn.Module:
-    """Xu et al. 2019, arXiv:1810.00826 (GIN-0): an MLP of the sum; with edge features GINE, arXiv:1905.12265."""
-    inner = nn.Sequential(
-        nn.Linear(width.size, width.out), nn.BatchNorm1d(width.out), nn.ReLU(), nn.Linear(width.out, width.out)
-    )
-    return GINEConv(inner, edge_dim=width.edges) if width.edges else GINConv(inner)
-
-
-def transformer(width: Width) -> nn.Module:
-    """Shi et al. 2021, arXiv:2009.03509: dot-product attention over the neighbours, beside the node itself."""
-    return TransformerConv(**width.attention())
-
-
-class Convolution(NamedTuple):
-    """A kind of convolution: what makes it, and what it takes of the edges."""
-
-    build: Callable[[Width], nn.Module]
-    takes: Literal["weight", "features", "nothing"]
-    attends: bool = False
-    sparse: bool = False
-
-
-CONVOLUTIONS = {
-    "gcn": Convolution(gcn, "weight", sparse=True),
-    "gat": Convolution(gat, "features", attends=True, sparse=True),
-    "gatv2": Convolution(gatv2, "features", attends=True),
-    "sage": Convolution(sage, "nothing"),
-    "gin": Convolution(gin, "features"),
-    "transformer": Convolution(transformer, "features", attends=True),
-}
 
 
 class GraphEncoder(nn.Module):
@@ -117,7 +25,8 @@ class GraphEncoder(nn.Module):
         hidden: Width of each layer, all heads together.
         out_features: If given, the last layer is a convolution to as many features, its heads averaged, without norm
             and activation, as in the papers of GCN and GAT. Not with ``jump`` other than last.
-        convolution: gcn | gat | gatv2 | sage | gin | transformer, each a function of this module with its paper.
+        convolution: gcn | gat | gatv2 | sage | gin | transformer | interaction | gps, each with its paper in
+            :mod:`nnzoo.nets.graph_convolutions`. interaction changes edges as well; gps brings shortcuts of its own.
         heads: Attention heads of a layer.
         out_heads: Attention heads of that last layer.
         edge_features: Features of an edge; 0 for none.
@@ -127,6 +36,8 @@ class GraphEncoder(nn.Module):
         attention_dropout: Share of the attention coefficients.
         residual: Add each layer's input to its output where they have the same width.
         jump: What comes out (arXiv:1806.03536): last | cat (of all layers) | max | lstm.
+        virtual_node: Between layers, a state of each graph is added to its nodes: a perceptron of their mean and of its
+            last state (Gilmer et al. 2017, arXiv:1704.01212). It is no node: no readout and no norm sees it.
 
     Raises:
         InputError: If a value is out of range, or does nothing with the convolution.
@@ -147,6 +58,7 @@ class GraphEncoder(nn.Module):
         attention_dropout: float = 0.0,
         residual: bool = False,
         jump: Jump = "last",
+        virtual_node: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(in_features=in_features, hidden=hidden, heads=heads, out_heads=out_heads)
@@ -155,20 +67,35 @@ class GraphEncoder(nn.Module):
         if jump in ("max", "lstm") and len(set(hidden)) > 1:
             raise InputError(f"jump {jump} needs layers of one width, got {list(hidden)}: set --model.hidden.")
         self.kind = CONVOLUTIONS[convolution]
+        if self.kind.whole and out_features is not None:
+            raise InputError(f"{convolution} cannot give the outputs itself: set --model.head linear.")
+        if virtual_node and (len(set(hidden)) > 1 or len(hidden) < 2):
+            raise InputError(
+                f"A virtual node needs two or more layers of one width, got {list(hidden)}: set --model.hidden."
+            )
         self.residual, self.activation = residual, ACTIVATIONS[activation]()
-        self.dropout = FeatureDropout(dropout)
-        edges = edge_features if self.kind.takes == "features" else 0
+        self.dropout = FeatureDropout(0.0 if self.kind.whole else dropout)
+        own: dict[str, Any] = {
+            "norm": norm,
+            "activation": activation,
+            "inner_dropout": dropout,
+            "dropout": attention_dropout,
+        }
+        sizes = [in_features, *hidden]
+        edges = [edge_features if self.kind.takes == "features" else 0] * (len(hidden) + 1)
+        if self.kind.updates:
+            edges[1:] = hidden
         shapes = [
-            Width(size, out, heads, False, edges, attention_dropout)
-            for size, out in zip([in_features, *hidden[:-1]], hidden, strict=True)
+            Width(size, out, heads, False, edge, **own) for size, out, edge in zip(sizes, hidden, edges, strict=False)
         ]
         if out_features is not None:
-            size = hidden[-1] if hidden else in_features
-            shapes.append(Width(size, out_features, out_heads, True, edges, attention_dropout))
+            shapes.append(Width(sizes[-1], out_features, out_heads, True, edges[-1], **own))
+        self.widths = list(hidden)
         self.convolutions = nn.ModuleList([self.build_convolution(shape) for shape in shapes])
-        self.norms = nn.ModuleList([build_norm(norm, width) for width in hidden])
+        self.norms = nn.ModuleList([build_norm("none" if self.kind.whole else norm, width) for width in hidden])
+        self.virtual = nn.ModuleList([VirtualNode(width, activation) for width in hidden[1:] if virtual_node])
         self.jump = None if jump == "last" else JumpingKnowledge(jump, hidden[-1], len(hidden))
-        widths = sum(hidden) if jump == "cat" else hidden[-1] if hidden else in_features
+        widths = sum(hidden) if jump == "cat" else sizes[-1]
         self.out_features = widths if out_features is None else out_features
 
     def build_convolution(self, width: Width) -> nn.Module:
@@ -191,25 +118,63 @@ class GraphEncoder(nn.Module):
             edge_index: Source and target of each edge (2, E); messages go from source to target.
             edge_attr: Features of the edges (E, D), if there are any.
             edge_weight: Weights of the edges (E,), if they have any.
-            batch: The graph that each node belongs to (N,); one graph if None.
+            batch: The graph that each node belongs to (N,), in order; one graph if None.
             depth: What comes out of so many layers; of all if None.
         """
-        edges = {"weight": (edge_weight,), "features": (edge_attr,), "nothing": ()}[self.kind.takes]
-        if edges == (None,):
-            edges = ()
-        states = []
+        states = self.states(x, edge_index, edge_attr, edge_weight, batch, depth)
+        return states[-1] if self.jump is None else self.jump(states)
+
+    def states(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | None = None,
+        edge_weight: Tensor | None = None,
+        batch: Tensor | None = None,
+        depth: int | None = None,
+    ) -> list[Tensor]:
+        """What comes out of each layer, see :meth:`forward`."""
+        edges = {"weight": edge_weight, "features": edge_attr, "nothing": None}[self.kind.takes]
+        states: list[Tensor] = []
+        virtual = None
         for number, convolution in enumerate(self.convolutions[:depth]):
             dropped = self.dropout(x)
-            new = convolution(dropped if self.kind.sparse else dense(dropped), edge_index, *edges)
-            if number < len(self.norms):
+            inputs = [dropped if self.kind.sparse else dense(dropped), edge_index, *([] if edges is None else [edges])]
+            new = convolution(*inputs, batch=batch) if self.kind.whole else convolution(*inputs)
+            if self.kind.updates:
+                new, edges = new
+            if number < len(self.norms) and not self.kind.whole:
                 norm = self.norms[number]
                 new = norm(new, batch) if isinstance(norm, GraphNorm) else norm(new)
                 new = self.activation(new)
             if self.residual and new.shape == x.shape:
                 new = new + dense(x)
+            states.append(new)
             x = new
-            states.append(x)
-        return states[-1] if self.jump is None else self.jump(states)
+            if number < len(self.virtual):
+                virtual = self.virtual[number](x, batch, virtual)
+                x = x + (virtual if batch is None else virtual[batch])
+        return states
+
+
+class VirtualNode(nn.Module):
+    """A state of each graph: a perceptron of the mean of its nodes, plus its state before.
+
+    Args:
+        width: Values of it.
+        activation: Of the perceptron.
+    """
+
+    def __init__(self, width: int, activation: Activation) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), ACTIVATIONS[activation](), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor, batch: Tensor | None, state: Tensor | None) -> Tensor:
+        """(B, width) of nodes (N, width)."""
+        mean = x.mean(dim=0, keepdim=True) if batch is None else scatter(x, batch, reduce="mean")
+        return self.inner(mean if state is None else mean + state)
 
 
 def build_norm(name: Norm, width: int) -> nn.Module:

@@ -13,18 +13,16 @@ from torch.utils.data import DataLoader
 from torch_geometric.data import Data
 from torch_geometric.utils import to_scipy_sparse_matrix
 
-from nnzoo.data.columns import sorted_names
 from nnzoo.data.csv_file import check_file
-from nnzoo.data.facts import fact, held
+from nnzoo.data.facts import held
 from nnzoo.data.graphs.dataset import NodeDataset, as_data, few_labels, with_seeds
 from nnzoo.data.graphs.graph import Graph
 from nnzoo.data.graphs.sampling import NeighborSampler
 from nnzoo.data.graphs.sources import SOURCES, GraphSource
-from nnzoo.data.room import RoomDataModule
+from nnzoo.data.graphs.targets import TargetDataModule
 from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.sources import options_of
-from nnzoo.data.splits import PARTS, split_parts, warn_of_absent_classes
-from nnzoo.data.tables.target import Task, check_numbers, class_names, class_numbers, finite_numbers, task_of
+from nnzoo.data.splits import PARTS
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.nets.sparse_features import dense
 
@@ -36,7 +34,7 @@ else:
 SAME_GRAPH = "use the graph it was trained on, and give another as --data.predict_nodes and --data.predict_edges"
 
 
-class GraphDataModule(RoomDataModule):
+class GraphDataModule(TargetDataModule):
     """One graph, whose nodes are the samples.
 
     A batch is a ``torch_geometric.data.Data`` with the features ``x`` of the nodes, dense or, where most are 0, sparse,
@@ -76,6 +74,7 @@ class GraphDataModule(RoomDataModule):
 
     sources: ClassVar[Mapping[str, type[GraphSource]]] = SOURCES
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = options_of(SOURCES)
+    sample = "node"
 
     def __init__(
         self,
@@ -118,65 +117,22 @@ class GraphDataModule(RoomDataModule):
         """The whole graph."""
         return self.source.load()
 
-    @cached_property
-    def _known(self) -> "np.ndarray[Any, Any]":
-        """Numbers of the nodes of which the target is known and that are in some part."""
-        official = np.asarray(self.graph.official)
-        return np.flatnonzero(self.graph.target.notna().to_numpy() & (official != ""))
+    @property
+    def target(self) -> "pd.Series[Any]":
+        """What is known of each node."""
+        return self.graph.target
 
-    @fact
-    def task(self) -> Task:
-        """Classification or regression."""
-        if self.hparams["task"] != "auto":
-            return self.hparams["task"]
-        return "classification" if self.source.classes else task_of(self.graph.target.iloc[self._known])
+    @property
+    def official(self) -> Sequence[str]:
+        """The part that the data set gives each node."""
+        return self.graph.official
 
-    @held("use data with the same classes")
-    def classes(self) -> list[str]:
-        """Names of the classes in the order of their numbers; empty for regression."""
-        if self.task == "regression":
-            return []
-        if self.source.classes:
-            return list(self.source.classes)
-        names = sorted_names(set(class_names(self.graph.target.iloc[self._known])))
-        if len(names) < 2:
-            raise InputError(f"The target {self.target_name} has {len(names)} classes: there is nothing to tell.")
-        return names
-
-    @fact
-    def target_name(self) -> str:
-        """Name of the target."""
-        return str(self.graph.target.name)
-
-    @cached_property
-    def _targets(self) -> Tensor:
-        """Class numbers or numbers of all nodes; -1, or NaN, of those of which nothing is known."""
-        target = self.graph.target.iloc[self._known]
-        if self.task == "classification":
-            known, unknown = class_numbers(target, self.classes, self.hparams["nodes"]), torch.tensor(-1)
-        else:
-            known, unknown = torch.tensor(finite_numbers(target), dtype=torch.float32), torch.tensor(torch.nan)
-        every = unknown.to(known.dtype).repeat(self.graph.num_nodes)
-        every[torch.from_numpy(self._known)] = known
-        return every
-
-    @cached_property
-    def _rows(self) -> dict[str, Tensor]:
-        """Numbers of the nodes of each part."""
-        known = torch.from_numpy(self._known)
-        official = [self.graph.official[number] for number in self._known]
-        labels = self._targets[known] if self.task == "classification" else torch.zeros(len(known), dtype=torch.int64)
-        fractions = {name: self.hparams[name] for name in ("val_fraction", "test_fraction")}
-        parts = split_parts(labels, official, seed=self.hparams["split_seed"], **fractions)
-        if self.task == "regression":
-            check_numbers(self._targets[known].numpy().astype(np.float64), parts, self.target_name)
-        elif self.hparams["labels_per_class"] is not None:
-            most, seed = self.hparams["labels_per_class"], self.hparams["split_seed"]
-            parts = few_labels(parts, labels, len(self.classes), most, seed)
-        parts = {part: known[rows] for part, rows in parts.items()}
-        if self.task == "classification":
-            warn_of_absent_classes(self._targets[parts["train"]], self.classes, "node")
-        return parts
+    def trained_on(self, parts: dict[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """Of each class at most ``labels_per_class`` nodes in training."""
+        most = self.hparams["labels_per_class"]
+        if most is None:
+            return parts
+        return few_labels(parts, labels, len(self.classes), most, self.hparams["split_seed"])
 
     @cached_property
     def _data(self) -> Data:
@@ -268,21 +224,6 @@ class GraphDataModule(RoomDataModule):
     def num_edge_features(self) -> int:
         """Features of an edge, D; 0 if there are none."""
         return 0 if self.graph.edge_attr is None else self.graph.edge_attr.shape[1]
-
-    @fact
-    def target_mean(self) -> float:
-        """Mean of the training targets."""
-        return float(self._targets[self._rows["train"]].double().mean())
-
-    @fact
-    def target_std(self) -> float:
-        """Standard deviation of the training targets."""
-        return float(self._targets[self._rows["train"]].double().std(correction=0))
-
-    def arrays(self, part: str) -> tuple[Any, Any]:
-        """Numbers of the nodes of a part (n,) and their targets (n,), as NumPy arrays."""
-        rows = self._rows[part]
-        return rows.numpy(), self._targets[rows].numpy()
 
     @property
     def features(self) -> Any:

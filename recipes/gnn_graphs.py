@@ -1,0 +1,26 @@
+"""A class or a number for each of many graphs: molecules, proteins, images as graphs of pixels.
+
+Paper: Xu et al. 2019, arXiv:1810.00826 (GIN); with ``--model.convolution`` those of other layers, gps among them.
+
+    python -m nnzoo.recipes.gnn_graphs
+    python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_transformer
+    python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_mutag --folds 10
+    python -m nnzoo.recipes.gnn_graphs --data.nodes nodes.csv --data.edges edges.csv --data.graph_id g --data.target y
+    python -m nnzoo.recipes.gnn_graphs --data.molecules molecules.csv --data.smiles smiles --data.target solubility
+"""
+
+from nnzoo.data.graphs.graph_set_module import GraphSetDataModule
+from nnzoo.errors import run_main
+from nnzoo.modules.gnn_graphs import GraphClassifier, GraphRegressor
+from nnzoo.run.recipe import run_recipe
+
+MODELS = {"classification": GraphClassifier, "regression": GraphRegressor}
+
+
+def main(args: list[str] | None = None) -> dict[str, float]:
+    """Runs the recipe with command-line arguments and returns the test metrics."""
+    return run_recipe(MODELS, GraphSetDataModule, recipe="gnn_graphs", args=args)
+
+
+if __name__ == "__main__":
+    run_main(main)

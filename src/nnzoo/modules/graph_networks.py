@@ -1,0 +1,119 @@
+"""What the modules of graph neural networks share: their layers, and what must be true of a graph."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch_geometric.data import Data
+
+from nnzoo.errors import InputError, check_sizes
+from nnzoo.modules.supervised import SupervisedModule
+from nnzoo.nets.gnn import GraphEncoder
+from nnzoo.nets.graph_convolutions import CONVOLUTIONS, ConvolutionName, Norm
+from nnzoo.nets.layers import Activation
+
+ATTENDING = [name for name, convolution in CONVOLUTIONS.items() if convolution.attends]
+PLAIN = [name for name, convolution in CONVOLUTIONS.items() if not convolution.whole]
+
+
+class GraphNetwork(SupervisedModule):
+    """A network whose first part is a :class:`nnzoo.nets.gnn.GraphEncoder`.
+
+    Args:
+        num_features: Features of a node (the command line takes it from the data).
+        num_edge_features: Features of an edge (the command line takes it from the data).
+        convolution: gcn | gat | gatv2 | sage | gin | transformer | interaction | gps, see
+            :class:`nnzoo.nets.gnn.GraphEncoder`.
+        hidden: Width of each layer, all heads together.
+        heads: Attention heads of a layer.
+        norm: none | batch | layer | graph.
+        activation: relu | leaky_relu | elu | silu | gelu | tanh.
+        dropout: Share of the features before each layer that are set to 0 in training; of gps inside it.
+        attention_dropout: Share of the attention coefficients.
+        residual: Add each layer's input to its output where they have the same width.
+        shared: What :class:`nnzoo.modules.supervised.SupervisedModule` and the base class of the task take.
+
+    Raises:
+        InputError: If a value is out of range.
+    """
+
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
+        "heads": ("convolution", ATTENDING),
+        "attention_dropout": ("convolution", ATTENDING),
+        "residual": ("convolution", PLAIN),
+    }
+    shares: ClassVar[Sequence[str]] = ("dropout", "attention_dropout")
+    """Hyperparameters that are shares."""
+
+    def __init__(
+        self,
+        *,
+        num_features: int = 16,
+        num_edge_features: int = 0,
+        convolution: ConvolutionName = "gcn",
+        hidden: Sequence[int] = (64, 64),
+        heads: int = 1,
+        norm: Norm = "none",
+        activation: Activation = "relu",
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        residual: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        hparams = self.hparams
+        check_sizes(num_features=hparams["num_features"], hidden=hparams["hidden"])
+        if not hparams["hidden"]:
+            raise InputError("A graph network needs a layer or more: set --model.hidden, such as [64].")
+        for name in self.shares:
+            if not 0 <= hparams[name] < 1:
+                raise InputError(f"{name} is a share, from 0 to below 1, got {hparams[name]}: set --model.{name}.")
+
+    @property
+    def num_outputs(self) -> int:
+        """Values that the network gives for a sample; 0 for a single number without a dimension of its own."""
+        return 0
+
+    def encoder_of(self, in_features: int, **further: Any) -> GraphEncoder:
+        """The layers by these hyperparameters.
+
+        Args:
+            in_features: What the first layer takes of a node.
+            further: Other arguments of :class:`nnzoo.nets.gnn.GraphEncoder`.
+        """
+        names = ("hidden", "convolution", "heads", "norm", "activation", "dropout", "attention_dropout", "residual")
+        edges = {"edge_features": self.hparams["num_edge_features"]}
+        return GraphEncoder(in_features, **edges, **{name: self.hparams[name] for name in names}, **further)
+
+    def setup(self, stage: str) -> None:
+        """Warns of what the data know of edges and the convolution does not."""
+        super().setup(stage)
+        data = getattr(self.trainer, "datamodule", None)
+        graph = getattr(data, "graph", None) if stage == "fit" else None
+        takes = CONVOLUTIONS[self.hparams["convolution"]].takes
+        for name, kind in {"edge_weight": "weight", "edge_attr": "features"}.items():
+            if getattr(graph, name, None) is not None and takes != kind:
+                able = ", ".join(known for known, convolution in CONVOLUTIONS.items() if convolution.takes == kind)
+                what = "weights" if kind == "weight" else "features"
+                rank_zero_warn(f"{self.hparams['convolution']} does not see the {what} of the edges; {able} would.")
+
+
+def check_graph(batch: Data, num_features: int) -> None:
+    """Raises InputError if a graph's edges or features cannot be used."""
+    nodes = len(batch.x)
+    if batch.x.dim() != 2 or batch.x.shape[1] != num_features:
+        raise InputError(f"The model takes {num_features} features of a node, got {tuple(batch.x.shape)}.")
+    values = batch.x.values() if batch.x.layout == torch.sparse_csr else batch.x
+    if not values.isfinite().all():
+        raise InputError("Some features of nodes are NaN or infinite: repair or remove them.")
+    ends = batch.edge_index
+    if ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) < nodes:
+        raise InputError(
+            f"Edges end at nodes {int(ends.min())} to {int(ends.max())}, but the {nodes} nodes have numbers from 0 to "
+            f"{nodes - 1}: renumber them."
+        )

@@ -14,6 +14,7 @@ from nnzoo.modules.graph_networks import GraphNetwork, check_graph
 from nnzoo.modules.regressor import Regressor
 from nnzoo.nets.gnn import GraphEncoder
 from nnzoo.nets.gnn_graphs import GraphNet, Readout
+from nnzoo.plots.graph_sets import graph_grid
 from nnzoo.plots.latent import latent_space
 
 
@@ -132,13 +133,25 @@ class GraphClassifier(GraphModule, Classifier):
         return self.hparams["num_classes"]
 
     def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:
-        """Confusions, and embeddings of graphs."""
-        labels, classes = self.split(batch)[1], facts.get("classes", ())
+        """Confusions, embeddings of graphs, and some of the graphs with their classes."""
+        (inputs, labels), classes = self.split(batch), facts.get("classes", ())
+        names = list(classes) or [str(number) for number in range(self.hparams["num_classes"])]
+        predicted = self(*inputs).argmax(dim=1)
+        titles = [f"{names[y]}, predicted {names[p]}" for y, p in zip(labels.tolist(), predicted.tolist(), strict=True)]
         return {
             **super().figures(batch, facts),
             "embeddings": latent_space(self.embed(batch), labels, classes, "embeddings of held-out graphs"),
+            "graphs": graph_grid(batch, titles, (predicted != labels).tolist(), "held-out graphs, mistakes in red"),
         }
 
 
 class GraphRegressor(GraphModule, Regressor):
     """Regresses a number for each graph; otherwise as :class:`GraphClassifier`."""
+
+    def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """Predictions beside the truth, and some of the graphs."""
+        inputs, target = self.split(batch)
+        pairs = zip(self.with_offset(target).tolist(), self(*inputs).tolist(), strict=True)
+        titles = [f"{y:.4g}, predicted {p:.4g}" for y, p in pairs]
+        grid = graph_grid(batch, titles, [False] * len(titles), f"{facts.get('target_name', 'held-out graphs')}")
+        return {**super().figures(batch, facts), "graphs": grid}

@@ -124,7 +124,8 @@ def test_triangles_are_counted():
     [
         ({"cutoff": 0.0}, r"distance above 0, got 0.0"),
         ({"walk_steps": -1}, r"walk_steps is a number of 0 or more"),
-        ({"predict_edges": __file__}, r"needs --data.predict_nodes"),
+        ({"predict_edges": __file__}, r"predict_edges needs --data.predict_nodes"),
+        ({"predict_graphs": __file__}, r"predict_graphs needs --data.predict_nodes"),
         ({"nodes": __file__}, r"need --data.nodes FILE, --data.graph_id COLUMN"),
         ({"saved": "none.pt"}, r"no file none.pt"),
         ({"dataset": "digits", "graph_id": "g"}, r"graph_id does nothing with dataset digits"),

@@ -107,6 +107,8 @@ def test_edges_of_nodes_that_are_near(in_tmp):
     torch.testing.assert_close(one(data, 0).edge_attr, torch.full((4, 1), 1 / 1.5))
     assert one(data, 0).pos[:, 0].tolist() == [0, 1, 2]
     assert data.num_edge_features == 1
+    with pytest.raises(InputError, match=r"No two nodes of a graph are within 0.5 of each other"):
+        made(edges=None, positions=["px", "py"], cutoff=0.5)
     files(in_tmp, nodes=["mol,atom,px,py,kind", *rows[:-1], "m19,2,far,0,b"])
     with pytest.raises(InputError, match=r"nodes.csv, line 61: the position px is 'far'|px is 'far', not a number"):
         made(edges=None, positions=["px", "py"], cutoff=1.5)

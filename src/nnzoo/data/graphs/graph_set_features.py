@@ -14,6 +14,7 @@ from nnzoo.data.csv_file import check_columns
 from nnzoo.data.graphs.files import Fitted, features_of, undirected, weights_in
 from nnzoo.data.graphs.graph_set import GraphSet
 from nnzoo.data.graphs.graph_set_files import GraphTables
+from nnzoo.errors import InputError
 
 
 def graphs_of(tables: GraphTables, fitted: Fitted, settings: Mapping[str, Any], train: Tensor, path: str) -> GraphSet:
@@ -60,6 +61,8 @@ def within(points: "np.ndarray[Any, Any]", sizes: Tensor, cutoff: float) -> tupl
     starts = (sizes.cumsum(0) - sizes).tolist()
     parts = [near(points[s : s + n], cutoff) + s for s, n in zip(starts, sizes.tolist(), strict=True)]
     edges = torch.cat(parts, dim=1)
+    if not edges.numel():
+        raise InputError(f"No two nodes of a graph are within {cutoff} of each other: set a longer --data.cutoff.")
     lengths = np.linalg.norm(points[edges[0].numpy()] - points[edges[1].numpy()], axis=1) / cutoff
     return edges, torch.tensor(lengths, dtype=torch.float32)[:, None]
 

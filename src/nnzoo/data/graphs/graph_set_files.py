@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from nnzoo.data.columns import formats_of, read_columns, without_counter
@@ -204,6 +205,9 @@ def read_tables(settings: Mapping[str, Any], paths: Paths, fitted: Fitted | None
     positions = as_names(settings["positions"])
     features = nodes.drop(columns={files.key, files.name, files.node_id, *positions, *files.drop}, errors="ignore")
     target_path = files.graphs_path or files.nodes_path
+    unused = [str(column) for column in written if column not in (files.key, files.name)]
+    if fitted is None and unused:
+        rank_zero_info(f"{target_path}: {', '.join(unused)} are of whole graphs, and so no features of nodes.")
     if fitted is None:
         fitted = {
             "nodes": fit_formats(features, files.nodes_path, settings),

@@ -131,8 +131,9 @@ class GraphSetDataModule(SplitDataModule, TargetDataModule):
             raise InputError(
                 "Other graphs are given as those to train on are, by --data.predict_nodes and predict_edges."
             )
-        if hparams["predict_edges"] and not hparams["predict_nodes"]:
-            raise InputError("--data.predict_edges needs --data.predict_nodes, the nodes of the same graphs.")
+        for option in ("predict_edges", "predict_graphs"):
+            if hparams[option] and not hparams["predict_nodes"]:
+                raise InputError(f"--data.{option} needs --data.predict_nodes, the nodes of the same graphs.")
 
     def split_settings(self) -> dict[str, Any]:
         """What :func:`nnzoo.data.splits.split_parts` takes besides the samples."""

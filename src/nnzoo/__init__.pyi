@@ -17,8 +17,8 @@ from .baselines.tables import SupervisedBaselines as SupervisedBaselines
 from .callbacks.averaging import EMA as EMA
 from .callbacks.finetuning import Finetuning as Finetuning
 from .data.densities.module import DensityDataModule as DensityDataModule
-from .data.graphs.link_module import LinkDataModule as LinkDataModule
 from .data.graphs.graph_set_module import GraphSetDataModule as GraphSetDataModule
+from .data.graphs.link_module import LinkDataModule as LinkDataModule
 from .data.graphs.module import GraphDataModule as GraphDataModule
 from .data.images.captioned import CaptionedImageDataModule as CaptionedImageDataModule
 from .data.images.module import ImageDataModule as ImageDataModule
@@ -34,9 +34,9 @@ from .modules.ddpm_text import TextDDPM as TextDDPM
 from .modules.forecaster import Forecaster as Forecaster
 from .modules.gnn import NodeClassifier as NodeClassifier
 from .modules.gnn import NodeRegressor as NodeRegressor
-from .modules.gnn_links import LinkPredictor as LinkPredictor
 from .modules.gnn_graphs import GraphClassifier as GraphClassifier
 from .modules.gnn_graphs import GraphRegressor as GraphRegressor
+from .modules.gnn_links import LinkPredictor as LinkPredictor
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor
 from .modules.rnn import SequenceClassifier as SequenceClassifier

@@ -67,7 +67,7 @@ class LinkDataModule(GraphDataModule):
 
     sources: ClassVar[Mapping[str, type[GraphSource]]] = LINK_SOURCES
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = options_of(LINK_SOURCES)
-    target_mean = target_std = None  # type: ignore[assignment]  # of nodes: links have no numbers
+    target_mean = target_std = target_offset = None  # type: ignore[assignment]  # of nodes: links have no numbers
 
     def __init__(
         self,

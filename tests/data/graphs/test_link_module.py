@@ -137,6 +137,13 @@ def test_planetoids_nodes_outside_the_parts_have_classes():
     assert not batch.labelled[3]
 
 
+@pytest.mark.parametrize("dataset", LinkDataModule.sources)
+def test_every_graphs_links_have_a_share_for_the_test(dataset):
+    """Nodes of citations have parts of their own, which their links have not."""
+    files = {"edges": __file__} if dataset == "csv" else {}
+    assert LinkDataModule(dataset=dataset, test_fraction=0.1, **files).hparams["test_fraction"] == 0.1
+
+
 def test_the_training_adjacency_is_symmetric_and_has_ones():
     data = LinkDataModule(dataset="karate")
     matrix = data.training_adjacency

@@ -66,7 +66,10 @@ class LinkDataModule(GraphDataModule):
     """
 
     sources: ClassVar[Mapping[str, type[GraphSource]]] = LINK_SOURCES
-    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = options_of(LINK_SOURCES)
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {
+        **options_of(LINK_SOURCES),
+        "test_fraction": ("dataset", list(LINK_SOURCES)),  # of links, which no data set splits itself
+    }
     target_mean = target_std = target_offset = None  # type: ignore[assignment]  # of nodes: links have no numbers
 
     def __init__(

@@ -25,7 +25,7 @@ UNRECORDED |= {"ddpm_text", "ddpm_text_mnist"}
 UNRECORDED |= {"wgan_gp_cifar10", "wgan_gp_gan", "wgan_gp_toy_gan", "wgan_gp_toy_wgan", "wgan_gp_wgan"}
 UNRECORDED |= {"gnn_links", "gnn_links_cora", "gnn_links_cora_vgae", "gnn_links_csv"}
 UNRECORDED |= {"gnn", "gnn_cora", "gnn_cora_gat", "gnn_diabetes"}
-UNRECORDED |= {"gnn_graphs", "gnn_graphs_mutag", "gnn_graphs_transformer", "gnn_graphs_triangles"}
+UNRECORDED |= {"gnn_graphs_mutag", "gnn_graphs_transformer", "gnn_graphs_triangles"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 

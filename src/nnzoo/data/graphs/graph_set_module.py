@@ -120,8 +120,9 @@ class GraphSetDataModule(SplitDataModule, TargetDataModule):
     def check_settings(self) -> None:
         """Raises InputError if a setting cannot be used."""
         hparams = self.hparams
-        for option in (*FILES, *(f"predict_{name}" for name in FILES)):
-            check_file(hparams[option], option)
+        new = [f"predict_{name}" for name in FILES]
+        for option in new if self.brings("predict") else FILES:
+            check_file(hparams[option], option)  # with a trained model those to train on need not be there
         if hparams["cutoff"] is not None and not 0 < hparams["cutoff"] < np.inf:
             raise InputError(f"The cut-off is a distance above 0, got {hparams['cutoff']}: set --data.cutoff.")
         for option in ("walk_steps", "eigenvectors"):

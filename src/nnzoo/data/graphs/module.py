@@ -107,8 +107,8 @@ class GraphDataModule(TargetDataModule):
         check_sizes(num_neighbors=hparams["num_neighbors"])
         if hparams["labels_per_class"] is not None:
             check_sizes(labels_per_class=hparams["labels_per_class"])
-        for option in ("nodes", "edges", "predict_nodes", "predict_edges"):
-            check_file(hparams[option], option)
+        for option in ("predict_nodes", "predict_edges") if hparams["predict_nodes"] else ("nodes", "edges"):
+            check_file(hparams[option], option)  # with a trained model those to train on need not be there
         if bool(hparams["predict_nodes"]) != bool(hparams["predict_edges"]):
             raise InputError("Another graph is given by both --data.predict_nodes and --data.predict_edges.")
 

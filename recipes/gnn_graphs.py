@@ -1,7 +1,7 @@
 """A class or a number for each of many graphs: molecules, proteins, images as graphs of pixels.
 
 Paper: Xu et al. 2019, arXiv:1810.00826 (GIN); with ``--model.convolution`` those of other layers, gps among them.
-Accuracy 0.9728 on digits as graphs of pixels, mean of 3 seeds; the Weisfeiler-Lehman kernel on the same graphs has 0.9333.
+Accuracy 0.9728 on digits as graphs of pixels, mean of 3 seeds; the Weisfeiler-Lehman kernel has 0.9333 there.
 
     python -m nnzoo.recipes.gnn_graphs
     python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_transformer

@@ -35,6 +35,16 @@ def test_the_kernel_is_right_where_subtrees_differ_and_only_there(paths):
     assert scores["wl"]["auroc"] == (1.0 if paths else 0.5)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_are_regressed_too():
+    data = Rings(True)
+    data.task = "regression"
+    scores = GraphSetBaselines(rounds=1).scores(None, data)
+    assert scores["wl"]["rmse"] < 0.2
+    assert scores["linear"]["rmse"] < 0.2, "the number of edges tells"
+    assert set(scores["mlp"]) == {"rmse", "mae", "r2"}
+
+
 def test_large_sets_leave_out_the_kernel():
     assert set(GraphSetBaselines(max_graphs=39).scores(None, Rings(True))) == {"linear", "mlp"}
 

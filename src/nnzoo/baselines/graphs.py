@@ -83,7 +83,7 @@ def perceptrons(features: Array, task: str) -> Iterator[tuple[Any, Array]]:
     """Perceptrons of the features, standardised or as they are, with more and less of a penalty."""
     kind = MLPClassifier if task == "classification" else MLPRegressor
     for alpha in (1e-4, 1e-2, 1.0):
-        perceptron = kind((64,), alpha=alpha, max_iter=1000, random_state=0)
+        perceptron = kind(hidden_layer_sizes=(64,), alpha=alpha, max_iter=1000, random_state=0)
         yield make_pipeline(StandardScaler(), perceptron), features
         yield make_pipeline(perceptron), features
 

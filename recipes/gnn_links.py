@@ -9,6 +9,13 @@ Paper: Kipf & Welling 2016, arXiv:1611.07308 (GAE and VGAE).
     python -m nnzoo.recipes.gnn_links --config gnn_links_cora_vgae
     python -m nnzoo.recipes.gnn_links --data.edges edges.csv --data.nodes nodes.csv
     python -m nnzoo.recipes.gnn_links predict --ckpt_path runs/gnn_links/RUN/best.ckpt --data.predict_pairs pairs.csv
+
+On the digits, three seeds: average precision 0.9625 (common neighbours 0.7693, eigenvectors of the Laplacian 0.9378),
+area under the ROC curve 0.9661 (0.7729, 0.9547).
+
+On Cora, five seeds and one split of the links, GAE: area 0.9001 and average precision 0.9028, where the paper has 0.910
+and 0.920 of a split of its own. Here features are divided by their sums, layers have biases, and the best epoch is
+chosen by validation; the authors' code does none of these.
 """
 
 from nnzoo.data.graphs.link_module import LinkDataModule

@@ -3,7 +3,7 @@
     python benchmarks/generative_models.py
 
 Takes bits per dimension, Frechet distance, precision and recall from the recorded runs of the recipes (means of their
-seeds, see ``nnzoo.SampleQuality`` for what is compared), and measures how long drawing an image takes here: for each
+seeds, see ``nnzoo.SampleQuality`` for what is compared), and measures the processor time of drawing an image: for each
 recipe with the network it has after one epoch, which is as fast as a trained one, and without its fit for the classical
 models. Prints Markdown; README has it, and ``tests/test_generative_table.py`` holds its figures against the records.
 """
@@ -39,7 +39,7 @@ MODELS = {
 """Recipe and class by the name in the table."""
 CLASSICAL = {"Gaussian (PCA)": "pca", "Gaussian mixture": "mixture", "Training images": "training_images"}
 METRICS = ("bits_per_dim", "frechet", "precision", "recall")
-IMAGES, REPEATS = 270, 5
+IMAGES, REPEATS = 270, 3
 
 
 def mean(metrics: Mapping[str, Any], name: str, digits: int) -> str:
@@ -63,12 +63,12 @@ def recorded() -> dict[str, list[str]]:
 
 
 def seconds(draw: Callable[[], Any]) -> float:
-    """The median time of one image, of some repeats with :data:`IMAGES` each."""
+    """The median of the processor time for an image, of some repeats with :data:`IMAGES` each."""
     times = []
     for _ in range(REPEATS):
-        started = time.perf_counter()
+        started = time.process_time()
         draw()
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     return statistics.median(times) / IMAGES
 
 

@@ -6,7 +6,7 @@ Trains the recipes ``wgan_gp_toy_gan``, ``wgan_gp_toy_wgan`` and ``wgan_gp_toy``
 what each draws into ``mode_collapse.png``, and prints the modes that 2,500 of its points reach and the share of them
 within three standard deviations of one, 0.989 for the law itself. A run that has ended in ``--folder`` already is not
 repeated: ``runs/recorded`` holds those of ``python -m nnzoo.recipes record``. Further flags, such as
-``--trainer.max_epochs 20``, go to the recipes.
+``--trainer.max_epochs 20``, go to the recipes. README has the numbers of five seeds.
 
 Gulrajani et al. 2017 (arXiv:1704.00028) show the same in their figure 3, for 8 and 25 Gaussians and a Swiss roll: the
 surface of a critic with clipped weights misses what makes the modes, that of one with a penalty follows the data.

@@ -14,8 +14,12 @@ Frechet distance 12.07 (one seed; WGAN-GP's 56.66, the training images' 5.43), 9
 
 What differs for 17 grey levels: a chain of 50 steps, and learned variances (Nichol & Dhariwal 2021, arXiv:2102.09672).
 The paper's own settings, for CIFAR-10 on a GPU, are ``--config ddpm_cifar10``; they were not run here. ``ddpm_flow``
-is flow matching (Lipman et al. 2022, arXiv:2210.02747) by the same network, ``ddpm_conditional`` draws digits of
-a class that is asked for.
+is flow matching (Lipman et al. 2022, arXiv:2210.02747) by the same network: 1.959 bits/dim. ``ddpm_conditional``
+draws digits of a class that is asked for: 0.9802 of them are of it by a classifier that knows 0.981 of the test images,
+at a Frechet distance of 13.2 (three seeds).
+
+On 25 Gaussians (``ddpm_toy``, one seed) 0.9688 of the points lie within three standard deviations of a mode, of the
+flow's (``ddpm_toy_flow``) 0.9404, of the law's own 0.992; both reach all 25.
 """
 
 from nnzoo.data.densities.module import DensityDataModule

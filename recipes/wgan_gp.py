@@ -6,9 +6,15 @@ GAN and WGAN, are variants, each with its own paper's optimiser; ``benchmarks/mo
 
 Samples have a Frechet distance of 19.91 to the test images, the mean of three seeds with standard deviation 3.1, by the
 features of a classifier of digits; those of the mixture 53.4, the training images themselves 10.4. Precision is 0.78,
-recall 0.94. On MNIST the distance is 56.66 (one seed), that of the training images 5.4.
+recall 0.94. The GAN of ``wgan_gp_gan`` comes to 16.64, the clipped weights of ``wgan_gp_wgan`` to 63.16. On MNIST the
+distance is 56.66 (one seed), that of the training images 5.4.
+
+On 25 Gaussians, five seeds each (``benchmarks/mode_collapse.py``), ``wgan_gp_toy`` finds all 25 and has 0.9258 of its
+points within three standard deviations of one, the law itself 0.992. ``wgan_gp_toy_gan`` finds 20 to 24 with 0.8664;
+the clipped weights of ``wgan_gp_toy_wgan`` blur them: 0.05104.
 
     python -m nnzoo.recipes.wgan_gp
+    python -m nnzoo.recipes.wgan_gp --config wgan_gp_gan
     python -m nnzoo.recipes.wgan_gp --config wgan_gp_toy
 """
 

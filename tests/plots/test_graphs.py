@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from nnzoo.plots.graphs import around, classified_graph
+from nnzoo.plots.graphs import around, classified_graph, linked_graph
 
 EDGES = torch.tensor([[0, 1, 2, 3, 5], [1, 2, 3, 4, 6]])
 
@@ -26,3 +26,18 @@ def test_colours_are_true_classes_and_rings_mistakes():
     assert len(lines.get_segments()) == 4, "edges between shown nodes"
     ends = {tuple(point) for segment in lines.get_segments() for point in segment}
     assert ends == {tuple(point) for name in ("not known", "yes", "no") for point in places[name]}
+
+
+def test_the_strongest_links_are_shown_beside_a_hub():
+    """And its neighbours do not take the places of those of others."""
+    hub = torch.stack([torch.zeros(200, dtype=torch.long), torch.arange(1, 201)])
+    edges = torch.cat([hub, torch.tensor([[300, 301], [303, 304]])], dim=1)
+    predicted = torch.tensor([[0, 301, 300], [300, 302, 301]])
+    figure = linked_graph(edges, predicted, predicted[:, 1:2], torch.zeros(305, dtype=torch.long), ["paper"], most=20)
+    (axis,) = figure.axes
+    assert axis.get_title() == "20 of 305 nodes; among them 3 of the 3 strongest links"
+    names = {
+        lines.get_label(): len(lines.get_segments()) for lines in axis.collections if hasattr(lines, "get_segments")
+    }
+    assert names["hidden link found"] == 1
+    assert names["not in the graph"] == 2

@@ -1,6 +1,7 @@
 """Graphs with what is known and predicted of their nodes."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import networkx as nx
@@ -95,7 +96,7 @@ def classified_graph(
 def linked_graph(
     edge_index: Tensor, predicted: Tensor, hidden: Tensor, labels: Tensor, classes: Sequence[str], most: int = 80
 ) -> Figure:
-    """The nodes around the strongest predicted link, with those links, and which of them are hidden ones.
+    """The ends of the strongest predicted links and nodes beside them, and which of those links are hidden ones.
 
     Args:
         edge_index: Edges that the model knows (2, E).
@@ -106,13 +107,18 @@ def linked_graph(
         most: The most nodes that are shown.
     """
     count = len(labels)
-    both = torch.cat([edge_index, predicted], dim=1)
-    nodes = around(int(predicted[0, 0]) if predicted.numel() else 0, both, count, most)
+    graph = nx.Graph(edge_index.T.tolist())
+    graph.add_nodes_from(range(count))
+    ends = list(dict.fromkeys(predicted.T.flatten().tolist() or [0]))[: most // 2]
+    beside = zip_longest(*(graph.neighbors(end) for end in ends))  # in turn, so that a hub's do not take all places
+    reached = dict.fromkeys([*ends, *(node for some in beside for node in some if node is not None)])
+    nodes = torch.tensor(list(reached)[:most])
     shown = numbers_among(nodes, predicted, count)
     title = (
         f"{len(nodes):,} of {count:,} nodes; among them {shown.shape[1]} of the {predicted.shape[1]} strongest links"
     )
-    figure, axis, points = drawn_graph(nodes, edge_index, labels, classes, title)
+    both = torch.cat([edge_index, predicted], dim=1)  # so that the ends of predicted ones lie close too
+    figure, axis, points = drawn_graph(nodes, both, labels, classes, title)
     known = {frozenset(pair) for pair in numbers_among(nodes, hidden, count).T.tolist()}
     for right, color, name in ((True, "tab:green", "hidden link found"), (False, "tab:red", "not in the graph")):
         pairs = [pair for pair in shown.T.tolist() if (frozenset(pair) in known) == right]

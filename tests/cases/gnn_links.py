@@ -19,4 +19,5 @@ gnn_links = Case(
     other_values={"heads": [2, 4], "dropout": [0.1, 0.9], "decoder_hidden": [(8,), (4, 4)]},
     files=write_links,
     trained_on=["--data.edges", "edges.csv", "--data.nodes", "nodes.csv", "--data.target", "label"],
+    predicted=100,  # links that are missing, of all pairs
 )

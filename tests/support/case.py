@@ -23,6 +23,7 @@ class Case:
         files: Writes files of a user's, for the documented commands, into the working directory.
         trained_on: Flags of the run that documented commands call runs/NAME/RUN; it trains on those files.
         tied: Baselines that are as good as the recipe on some seeds.
+        predicted: How many things ``predict`` finds, where that is not one for each sample of the data.
     """
 
     noiseless: Sequence[str] = ()
@@ -35,6 +36,7 @@ class Case:
     files: Callable[[], None] = lambda: None
     trained_on: Sequence[str] = ()
     tied: Collection[str] = ()
+    predicted: int | None = None
 
     @property
     def shorter_flags(self) -> list[str]:

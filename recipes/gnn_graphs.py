@@ -5,7 +5,7 @@ Accuracy 0.9728 on digits as graphs of pixels, mean of 3 seeds; the Weisfeiler-L
 
     python -m nnzoo.recipes.gnn_graphs
     python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_transformer
-    python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_mutag --folds 10
+    python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_mutag --folds 10 --folds_rule one_epoch
     python -m nnzoo.recipes.gnn_graphs --data.nodes nodes.csv --data.edges edges.csv --data.graph_id g --data.target y
     python -m nnzoo.recipes.gnn_graphs --data.molecules molecules.csv --data.smiles smiles --data.target solubility
 """

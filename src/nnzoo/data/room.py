@@ -34,7 +34,7 @@ class RoomDataModule(GlobalBatchDataModule):
     def __init__(self, *, val_fraction: float = 0.15, test_fraction: float = 0.15, **shared: Any) -> None:
         super().__init__(**shared)
         check_choices(type(self), self.hparams)
-        check_fractions(val_fraction, test_fraction)
+        check_fractions(val_fraction, test_fraction, self.hparams.get("folds", 0))
         self.dataset: str = chosen_dataset(self.hparams)
         names = {name: as_names(self.hparams[name]) for name in ("drop", "categorical") if name in self.hparams}
         self.hparams.update({"dataset": self.dataset, **names})
@@ -73,7 +73,8 @@ class SplitDataModule(RoomDataModule):
     Args:
         split_seed: Seed of the split and of what is generated, apart from ``seed`` so that runs with other seeds share
             their test samples.
-        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all.
+        folds: Cross-validation: the test part is one of so many folds; ``--folds`` runs them all. With ``val_fraction``
+            0 it is the validation part, too: optimistic, for comparisons with tables that were made so.
         fold: Number of the fold to test on, from 0.
         balanced: Draw training samples with replacement so that all classes are equally frequent.
         shared: What :class:`RoomDataModule` takes.

@@ -82,7 +82,8 @@ def split_parts(
     Args:
         labels: Class of each sample (all equal where there are none).
         official: The part that the data set gives each sample; what is missing is drawn from "train".
-        val_fraction: Share of "train" to draw for "val".
+        val_fraction: Share of "train" to draw for "val". With folds 0 makes the tested fold "val", too, as published
+            tables of cross-validation often have it: what is chosen by it is measured too well.
         test_fraction: Share of "train" to draw for "test".
         seed: Seed of the split.
         folds: Cross-validation: the test part is one of so many folds of "train"; an official test part stays unused.
@@ -98,6 +99,8 @@ def split_parts(
         kept = torch.ones(len(rows["train"]), dtype=torch.bool)
         kept[tested] = False
         rows = {**rows, "train": rows["train"][kept], "test": rows["train"][tested]}
+        if not val_fraction:
+            rows["val"] = rows["test"]
     missing = [part for part in PARTS[1:] if not len(rows[part])]
     fractions = [{"val": val_fraction, "test": test_fraction}[part] for part in missing]
     pieces = split_indices(labels[rows["train"]], fractions, seed)
@@ -123,9 +126,11 @@ def check_folds(labels: Tensor, folds: int, fold: int) -> None:
         )
 
 
-def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Raises InputError unless both are above 0 and leave something to train on."""
-    if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
+def check_fractions(val_fraction: float, test_fraction: float, folds: int = 0) -> None:
+    """Raises InputError unless both are above 0, for validation also 0 with folds, and leave something to train on."""
+    if val_fraction == 0 and not folds:
+        raise InputError("val_fraction 0 leaves nothing to validate on: only folds are another part.")
+    if not (val_fraction >= 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
         raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
 
 

@@ -22,6 +22,7 @@ from nnzoo.run.compatibility import check_checkpoint, check_fits, check_same_run
 from nnzoo.run.data import DataFirst, builder, drop_idle
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
+from nnzoo.run.folds import add_fold_arguments
 from nnzoo.run.help import tidy
 from nnzoo.run.launcher import check_launched, is_global_zero, warn_of_batch_norms
 from nnzoo.run.limits import check_limits, on_cpu
@@ -153,7 +154,7 @@ class ZooCLI(LightningCLI):
             "--lr_find", type=bool, default=False, help="Look for a good learning rate first (arXiv:1506.01186)."
         )
         if "folds" in parameters_of(self._datamodule_class):
-            parser.add_argument("--folds", type=int | None, default=None, help="Cross-validate with so many folds.")
+            add_fold_arguments(parser)
         parser.add_argument("--resume", type=str | None, default=None, help="Folder of a run to go on with.")
         taken = parameters_of(self._model_class)
         model = "model.init_args." if self.subclass_mode_model else "model."

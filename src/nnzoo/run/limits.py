@@ -62,6 +62,7 @@ def stays_in_its_folder(name: str | None) -> bool:
 
 LIMITS = (
     Limit("seed_everything", lambda seed: 0 <= seed <= MAX_SEED, f"must be a number from 0 to {MAX_SEED}"),
+    Limit("folds", lambda folds: folds is None, "is for the command line, as a config is of one run: give it there"),
     Limit("patience", at_least(0), "counts epochs, 0 for no early stopping"),
     Limit("trainer.max_epochs", positive_or_endless, "must be positive, or -1 for no end: 0 trains nothing"),
     Limit("trainer.max_steps", positive_or_endless, "must be positive, or -1 for no end: 0 trains nothing"),

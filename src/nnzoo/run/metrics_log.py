@@ -14,6 +14,9 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from nnzoo.files import replacing
 from nnzoo.run.folder import METRICS
 
+Curves = dict[str, dict[str, tuple[list[float], list[float]]]]
+"""Quantity to stage to (epochs, values)."""
+
 
 class MetricsWriter(ExperimentWriter):
     """Lightning's, which deletes an earlier file when it is made; this one leaves it."""
@@ -97,12 +100,15 @@ def metrics_path(trainer: L.Trainer) -> Path | None:
     return path if path.is_file() else None
 
 
-def read_curves(trainer: L.Trainer) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
-    """Quantity to stage to (epochs, values) of the run so far, from metrics.csv."""
-    curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+def read_curves(trainer: L.Trainer) -> Curves:
+    """The curves of the run so far, see :func:`curves_in`."""
     path = metrics_path(trainer)
-    if path is None:
-        return curves
+    return {} if path is None else curves_in(path)
+
+
+def curves_in(path: Path) -> Curves:
+    """Quantity to stage, train or val, to (epochs from 1, values), of a metrics.csv."""
+    curves: Curves = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             for name, value in row.items():

@@ -19,7 +19,9 @@ def run_recipe(
         The test metrics; their means over the folds in a cross-validation.
     """
     args = list(sys.argv[1:] if args is None else args)
-    folds = take(args, "--folds")
+    folds, rules = take(args, "--folds"), take(args, "--folds_rule")
+    if rules and not folds:
+        raise InputError("--folds_rule says which numbers a cross-validation gives: add --folds K.")
     known = [datamodule_class] if isinstance(datamodule_class, type) else datamodule_class
     if folds and not any("folds" in parameters_of(cls) for cls in known):
         raise InputError(f"--folds is not for {Path(recipe).stem}: its data bring a split that means something.")
@@ -27,4 +29,4 @@ def run_recipe(
     def run(args: list[str]) -> dict[str, float]:
         return ZooCLI(model_class, datamodule_class, recipe, args).metrics
 
-    return cross_validate(run, Path(recipe).stem, args, folds[-1]) if folds else run(args)
+    return cross_validate(run, Path(recipe).stem, args, folds[-1], *rules[-1:]) if folds else run(args)

@@ -51,13 +51,16 @@ def test_edges_go_both_ways_unless_they_are_directed(written):
 
 
 def test_weights_and_features_stay_with_their_edges(written):
-    data = written(weight="strength")
+    header, *lines = EDGES.splitlines()
+    km = [f"{header},km", *(f"{line},{line.rpartition(',')[2]}" for line in lines)]
+    data = written(weight="strength", edges="\n".join(km))
     ids = data.graph.written["id"].to_numpy()
     rows = [line.split(",") for line in EDGES.splitlines()[1:]]
     weights = {frozenset((a, b)): float(weight) for a, b, weight in rows}
     expected = [weights[frozenset((ids[a], ids[b]))] for a, b in data.graph.edge_index.T.tolist()]
     assert data.graph.edge_weight.tolist() == expected
     known = np.array([0.5, 1, 2, 1, 3, 1, 2])
+    assert data.num_edge_features == 1, "the weight is none"
     np.testing.assert_allclose(data.graph.edge_attr[:, 0], (np.array(expected) - known.mean()) / known.std(), atol=1e-6)
 
 

@@ -6,12 +6,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
-from nnzoo.data.columns import Format, Formats, formats_of, read_columns, sorted_names, without_counter
+from nnzoo.data.columns import Format, Formats, formats_of, read_columns, warn_of_new, without_counter
 from nnzoo.data.csv_file import as_names, check_columns, line_of, read_csv
-from nnzoo.data.graphs.graph import Graph, both_ways
+from nnzoo.data.graphs.edge_files import (
+    arranged,
+    edge_columns,
+    edges_between,
+    ends_of,
+    read_edge_table,
+    weights_in,
+    with_ids_first,
+)
+from nnzoo.data.graphs.graph import Graph
 from nnzoo.data.tables.preprocessor import Preprocessor
 from nnzoo.errors import InputError
 from nnzoo.nets.sparse_features import identity
@@ -42,10 +51,11 @@ def read_graph(
     training = fitted is None
     options = ("nodes", "edges") if training else ("predict_nodes", "predict_edges")
     name, drop = settings["target"], as_names(settings["drop"])
-    table = read_csv(edges_path, options[1])
+    table = read_edge_table(edges_path, options[1], settings["ends"])
     ends = edge_columns(table, settings["ends"], edges_path)
     written = ends_of(table, ends, edges_path) if nodes_path is None else read_csv(nodes_path, options[0])
     nodes_path = edges_path if nodes_path is None else nodes_path
+    written = with_ids_first(written, table[ends], nodes_path, name)
     if training:
         for column in drop:
             check_columns(written if column in written else table, [column], "--data.drop", nodes_path)
@@ -55,13 +65,13 @@ def read_graph(
         raise InputError(f"The first column of {nodes_path} holds ids of nodes, but it is the target {name}: move it.")
     ids = written[key]
     check_ids(ids, nodes_path)
+    edge_index = edges_between(table, ends, ids, edges_path, nodes_path)
     frame = written.drop(columns=[key, *drop], errors="ignore")
     rest = table.drop(columns=[*ends, *drop], errors="ignore")
     if fitted is None:
         rest = without_counter(rest, edges_path, {settings["weight"]})
         fitted = {"nodes": fit_formats(frame, nodes_path, settings), "edges": fit_formats(rest, edges_path, settings)}
     features, target = read_nodes(frame, nodes_path, name, fitted, settings)
-    edge_index = torch.stack([numbers_of(table[end], ids, edges_path, nodes_path) for end in ends])
     edge_attr, weight = read_edges(rest, edges_path, fitted, settings)
     x = identity(len(ids)) if features is None else features
     if features is None and training:
@@ -69,8 +79,7 @@ def read_graph(
             f"{nodes_path} has no features of nodes: each node is known by a column of its own, so that such "
             "a model can predict the nodes of this graph only."
         )
-    if not settings["directed"]:
-        edge_index, edge_attr, weight = undirected(edge_index, edge_attr, weight, edges_path)
+    edge_index, edge_attr, weight = arranged(edge_index, edge_attr, weight, edges_path, settings["directed"])
     graph = Graph(x, edge_index, target, ["train"] * len(ids), edge_attr, weight, written.reset_index(drop=True))
     return graph, fitted
 
@@ -96,7 +105,9 @@ def read_nodes(
     known = formats if name in frame else {column: format for column, format in formats.items() if column != name}
     rows = read_columns(frame, known, path)
     target = rows[name] if name in rows else pd.Series(np.nan, rows.index, name=name)
-    return features_of(rows.drop(columns=as_names(name or ()), errors="ignore"), fitted["nodes"], settings), target
+    return features_of(
+        rows.drop(columns=as_names(name or ()), errors="ignore"), fitted["nodes"], settings, path
+    ), target
 
 
 def read_edges(
@@ -108,31 +119,25 @@ def read_edges(
     if name is not None:
         check_columns(rows, [name], "--data.weight", path)
         weight = torch.tensor(weights_in(rows[name], path), dtype=torch.float32)
-    return features_of(rows, fitted["edges"], settings), weight
+    return features_of(rows.drop(columns=as_names(name or ())), fitted["edges"], settings, path), weight
 
 
-def features_of(rows: pd.DataFrame, fitted: Fitted, settings: Mapping[str, Any]) -> Tensor | None:
-    """Columns as numbers: standardised ones, and a column for each category."""
+def features_of(rows: pd.DataFrame, fitted: Fitted, settings: Mapping[str, Any], path: str) -> Tensor | None:
+    """Columns as numbers: standardised ones, and a column for each category; None if none tells anything."""
     if "preprocessor" not in fitted:
         categorical = [column for column in as_names(settings["categorical"]) if column in rows]
-        varies = any(rows[column].nunique(dropna=False) > 1 for column in rows)
-        fitted["preprocessor"] = Preprocessor.fit(rows, categorical).plain() if varies else None
+        found = Preprocessor.fit(rows, categorical, required=False)
+        fitted["preprocessor"] = found.plain() if found.numeric or found.categories else None
     if fitted["preprocessor"] is None:
         return None
     known = Preprocessor(**fitted["preprocessor"])
+    for column, names in known.categories.items():
+        warn_of_new(rows[column], names, path)
     columns = known(rows)
     # Code 0, a category that training does not have, is a row of zeros.
     coded = [np.eye(count + 1, dtype=np.float32)[codes][:, 1:]
              for count, codes in zip(known.cardinalities, columns.categories.T, strict=True)]  # fmt: skip
     return torch.from_numpy(np.concatenate([columns.numeric, *coded], axis=1))
-
-
-def ends_of(table: pd.DataFrame, ends: list[str], path: str) -> pd.DataFrame:
-    """The nodes at which edges end, as a table of ids in their order."""
-    for end in ends:
-        if (table[end] == "").any():
-            raise InputError(f"{path}, line {line_of(table[end] == '')}: the edge has no {end}: give it one.")
-    return pd.DataFrame({"node": sorted_names(set(table[ends].to_numpy().ravel()))})
 
 
 def check_ids(ids: "pd.Series[str]", path: str) -> None:
@@ -144,58 +149,3 @@ def check_ids(ids: "pd.Series[str]", path: str) -> None:
         raise InputError(
             f"{path}, line {line_of(twice)}: there are several nodes {ids[twice].iloc[0]}: the first column holds ids."
         )
-
-
-def edge_columns(table: pd.DataFrame, ends: Any, path: str) -> list[str]:
-    """The two columns of ids of the edges."""
-    named = as_names(ends)
-    if named:
-        check_columns(table, named, "--data.ends", path)
-    columns = named or [str(column) for column in table.columns[:2]]
-    if len(columns) != 2:
-        raise InputError(
-            f"Edges have two ends, {path} has {len(columns)} columns for them: set --data.ends [FROM, TO]."
-        )
-    return columns
-
-
-def numbers_of(ends: "pd.Series[str]", ids: "pd.Series[str]", edges_path: str, nodes_path: str) -> Tensor:
-    """The number of the node at each edge's end (E,)."""
-    found = pd.Index(ids).get_indexer(ends)
-    unknown = pd.Series(found < 0, ends.index)
-    if unknown.any():
-        raise InputError(
-            f"{edges_path}, line {line_of(unknown)}: no node has the id {ends[unknown].iloc[0]!r} ({unknown.sum()} "
-            f"edges end at none): add a row to {nodes_path}, or remove the edge."
-        )
-    return torch.from_numpy(found)
-
-
-def weights_in(column: "pd.Series[Any]", path: str) -> "np.ndarray[Any, Any]":
-    """Weights of edges; raises InputError if one is missing or negative."""
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = pd.Series(~(np.isfinite(numbers) & (numbers >= 0)), column.index)
-    if wrong.any():
-        raise InputError(
-            f"{path}, line {line_of(wrong)}: the weight {column[wrong].iloc[0]} is no number of 0 or more: repair it."
-        )
-    return numbers
-
-
-def undirected(
-    edge_index: Tensor, edge_attr: Tensor | None, weight: Tensor | None, path: str
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Both directions of every edge; one that stands there again, or turned round, with the same features, once."""
-    ends = edge_index.sort(dim=0).values
-    features = [part.reshape(len(part), -1) for part in (edge_attr, weight) if part is not None]
-    parts = [part.double() for part in (ends.T, *features)]
-    seen = pd.DataFrame(torch.cat(parts, dim=1).numpy()).duplicated().to_numpy()
-    if seen.any():
-        rank_zero_warn(
-            f"{path}: {seen.sum()} of {len(seen)} edges stand there twice, or in both directions, with the same "
-            "values: they count once, as edges have no direction (--data.directed true gives them one)."
-        )
-    kept = torch.from_numpy(np.flatnonzero(~seen))
-    both, numbers = both_ways(ends[:, kept])
-    edge_attr, weight = (None if part is None else part[kept[numbers]] for part in (edge_attr, weight))
-    return both, edge_attr, weight

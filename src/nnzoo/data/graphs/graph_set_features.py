@@ -10,14 +10,15 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from nnzoo.data.csv_file import check_columns
-from nnzoo.data.graphs.files import Fitted, features_of, undirected, weights_in
+from nnzoo.data.csv_file import as_names, check_columns
+from nnzoo.data.graphs.edge_files import arranged, weights_in
+from nnzoo.data.graphs.files import Fitted, features_of
 from nnzoo.data.graphs.graph_set import GraphSet
 from nnzoo.data.graphs.graph_set_files import GraphTables
 from nnzoo.errors import InputError
 
 
-def graphs_of(tables: GraphTables, fitted: Fitted, settings: Mapping[str, Any], train: Tensor, path: str) -> GraphSet:
+def graphs_of(tables: GraphTables, fitted: Fitted, settings: Mapping[str, Any], train: Tensor, prefix: str) -> GraphSet:
     """Graphs with their features as numbers, by statistics of those to train on, which ``fitted`` then holds.
 
     Args:
@@ -25,20 +26,21 @@ def graphs_of(tables: GraphTables, fitted: Fitted, settings: Mapping[str, Any], 
         fitted: What the training files fixed.
         settings: Of the datamodule.
         train: Numbers of the graphs to train on; all that matters is in ``fitted`` already where it holds statistics.
-        path: The file of edges, for errors.
+        prefix: Of the settings that name the files: "", or "predict_".
     """
+    nodes_path, path = (str(settings[f"{prefix}{name}"] or "") for name in ("nodes", "edges"))
     chosen = torch.zeros(len(tables.sizes), dtype=torch.bool)
     chosen[train] = True
     of_node = chosen.repeat_interleave(tables.sizes)
     of_edge = of_node[tables.edge_index[0]]
-    x = numbers_in(tables.nodes, fitted["nodes"], settings, of_node)
-    edge_attr = numbers_in(tables.edges, fitted["edges"], settings, of_edge)
+    x = numbers_in(tables.nodes, fitted["nodes"], settings, of_node, nodes_path)
+    of_edges = tables.edges.drop(columns=as_names(settings["weight"] or ()), errors="ignore")
+    edge_attr = numbers_in(of_edges, fitted["edges"], settings, of_edge, path)
     edge_index, weight = tables.edge_index, None
     if settings["weight"] is not None:
         check_columns(tables.edges, [settings["weight"]], "--data.weight", path)
         weight = torch.tensor(weights_in(tables.edges[settings["weight"]], path), dtype=torch.float32)
-    if not settings["directed"]:
-        edge_index, edge_attr, weight = undirected(edge_index, edge_attr, weight, path)
+    edge_index, edge_attr, weight = arranged(edge_index, edge_attr, weight, path, settings["directed"])
     named = {"x": x, "edge_attr": edge_attr, "edge_weight": weight}
     if settings["cutoff"] is not None and tables.points is not None:
         edge_index, named["edge_attr"] = within(tables.points, tables.sizes, settings["cutoff"])
@@ -49,11 +51,13 @@ def graphs_of(tables: GraphTables, fitted: Fitted, settings: Mapping[str, Any], 
     return GraphSet(tables.sizes, edge_index, {name: values for name, values in named.items() if values is not None})
 
 
-def numbers_in(rows: pd.DataFrame, fitted: Fitted, settings: Mapping[str, Any], train: Tensor) -> Tensor | None:
+def numbers_in(
+    rows: pd.DataFrame, fitted: Fitted, settings: Mapping[str, Any], train: Tensor, path: str
+) -> Tensor | None:
     """Columns as numbers, by statistics of the rows to train on; None if there are none that vary."""
     if "preprocessor" not in fitted:
-        features_of(rows[train.numpy()], fitted, settings)
-    return features_of(rows, fitted, settings)
+        features_of(rows[train.numpy()], fitted, settings, path)
+    return features_of(rows, fitted, settings, path)
 
 
 def within(points: "np.ndarray[Any, Any]", sizes: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:

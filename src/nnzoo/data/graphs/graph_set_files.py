@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nnzoo.data.columns import formats_of, read_columns, without_counter
 from nnzoo.data.csv_file import as_names, check_columns, line_of, read_csv
-from nnzoo.data.graphs.files import Fitted, edge_columns, fit_formats, formats_in, numbers_of
+from nnzoo.data.graphs.edge_files import edge_columns, edges_between, read_edge_table
+from nnzoo.data.graphs.files import Fitted, fit_formats, formats_in
 from nnzoo.errors import InputError
 
 Paths = Mapping[str, str | None]
@@ -58,10 +59,14 @@ class GraphFiles:
         )
         prefix = "" if training else "predict_"
         self.nodes = read_csv(self.nodes_path, f"{prefix}nodes")
-        self.edges = read_csv(self.edges_path, f"{prefix}edges") if self.edges_path else pd.DataFrame()
+        self.edges = pd.DataFrame()
+        if self.edges_path:
+            self.edges = read_edge_table(self.edges_path, f"{prefix}edges", settings["ends"])
         self.graphs = read_csv(self.graphs_path, f"{prefix}graphs") if self.graphs_path else None
         check_columns(self.nodes, [self.key], "--data.graph_id", self.nodes_path)
         self.nodes = without_counter(self.nodes, self.nodes_path, {self.key, self.name})
+        if self.graphs is not None:
+            self.graphs = without_counter(self.graphs, self.graphs_path, {self.key, self.name})
         self.drop = as_names(settings["drop"])
         if training:
             for column in self.drop:
@@ -111,9 +116,10 @@ class GraphFiles:
             )
         empty = np.bincount(graph, minlength=len(ids)) == 0
         if empty.any():
+            others = f" (nor have {empty.sum() - 1} others)" if empty.sum() > 1 else ""
             raise InputError(
-                f"The graph {ids[empty][0]} of {self.graphs_path} has no nodes in {self.nodes_path} (nor have "
-                f"{int(empty.sum()) - 1} others): add nodes, or remove it."
+                f"The graph {ids[empty][0]} of {self.graphs_path} has no nodes in {self.nodes_path}{others}: add "
+                "nodes, or remove it."
             )
         order = np.argsort(graph, kind="stable")
         nodes = self.nodes.iloc[order]
@@ -145,9 +151,9 @@ class GraphFiles:
                     f"{path} has no column {key}, and the node {nodes[self.node_id][again].iloc[0]!r} stands in "
                     f"several graphs of {self.nodes_path}: add the column, so that it is known which one is meant."
                 )
-            found = [numbers_of(edges[end], nodes[self.node_id], path, self.nodes_path) for end in ends]
+            found = edges_between(edges, ends, nodes[self.node_id], path, self.nodes_path)
             self._check_within(edges, nodes, found)
-            return torch.stack(found), rest
+            return found, rest
         known = pd.MultiIndex.from_frame(nodes[[key, self.node_id]])
         numbers = []
         for end in ends:
@@ -162,7 +168,7 @@ class GraphFiles:
             numbers.append(torch.from_numpy(found_there))
         return torch.stack(numbers), rest
 
-    def _check_within(self, edges: pd.DataFrame, nodes: pd.DataFrame, ends: list[Tensor]) -> None:
+    def _check_within(self, edges: pd.DataFrame, nodes: pd.DataFrame, ends: Tensor) -> None:
         """Raises InputError if an edge goes from one graph to another."""
         graphs = [nodes[self.key].to_numpy()[numbers.numpy()] for numbers in ends]
         across = pd.Series(graphs[0] != graphs[1], edges.index)

@@ -54,7 +54,7 @@ class GraphSetDataModule(SplitDataModule, TargetDataModule):
         graph_id: The column of these files that says which graph a row belongs to.
         target: The column to predict; where it is empty, nothing is known of the graph.
         ends: The two columns of ids in ``edges``; the first two if not given.
-        weight: A column of ``edges`` with weights of 0 or more.
+        weight: A column of ``edges`` with weights of 0 or more, which is then no feature.
         directed: Whether an edge passes messages from its first end to its second only.
         positions: Columns of ``nodes`` that are coordinates, such as [x, y, z]: no features, so that it does not
             matter where a graph lies and how it is turned.

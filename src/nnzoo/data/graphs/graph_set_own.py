@@ -51,13 +51,13 @@ class CSV(GraphSetSource):
     def graphs(self, train: Tensor) -> GraphSet:
         """Standardised numbers, and a column for each category."""
         assert self.fitted is not None
-        return graphs_of(self.tables, self.fitted, self.settings, train, self.settings["edges"])
+        return graphs_of(self.tables, self.fitted, self.settings, train, "")
 
     def load_new(self) -> tuple[GraphSet, pd.DataFrame]:
         """The graphs of ``predict_nodes``, read as the training files were."""
         tables, fitted = self._tables("predict_", self.fitted)
         none = torch.empty(0, dtype=torch.long)
-        return graphs_of(tables, fitted, self.settings, none, self.settings["predict_edges"]), tables.written
+        return graphs_of(tables, fitted, self.settings, none, "predict_"), tables.written
 
 
 class Molecules(GraphSetSource):

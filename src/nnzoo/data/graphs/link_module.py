@@ -14,10 +14,10 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import LocalDegreeProfile
 from torch_geometric.utils import to_scipy_sparse_matrix
 
-from nnzoo.data.csv_file import check_file, line_of, read_csv
+from nnzoo.data.csv_file import check_file, line_of
 from nnzoo.data.facts import fact, held, view
 from nnzoo.data.graphs.dataset import as_data
-from nnzoo.data.graphs.files import edge_columns, numbers_of
+from nnzoo.data.graphs.edge_files import edge_columns, edges_between, read_edge_table
 from nnzoo.data.graphs.graph import Graph
 from nnzoo.data.graphs.links import LinkDataset, LinkSplit, StartDataset, adjacency_ones, among, split_links
 from nnzoo.data.graphs.module import SAME_GRAPH, GraphDataModule
@@ -175,9 +175,9 @@ class LinkDataModule(GraphDataModule):
     def _pairs(self) -> tuple[pd.DataFrame, Tensor]:
         """The rows of ``predict_pairs``, and the numbers of their nodes (2, P)."""
         path = self.hparams["predict_pairs"]
-        table = read_csv(path, "predict_pairs")
+        table = read_edge_table(path, "predict_pairs", self.hparams["ends"])
         ends, ids = edge_columns(table, self.hparams["ends"], path), pd.Series(self.node_ids)
-        pairs = torch.stack([numbers_of(table[end], ids, path, self.hparams["nodes"] or path) for end in ends])
+        pairs = edges_between(table, ends, ids, path, self.hparams["nodes"] or self.hparams["edges"] or self.dataset)
         alone = pd.Series((pairs[0] == pairs[1]).numpy(), table.index)
         if alone.any():
             raise InputError(

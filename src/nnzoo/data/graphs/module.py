@@ -51,7 +51,7 @@ class GraphDataModule(TargetDataModule):
         nodes: Your file of nodes: ids in the first column, the target, and others as features.
         target: The column of ``nodes`` to predict; where it is empty, nothing is known of the node.
         ends: The two columns of ids in ``edges``; the first two if not given.
-        weight: A column of ``edges`` with weights of 0 or more.
+        weight: A column of ``edges`` with weights of 0 or more, which is then no feature.
         directed: Whether an edge passes messages from its first end to its second only.
         predict_edges: The edges of another graph, with the same columns, whose nodes ``predict`` predicts.
         predict_nodes: Its nodes; the target may be absent.

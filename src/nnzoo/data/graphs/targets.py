@@ -12,14 +12,21 @@ from torch import Tensor
 
 from nnzoo.data.columns import sorted_names
 from nnzoo.data.facts import fact, held
-from nnzoo.data.numbers import offset_of
 from nnzoo.data.room import RoomDataModule
 from nnzoo.data.splits import split_parts, warn_of_absent_classes
-from nnzoo.data.tables.target import Task, check_numbers, class_names, class_numbers, finite_numbers, task_of
+from nnzoo.data.tables.target import (
+    TargetFacts,
+    Task,
+    check_numbers,
+    class_names,
+    class_numbers,
+    finite_numbers,
+    task_of,
+)
 from nnzoo.errors import InputError
 
 
-class TargetDataModule(RoomDataModule):
+class TargetDataModule(TargetFacts, RoomDataModule):
     """A datamodule of samples with a target, which is missing where nothing is known."""
 
     sample = "sample"
@@ -45,12 +52,17 @@ class TargetDataModule(RoomDataModule):
         """Numbers of the samples of which the target is known and that are in some part."""
         return np.flatnonzero(self.target.notna().to_numpy() & (np.asarray(self.official) != ""))
 
+    @property
+    def known_target(self) -> "pd.Series[Any]":
+        """The target of the samples of which it is known."""
+        return self.target.iloc[self._known]
+
     @fact
     def task(self) -> Task:
         """Classification or regression."""
         if self.hparams["task"] != "auto":
             return self.hparams["task"]
-        return "classification" if self.source.classes else task_of(self.target.iloc[self._known])
+        return "classification" if self.source.classes else task_of(self.known_target)
 
     @held("use data with the same classes")
     def classes(self) -> list[str]:
@@ -59,7 +71,7 @@ class TargetDataModule(RoomDataModule):
             return []
         if self.source.classes:
             return list(self.source.classes)
-        names = sorted_names(set(class_names(self.target.iloc[self._known])))
+        names = sorted_names(set(class_names(self.known_target)))
         if len(names) < 2:
             raise InputError(f"The target {self.target_name} has {len(names)} classes: there is nothing to tell.")
         return names
@@ -72,7 +84,7 @@ class TargetDataModule(RoomDataModule):
     @cached_property
     def _targets(self) -> Tensor:
         """Class numbers, or numbers less the offset, of all samples; -1, or NaN, where nothing is known."""
-        target = self.target.iloc[self._known]
+        target = self.known_target
         if self.task == "classification":
             known, unknown = class_numbers(target, self.classes, None), torch.tensor(-1)
         else:
@@ -94,27 +106,12 @@ class TargetDataModule(RoomDataModule):
             parts = self.trained_on(parts, labels)
             warn_of_absent_classes(labels[parts["train"]], self.classes, self.sample)
         else:
-            check_numbers(finite_numbers(self.target.iloc[self._known]), parts, self.target_name)
+            check_numbers(finite_numbers(self.known_target), parts, self.target_name)
         return {part: known[rows] for part, rows in parts.items()}
 
     def trained_on(self, parts: dict[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
         """The parts, of which training may leave samples to others; all stay by default."""
         return parts
-
-    @fact
-    def target_offset(self) -> float:
-        """What is subtracted from the targets in batches: 0, unless they are so far from 0 that float32 blurs them."""
-        return offset_of(finite_numbers(self.target.iloc[self._known])) if self.task == "regression" else 0.0
-
-    @fact
-    def target_mean(self) -> float:
-        """Mean of the training targets."""
-        return self.target_offset + float(self._targets[self._rows["train"]].double().mean())
-
-    @fact
-    def target_std(self) -> float:
-        """Standard deviation of the training targets."""
-        return float(self._targets[self._rows["train"]].double().std(correction=0))
 
     def arrays(self, part: str) -> tuple[Any, Any]:
         """Numbers of the samples of a part (n,) and their targets (n,), as NumPy arrays."""

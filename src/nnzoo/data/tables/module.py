@@ -14,14 +14,21 @@ from torch.utils.data import DataLoader
 
 from nnzoo.data.columns import Format, sorted_names, summary, warn_of_new
 from nnzoo.data.facts import fact, held
-from nnzoo.data.numbers import offset_of
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sources import options_of
 from nnzoo.data.splits import split_parts, warn_of_absent_classes, warn_of_rare_classes
 from nnzoo.data.tables.dataset import TableDataset
 from nnzoo.data.tables.preprocessor import Preprocessor, Scaling
 from nnzoo.data.tables.sources import SOURCES, Table, TableSource
-from nnzoo.data.tables.target import Task, check_numbers, class_names, class_numbers, finite_numbers, task_of
+from nnzoo.data.tables.target import (
+    TargetFacts,
+    Task,
+    check_numbers,
+    class_names,
+    class_numbers,
+    finite_numbers,
+    task_of,
+)
 from nnzoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +39,7 @@ else:
 SAME_TABLE = "use the data it was trained on (--data.dataset or --data.csv), and give other rows as --data.predict_csv"
 
 
-class TabularDataModule(SplitDataModule):
+class TabularDataModule(TargetFacts, SplitDataModule):
     """A table with a target column: batches of numbers (B, N), codes of the categories (B, C) and targets (B,).
 
     Split 70/15/15, for classes in the same proportions; MNIST keeps its official test part. The file to train on says
@@ -106,10 +113,10 @@ class TabularDataModule(SplitDataModule):
         """Classification or regression."""
         if self.hparams["task"] != "auto":
             return self.hparams["task"]
-        return "classification" if self.source.classes else task_of(self._known_target)
+        return "classification" if self.source.classes else task_of(self.known_target)
 
     @property
-    def _known_target(self) -> pd.Series:
+    def known_target(self) -> pd.Series:
         """The target without the rows of a test file, which must not add classes."""
         return self.table.target[np.asarray(self.table.official) == "train"]
 
@@ -120,10 +127,10 @@ class TabularDataModule(SplitDataModule):
             return []
         if self.source.classes:
             return self.source.classes
-        values = sorted_names(set(class_names(self._known_target)))
+        values = sorted_names(set(class_names(self.known_target)))
         if len(values) < 2:
             raise InputError(
-                f"The target {self._known_target.name} has one class only, {values[0]}: there is nothing to tell."
+                f"The target {self.known_target.name} has one class only, {values[0]}: there is nothing to tell."
             )
         return values
 
@@ -270,21 +277,6 @@ class TabularDataModule(SplitDataModule):
     def preprocessing(self) -> str:
         """Fingerprint of how columns become numbers."""
         return self._preprocessor.fingerprint
-
-    @fact
-    def target_offset(self) -> float:
-        """What is subtracted from the targets in batches: 0, unless they are so far from 0 that float32 blurs them."""
-        return offset_of(finite_numbers(self._known_target)) if self.task == "regression" else 0.0
-
-    @fact
-    def target_mean(self) -> float:
-        """Mean of the training targets."""
-        return self.target_offset + float(self._targets[self._rows["train"]].double().mean())
-
-    @fact
-    def target_std(self) -> float:
-        """Standard deviation of the training targets."""
-        return float(self._targets[self._rows["train"]].double().std(correction=0))
 
     @property
     def categorical_columns(self) -> list[int]:

@@ -71,6 +71,7 @@ class Preprocessor:
         categorical: Sequence[str] = (),
         log_columns: Sequence[str] | Literal["auto"] = "auto",
         scaling: Scaling = "standardize",
+        required: bool = True,
     ) -> "Preprocessor":
         """Finds out what becomes of each column.
 
@@ -80,6 +81,7 @@ class Preprocessor:
             log_columns: Columns to take the logarithm of; "auto" takes those that are never negative, with a skewness
                 above 2 and a maximum above ten times the median.
             scaling: Of numeric columns: standardize (mean 0, standard deviation 1) | minmax (to [0, 1]) | none.
+            required: Whether it is an error if no column is left.
         """
         dates, hours = date_columns(train), with_hours(train)
         train = split_dates(train, dates, hours)
@@ -97,7 +99,7 @@ class Preprocessor:
         _warn_of_counters(train[[c for c in numeric if c not in left_out]])
         categories = {c: sorted(set(_texts(train[c]))) for c in texts if c not in left_out}
         fitted = cls(dates, hours, [c for c in numeric if c not in left_out], categories, left_out)
-        if not fitted.numeric and not categories:
+        if required and not fitted.numeric and not categories:
             raise InputError("No column of the table can be learned from: they are constant, or identifiers.")
         if log_columns != "auto":
             for column in log_columns:

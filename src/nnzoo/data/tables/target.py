@@ -1,7 +1,8 @@
 """The target of a table: classes by their names, or numbers."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnzoo.data.csv_file import line_of
-from nnzoo.data.numbers import CODE
+from nnzoo.data.facts import fact
+from nnzoo.data.numbers import CODE, offset_of
 from nnzoo.errors import InputError
 
 Task = Literal["classification", "regression"]
@@ -70,6 +72,34 @@ def finite_numbers(target: pd.Series) -> NDArray[np.float64]:
             "number: repair or remove such rows."
         )
     return numbers
+
+
+class TargetFacts:
+    """What a regression knows of its targets; a datamodule adds it, and says which numbers they are."""
+
+    task: Any
+    _targets: Any
+    _rows: Any
+
+    @property
+    @abstractmethod
+    def known_target(self) -> pd.Series:
+        """The target of the samples of which it is known."""
+
+    @fact
+    def target_offset(self) -> float:
+        """What is subtracted from the targets in batches: 0, unless they are so far from 0 that float32 blurs them."""
+        return offset_of(finite_numbers(self.known_target)) if self.task == "regression" else 0.0
+
+    @fact
+    def target_mean(self) -> float:
+        """Mean of the training targets."""
+        return self.target_offset + float(self._targets[self._rows["train"]].double().mean())
+
+    @fact
+    def target_std(self) -> float:
+        """Standard deviation of the training targets."""
+        return float(self._targets[self._rows["train"]].double().std(correction=0))
 
 
 def check_numbers(numbers: NDArray[np.float64], parts: Mapping[str, Tensor], name: str) -> None:

@@ -122,7 +122,9 @@ def test_settings_that_cannot_be_used(settings, message):
 
 def test_edges_that_a_convolution_does_not_see_are_named(in_tmp, recwarn):
     (in_tmp / "nodes.csv").write_text("id,a,y\n" + "".join(f"{i},{i % 4},{'pq'[i % 2]}\n" for i in range(30)))
-    (in_tmp / "edges.csv").write_text("a,b,w\n" + "".join(f"{i},{(i * 7 + 1) % 30},{i % 5}\n" for i in range(30)))
+    (in_tmp / "edges.csv").write_text(
+        "a,b,w,c\n" + "".join(f"{i},{(i * 7 + 1) % 30},{i % 5},{i % 3}\n" for i in range(30))
+    )
     data = GraphDataModule(edges="edges.csv", nodes="nodes.csv", target="y", weight="w")
     data.setup()
     net = NodeClassifier(num_features=data.num_features, num_classes=2, convolution="sage")

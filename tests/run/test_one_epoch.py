@@ -89,7 +89,7 @@ def test_without_a_share_for_validation_a_fold_is_it_and_all_others_are_trained_
 
 
 def test_a_share_of_nothing_is_for_folds_alone():
-    with pytest.raises(InputError, match="val_fraction 0 leaves nothing to validate on: only folds"):
+    with pytest.raises(InputError, match="with --folds the first may be 0"):
         TabularDataModule(val_fraction=0)
 
 

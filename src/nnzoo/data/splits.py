@@ -129,7 +129,7 @@ def check_folds(labels: Tensor, folds: int, fold: int) -> None:
 def check_fractions(val_fraction: float, test_fraction: float, folds: int = 0) -> None:
     """Raises InputError unless both are above 0, for validation also 0 with folds, and leave something to train on."""
     if val_fraction == 0 and not folds:
-        raise InputError("val_fraction 0 leaves nothing to validate on: only folds are another part.")
+        raise InputError("val_fraction and test_fraction must be above 0; with --folds the first may be 0.")
     if not (val_fraction >= 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
         raise InputError("val_fraction and test_fraction must be above 0 and leave something to train on.")
 

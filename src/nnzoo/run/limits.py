@@ -62,7 +62,6 @@ def stays_in_its_folder(name: str | None) -> bool:
 
 LIMITS = (
     Limit("seed_everything", lambda seed: 0 <= seed <= MAX_SEED, f"must be a number from 0 to {MAX_SEED}"),
-    Limit("folds", lambda folds: folds is None, "is for the command line, as a config is of one run: give it there"),
     Limit("patience", at_least(0), "counts epochs, 0 for no early stopping"),
     Limit("trainer.max_epochs", positive_or_endless, "must be positive, or -1 for no end: 0 trains nothing"),
     Limit("trainer.max_steps", positive_or_endless, "must be positive, or -1 for no end: 0 trains nothing"),
@@ -173,6 +172,10 @@ def check_limits(settings: Any) -> None:
     Args:
         settings: A command line's Namespace; options that it lacks are not looked at.
     """
+    if settings.get("folds") is not None:  # which run_recipe takes off a command line
+        raise InputError(
+            f"--folds {settings['folds']} is for the command line, as a config is of one run: give it there."
+        )
     for option, holds, sentence in LIMITS:
         if option in settings and not holds(settings[option]):
             raise InputError(f"--{option.replace('init_args.', '')} {shown(settings[option])} {sentence}.")

@@ -155,7 +155,7 @@ def test_the_training_adjacency_is_symmetric_and_has_ones():
 WRONG = {
     "unknown": ({"pairs": "a,b\nn1,n2\nn1,m2\n"}, r"predict_pairs.csv, line 3: no node has the id 'm2'"),
     "itself": ({"pairs": "a,b\nn1,n2\nn5,n5\n"}, r"line 3: both ids are n5, and a node with itself"),
-    "one column": ({"pairs": "a\nn1\n"}, r"predict_pairs.csv has 1 columns"),
+    "one column": ({"pairs": "a\nn1\n"}, r"predict_pairs.csv has one column only"),
     "target": ({"nodes": None, "target": "label"}, r"target is a column of the nodes: set --data.nodes FILE"),
     "no id": ({"nodes": None, "edges": EDGES + "n1,\n"}, r"edges.csv, line 42: the edge has no to"),
     "no end": ({"edges": EDGES + "n1,m3\n"}, r"edges.csv, line 42: no node has the id 'm3'"),

@@ -53,3 +53,28 @@ def test_dropout_keeps_a_share_of_the_values_and_their_expectation():
     torch.testing.assert_close(dropped.values()[kept], x.values()[kept] / 0.75)
     assert torch.equal(FeatureDropout(0.25).eval()(x).values(), x.values())
     assert torch.equal(dropped.col_indices(), x.col_indices())
+
+
+def test_a_known_order_by_column_gives_the_same_bits():
+    """So it does after dropout, and where a column has no values."""
+    x = bags()
+    x[:, 7] = 0
+    known, unknown, layer = sparse_where_worthwhile(x), x.to_sparse_csr(), FeatureLinear(300, 16)
+    assert torch.equal(known.by_column.starts, x.t().to_sparse_csr().crow_indices())
+    assert torch.equal(known.by_column.rows, x.t().to_sparse_csr().col_indices())
+    assert torch.equal(known.values()[known.by_column.order], x.t().to_sparse_csr().values())
+    assert not hasattr(unknown, "by_column")
+    gradients = []
+    for features in (known, unknown):
+        torch.manual_seed(0)
+        layer.zero_grad()
+        layer(FeatureDropout(0.5)(features)).square().sum().backward()
+        gradients.append(layer.weight.grad.clone())
+    assert torch.equal(*gradients)
+
+
+def test_dropped_features_keep_the_order_that_spares_a_sort():
+    known = sparse_where_worthwhile(bags())
+    assert FeatureDropout(0.5)(known).by_column is known.by_column
+    assert "OrderedProduct" in FeatureLinear(300, 4)(FeatureDropout(0.5)(known)).grad_fn.name()
+    assert sparse_where_worthwhile(identity(7)).by_column.order.tolist() == list(range(7))

@@ -84,8 +84,10 @@ def test_a_split_follows_from_its_seed_alone():
 
 def test_unlinked_pairs_of_training_may_be_hidden_links():
     """PyG #6946: left out, a pair that is never drawn would be known for a link."""
-    free = split(graph()).free
+    links, _, _, free = split(graph())
+    assert free.count == NODES * (NODES - 1) // 2 - links["train"].shape[1]
     drawn = free.draw(200_000, torch.Generator().manual_seed(0))
+    assert both(links["val"]) | both(links["test"]) <= both(drawn)
     counts = pair_codes(drawn, NODES).bincount()
     counts = counts[counts > 0]
     assert len(counts) == free.count, "all pairs without a training edge"

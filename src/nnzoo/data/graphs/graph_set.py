@@ -13,6 +13,8 @@ from nnzoo.errors import InputError
 
 OF_NODES = ("x", "pos", "walks", "eigenvectors")
 OF_EDGES = ("edge_attr", "edge_weight")
+EMPTY = Batch()
+"""What batches are copies of: a call of ``Batch`` makes a class anew, which takes as long as to fill it."""
 
 
 class GraphSet:
@@ -77,7 +79,8 @@ class GraphSet:
         moved = (ptr[:-1] - self.starts[graphs]).repeat_interleave(counts)
         taken = {name: values[edges if name in OF_EDGES else nodes] for name, values in self.tensors.items()}
         numbers = torch.arange(len(graphs)).repeat_interleave(sizes)
-        return Batch(edge_index=self.edge_index[:, edges] + moved, y=targets, batch=numbers, ptr=ptr, **taken)
+        ordered = {"edge_index": self.edge_index[:, edges] + moved, "y": targets, "batch": numbers, "ptr": ptr}
+        return EMPTY.__copy__().update({**ordered, **taken})
 
 
 def ranges(starts: Tensor, counts: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ grows in the step. Nodes have 32 features and 8 edges on average; ``gnn`` is a G
 sampled`` a graph autoencoder that sees each link beside a drawn pair, ``links in blocks`` one whose loss goes over all
 pairs of some nodes (``--data.negatives all``), block by block. Where memory is linear, MiB for 1,000 edges stay the
 same; a matrix of all pairs in float32 is given to compare.
+
+Measured on a CPU in MiB, with 5,000 nodes (40,000 edges) and with 50,000 (400,000): gnn 48 and 300, links sampled 20
+and 231, links in blocks 48 and 273; the matrix would take 95 and 9,537. Blocks hold 16 MiB each, whatever the graph.
 """
 
 import argparse

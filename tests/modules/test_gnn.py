@@ -112,6 +112,9 @@ def test_sparse_features_that_are_not_numbers_are_found():
         ({"out_heads": 2, "head": "linear", "convolution": "gat"}, r"linear head has no attention heads"),
         ({"jump": "max", "head": "linear", "hidden": [8, 4]}, r"jump max needs layers of one width, got \[8, 4\]"),
         ({"jump": "cat"}, r"jump does nothing with head convolution"),
+        ({"teleport": 0.2}, r"teleport does nothing with propagation none"),
+        ({"propagation": "pagerank", "teleport": 0.0}, r"teleport is a share between 0 and 1, got 0.0"),
+        ({"propagation": "pagerank", "steps": 0}, r"steps must be"),
         ({"convolution": "gnc"}, r"gcn"),
     ],
 )

@@ -183,6 +183,22 @@ def test_a_node_network_gives_what_belongs_to_its_seeds():
     torch.testing.assert_close(net(seeds, x, EDGES), net.head(net.embed(x, EDGES, None, None))[seeds])
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_outputs_that_take_many_steps_are_personalised_pagerank(weighted):
+    torch.manual_seed(0)
+    plain = NodeNet(encoder("gcn"), 2, linear=True)
+    spread = NodeNet(encoder("gcn"), 2, linear=True, steps=200, teleport=0.1)
+    spread.load_state_dict(plain.state_dict())
+    x, weight = torch.randn(NODES, 3), torch.rand(EDGES.shape[1]) + 0.5 if weighted else None
+    matrix = adjacency(weight=weight if weight is None else weight.double())
+    matrix = matrix + torch.where(matrix.diagonal() == 0, 1.0, 0.0).diag()
+    scale = matrix.sum(1).pow(-0.5)
+    pagerank = 0.1 * torch.linalg.inv(torch.eye(NODES) - 0.9 * scale[:, None] * matrix * scale)
+    outputs = plain(torch.arange(NODES), x, EDGES, None, weight)
+    seeds = torch.tensor([4, 1])
+    torch.testing.assert_close(spread(seeds, x, EDGES, None, weight), (pagerank.float() @ outputs)[seeds])
+
+
 def test_widths_that_do_not_divide_over_the_heads_are_refused():
     with pytest.raises(InputError, match=r"\[6\] features do not divide over 4 heads: set --model.hidden"):
         GraphEncoder(3, [6], convolution="gat", heads=4)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from nnzoo.errors import InputError
+from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier
 from nnzoo.modules.graph_networks import ATTENDING, GraphNetwork, check_graph
 from nnzoo.modules.regressor import Regressor
@@ -28,6 +28,10 @@ class NodeModule(GraphNetwork):
         head: What gives the outputs after the layers: convolution (as in the papers of GCN and GAT) | linear.
         out_heads: Attention heads of the convolution that gives the outputs.
         jump: What the linear head sees of the layers: last | cat | max | lstm.
+        propagation: What the outputs then take over the graph: none | pagerank (personalised, arXiv:1810.05997), by which
+            few labels reach far.
+        steps: Of personalised PageRank.
+        teleport: Share of a node's own outputs in each step: the smaller, the farther the outputs of others reach.
         penalized: Layers whose weights ``weight_decay``, ``l1`` and ``l2`` act on: all | first, as in GCN's paper.
         shared: What :class:`nnzoo.modules.graph_networks.GraphNetwork` and the base class of the task take.
 
@@ -38,6 +42,8 @@ class NodeModule(GraphNetwork):
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
         "out_heads": ("convolution", ATTENDING),
         "jump": ("head", ["linear"]),
+        "steps": ("propagation", ["pagerank"]),
+        "teleport": ("propagation", ["pagerank"]),
     }
 
     net: NodeNet
@@ -48,6 +54,9 @@ class NodeModule(GraphNetwork):
         head: Literal["convolution", "linear"] = "convolution",
         out_heads: int = 1,
         jump: Jump = "last",
+        propagation: Literal["none", "pagerank"] = "none",
+        steps: int = 10,
+        teleport: float = 0.1,
         penalized: Literal["all", "first"] = "all",
         **shared: Any,
     ) -> None:
@@ -62,6 +71,9 @@ class NodeModule(GraphNetwork):
         super().check_hyperparameters()
         if self.hparams["head"] == "linear" and self.hparams["out_heads"] != 1:
             raise InputError("A linear head has no attention heads: leave out --model.out_heads.")
+        check_sizes(steps=self.hparams["steps"])
+        if not 0 < self.hparams["teleport"] < 1:
+            raise InputError(f"teleport is a share between 0 and 1, got {self.hparams['teleport']}: set --model.teleport.")
 
     def build_encoder(self) -> GraphEncoder:
         """The layers; override it for others."""
@@ -72,8 +84,11 @@ class NodeModule(GraphNetwork):
 
     def build_net(self) -> nn.Module:
         """A network from (seeds, x, edge_index, edge_attr, edge_weight) to outputs of the seeds."""
+        hparams = self.hparams
+        steps = hparams["steps"] if hparams["propagation"] == "pagerank" else 0
+        linear = hparams["head"] == "linear"
         return NodeNet(
-            self.build_encoder(), self.num_outputs, self.hparams["head"] == "linear", self.hparams["dropout"]
+            self.build_encoder(), self.num_outputs, linear, hparams["dropout"], steps, hparams["teleport"]
         )
 
     def split(self, batch: Data) -> tuple[list[Any], Tensor]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
-from torch_geometric.nn import GraphNorm, JumpingKnowledge
+from torch_geometric.nn import APPNP, GraphNorm, JumpingKnowledge
 from torch_geometric.utils import scatter
 
 from nnzoo.errors import InputError, check_sizes
@@ -194,11 +194,23 @@ class NodeNet(nn.Module):
         num_outputs: Values for each node; 0 for a single number without a dimension of its own.
         linear: Whether a linear layer after dropout gives the outputs.
         dropout: Before that layer.
+        steps: Steps of personalised PageRank that the outputs Z then take over the graph (APPNP, Gasteiger et al. 2019,
+            arXiv:1810.05997): Z <- (1 - teleport) D^-1/2 (A + I) D^-1/2 Z + teleport Z_0.
+        teleport: Share of a node's own outputs in each step.
     """
 
-    def __init__(self, encoder: GraphEncoder, num_outputs: int, linear: bool, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        encoder: GraphEncoder,
+        num_outputs: int,
+        linear: bool,
+        dropout: float = 0.0,
+        steps: int = 0,
+        teleport: float = 0.1,
+    ) -> None:
         super().__init__()
         self.encoder, self.num_outputs = encoder, num_outputs
+        self.propagation = APPNP(steps, teleport) if steps else None
         wide = encoder.out_features
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(wide, max(1, num_outputs))) if linear else None
 
@@ -220,7 +232,11 @@ class NodeNet(nn.Module):
         edge_weight: Tensor | None = None,
     ) -> Tensor:
         """Outputs (B, num_outputs) of the nodes ``seeds`` (B,) of a graph, see :class:`GraphEncoder`."""
-        outputs = self.encoder(x, edge_index, edge_attr, edge_weight)[seeds]
+        outputs = self.encoder(x, edge_index, edge_attr, edge_weight)
+        if self.propagation is None:
+            outputs = outputs[seeds]  # the head need not see the others
         if self.head is not None:
             outputs = self.head(outputs)
+        if self.propagation is not None:
+            outputs = self.propagation(outputs, edge_index, edge_weight)[seeds]
         return outputs if self.num_outputs else outputs[:, 0]

@@ -117,7 +117,7 @@ def update_readme(path: Path) -> None:
         temporary.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{after}", encoding="utf-8")
 
 
-def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
+def record(name: str, metric: str, seeds: list[int], flags: list[str], splits: bool = False) -> Path:
     """Runs a recipe once per seed and writes ``results/NAME.json``.
 
     Args:
@@ -125,6 +125,7 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
         metric: The number to quote.
         seeds: Seeds of the runs.
         flags: Further flags of the recipe, kept in the record.
+        splits: Whether each seed draws a split of its own (``--data.split_seed``); all runs have the recipe's if not.
 
     Returns:
         Path of the record.
@@ -134,7 +135,8 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
     runs = []
     for seed in seeds:
         root = Path("runs", "recorded", name, f"seed-{seed}")
-        recipe.main(["--config", name, "--seed_everything", str(seed), "--trainer.default_root_dir", str(root), *flags])
+        own = ["--seed_everything", str(seed), *(["--data.split_seed", str(seed)] if splits else [])]
+        recipe.main(["--config", name, *own, "--trainer.default_root_dir", str(root), *flags])
         newest = max(root.rglob("result.json"), key=lambda path: path.stat().st_mtime)
         runs.append(json.loads(newest.read_text(encoding="utf-8")))
     names = [key for key in runs[0]["metrics"] if key.startswith(("test/", "baseline/"))]
@@ -143,6 +145,7 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str]) -> Path:
     result = {
         "command": entry.command,
         "flags": flags,
+        "splits": "one for each seed" if splits else "the same for all seeds",
         "dataset": runs[0]["hyperparameters"]["data"].get("dataset"),
         "metric": metric,
         "seeds": seeds,

@@ -69,6 +69,15 @@ def test_the_listing_names_the_data_of_the_recorded_run_else_those_that_are_set_
     assert _records.Entry("wgan_gp_toy").data == "twenty_five_gaussians"
 
 
+def test_each_seed_may_draw_a_split_of_its_own(asked):
+    record = json.loads(_records.record("mlp", "test/accuracy", [3, 4], [], splits=True).read_text())
+    assert [args[args.index("--data.split_seed") + 1] for args in asked] == ["3", "4"]
+    assert record["splits"] == "one for each seed"
+    record = json.loads(_records.record("mlp", "test/accuracy", [7], []).read_text())
+    assert record["splits"] == "the same for all seeds"
+    assert "--data.split_seed" not in asked[-1]
+
+
 def test_one_seed_has_no_spread(asked):
     record = json.loads(_records.record("mlp", "test/accuracy", [4], []).read_text())
     assert record["metrics"]["test/accuracy"] == {"mean": 0.8, "std": 0.0, "values": [0.8]}

@@ -28,8 +28,8 @@ class NodeModule(GraphNetwork):
         head: What gives the outputs after the layers: convolution (as in the papers of GCN and GAT) | linear.
         out_heads: Attention heads of the convolution that gives the outputs.
         jump: What the linear head sees of the layers: last | cat | max | lstm.
-        propagation: What the outputs then take over the graph: none | pagerank (personalised, arXiv:1810.05997), by which
-            few labels reach far.
+        propagation: What the outputs of all nodes then go through: none | pagerank (personalised, arXiv:1810.05997), by
+            which few labels reach far.
         steps: Of personalised PageRank.
         teleport: Share of a node's own outputs in each step: the smaller, the farther the outputs of others reach.
         penalized: Layers whose weights ``weight_decay``, ``l1`` and ``l2`` act on: all | first, as in GCN's paper.
@@ -73,7 +73,9 @@ class NodeModule(GraphNetwork):
             raise InputError("A linear head has no attention heads: leave out --model.out_heads.")
         check_sizes(steps=self.hparams["steps"])
         if not 0 < self.hparams["teleport"] < 1:
-            raise InputError(f"teleport is a share between 0 and 1, got {self.hparams['teleport']}: set --model.teleport.")
+            raise InputError(
+                f"teleport is a share between 0 and 1, got {self.hparams['teleport']}: set --model.teleport."
+            )
 
     def build_encoder(self) -> GraphEncoder:
         """The layers; override it for others."""
@@ -87,9 +89,7 @@ class NodeModule(GraphNetwork):
         hparams = self.hparams
         steps = hparams["steps"] if hparams["propagation"] == "pagerank" else 0
         linear = hparams["head"] == "linear"
-        return NodeNet(
-            self.build_encoder(), self.num_outputs, linear, hparams["dropout"], steps, hparams["teleport"]
-        )
+        return NodeNet(self.build_encoder(), self.num_outputs, linear, hparams["dropout"], steps, hparams["teleport"])
 
     def split(self, batch: Data) -> tuple[list[Any], Tensor]:
         """The seeds and the graph; the targets of the seeds."""

@@ -10,8 +10,8 @@ Paper: Ho et al. 2020, arXiv:2006.11239.
 Digits: 1.892 bits/dim on the test images, the mean of three seeds with standard deviation 0.0028; PCA, kernel density
 and Gaussian mixture reach 2.97, 3.28 and 2.74. Samples have a Frechet distance of 17.4 to the test images, by the
 features of a classifier of digits; those of the mixture 53.4, the training images themselves 10.4. MNIST with classes:
-Frechet distance 16.15 (one seed; WGAN-GP's 56.66, the training images' 5.43), 99 % of the class asked for. By the class alone
-(``--model.guidance 1``) these were 12.07 and 94 %.
+Frechet distance 16.15 (one seed; WGAN-GP's 56.66, the training images' 5.43), 99 % of the class asked for. By the
+class alone (``--model.guidance 1``) these were 12.07 and 94 %.
 
 What differs for 17 grey levels: a chain of 50 steps, and learned variances (Nichol & Dhariwal 2021, arXiv:2102.09672).
 The paper's own settings, for CIFAR-10 on a GPU, are ``--config ddpm_cifar10``; they were not run here. ``ddpm_flow``

@@ -7,12 +7,15 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch_geometric.data import Data
+from torch_geometric.explain import Explanation
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier
+from nnzoo.modules.graph_figures import node_figures
 from nnzoo.modules.graph_networks import ATTENDING, GraphNetwork, check_graph
 from nnzoo.modules.regressor import Regressor
 from nnzoo.nets.gnn import GraphEncoder, Jump, NodeNet
+from nnzoo.nets.graph_explanation import explain_node
 from nnzoo.plots.graphs import around, classified_graph
 from nnzoo.plots.latent import latent_space
 
@@ -119,6 +122,38 @@ class NodeModule(GraphNetwork):
         """What the last layer before the outputs makes of the seeds (B, D)."""
         seeds = self.seeds_of(batch)
         return self.net.embed(batch.x, batch.edge_index, batch.edge_attr, batch.edge_weight)[seeds]
+
+    def explain(self, batch: Data, node: int, *, epochs: int = 100, lr: float = 0.1, seed: int = 0) -> Explanation:
+        """Which edges and features the prediction of a node rests on, by GNNExplainer (arXiv:1903.03894), see
+        :class:`nnzoo.nets.graph_explanation.OpenMasks`.
+
+        Weights, mode and the state of the random numbers stay as they are.
+
+        Args:
+            batch: As for training.
+            node: Its number.
+            epochs: Steps of gradient descent on the masks.
+            lr: Size of these steps.
+            seed: Of the masks' first values.
+
+        Returns:
+            PyG's Explanation of the class, or number, that is predicted: ``edge_mask`` (E,) in [0, 1] of the batch's
+            edges and ``node_mask`` (1, F) of the features; 0 for what the prediction does not depend on.
+
+        Raises:
+            InputError: If there is no such node, or the layers are of a kind of their own.
+        """
+        self.check_explainable(node, len(batch.x), epochs, lr)
+        x, ends, attr, weight = (
+            None if value is None else value.cpu()
+            for value in (batch.x, batch.edge_index, batch.edge_attr, batch.edge_weight)
+        )
+        edges = {"edge_attr": attr, "edge_weight": weight}
+        return explain_node(self.net, node, x, ends, edges, not self.num_outputs, epochs, lr, seed)
+
+    def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """What the task shows, and the graph: its matrices, the attention, and why a node is predicted as it is."""
+        return {**super().figures(batch, facts), **node_figures(self, batch, facts)}
 
 
 class NodeClassifier(NodeModule, Classifier):

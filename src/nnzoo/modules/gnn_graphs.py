@@ -7,13 +7,16 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch_geometric.data import Data
+from torch_geometric.explain import Explanation
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier
+from nnzoo.modules.graph_figures import graph_figures, names_of, one_graph
 from nnzoo.modules.graph_networks import GraphNetwork, check_graph
 from nnzoo.modules.regressor import Regressor
 from nnzoo.nets.gnn import GraphEncoder
 from nnzoo.nets.gnn_graphs import GraphNet, Readout
+from nnzoo.nets.graph_explanation import explain_output
 from nnzoo.plots.graph_sets import graph_grid
 from nnzoo.plots.latent import latent_space
 
@@ -119,6 +122,45 @@ class GraphModule(GraphNetwork):
         """What the head is given of the graphs (B, D)."""
         return torch.cat(self.net.embed(*self.split(batch)[0]), dim=1)
 
+    def explain(self, batch: Data, graph: int = 0, *, epochs: int = 100, lr: float = 0.1, seed: int = 0) -> Explanation:
+        """Which edges and features the prediction of a graph rests on, by GNNExplainer (arXiv:1903.03894), see
+        :class:`nnzoo.nets.graph_explanation.OpenMasks`.
+
+        Weights, mode and the state of the random numbers stay as they are.
+
+        Args:
+            batch: As for training.
+            graph: Its number among those of the batch.
+            epochs: Steps of gradient descent on the masks.
+            lr: Size of these steps.
+            seed: Of the masks' first values.
+
+        Returns:
+            PyG's Explanation of the class, or number, that is predicted, on the graph alone: ``edge_mask`` (E,) in
+            [0, 1] of its edges and ``node_mask`` (1, F) of the features and encodings; 0 for what the prediction does
+            not depend on.
+
+        Raises:
+            InputError: If there is no such graph, or the layers are of a kind of their own.
+        """
+        self.check_explainable(graph, len(batch.ptr) - 1, epochs, lr)
+        one = one_graph(batch, graph)
+        widths = [self.hparams[name] for name in ("num_features", "num_walks", "num_eigenvectors")]
+        x = torch.cat([one[name] for name in ("x", "walks", "eigenvectors") if name in one], dim=1)
+
+        def reading(net: nn.Module, x: Tensor, edge_index: Tensor, edges: Mapping[str, Tensor | None]) -> Tensor:
+            own, *encodings = x.split(widths, dim=1)
+            further = [part if part.shape[1] else None for part in encodings]
+            graph = torch.zeros(len(x), dtype=torch.long)
+            return net(own, edge_index, graph, 1, edges["edge_attr"], edges["edge_weight"], *further)
+
+        edges = {name: one.get(name) for name in ("edge_attr", "edge_weight")}
+        return explain_output(self.net, reading, x, one["edge_index"], edges, not self.num_outputs, epochs, lr, seed)
+
+    def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:
+        """What the task shows, and a graph: its matrices, the attention, and why it is predicted as it is."""
+        return {**super().figures(batch, facts), **graph_figures(self, batch, facts)}
+
 
 class GraphClassifier(GraphModule, Classifier):
     """Classifies graphs (GIN: Xu et al. 2019, arXiv:1810.00826; others by ``convolution``).
@@ -141,7 +183,9 @@ class GraphClassifier(GraphModule, Classifier):
         return {
             **super().figures(batch, facts),
             "embeddings": latent_space(self.embed(batch), labels, classes, "embeddings of held-out graphs"),
-            "graphs": graph_grid(batch, titles, (predicted != labels).tolist(), "held-out graphs, mistakes in red"),
+            "graphs": graph_grid(
+                batch, titles, (predicted != labels).tolist(), "held-out graphs, mistakes in red", names_of(self, facts)
+            ),
         }
 
 
@@ -153,5 +197,6 @@ class GraphRegressor(GraphModule, Regressor):
         inputs, target = self.split(batch)
         pairs = zip(self.with_offset(target).tolist(), self(*inputs).tolist(), strict=True)
         titles = [f"{y:.4g}, predicted {p:.4g}" for y, p in pairs]
-        grid = graph_grid(batch, titles, [False] * len(titles), f"{facts.get('target_name', 'held-out graphs')}")
+        title = " ".join(["held-out graphs:", facts.get("target_name", ""), "true and predicted"])
+        grid = graph_grid(batch, titles, [False] * len(titles), title, names_of(self, facts))
         return {**super().figures(batch, facts), "graphs": grid}

@@ -16,12 +16,14 @@ from nnzoo.metrics.clusters import cluster_scores
 from nnzoo.metrics.means import STAGES, PerStage, StageMeans
 from nnzoo.modules.base import ZooModule
 from nnzoo.modules.gnn import ATTENDING, check_graph
+from nnzoo.modules.graph_figures import descriptors_of
 from nnzoo.nets.gnn import ConvolutionName, GraphEncoder, Norm
 from nnzoo.nets.gnn_links import Decoder, DecoderName, all_pairs_loss, build_decoder, graph_kl, sampled_loss, strongest
 from nnzoo.nets.layers import Activation
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.vae import LOG_VAR_RANGE, reparameterize
-from nnzoo.plots.graphs import linked_graph
+from nnzoo.plots.graph_descriptors import MOST
+from nnzoo.plots.graphs import around, linked_graph
 from nnzoo.plots.latent import latent_space
 from nnzoo.plots.links import score_histogram
 
@@ -273,10 +275,12 @@ class LinkPredictor(ZooModule):
         known = labels >= 0 if (labels >= 0).any() else slice(None)
         title = "embeddings of the nodes"
         graph = (batch.edge_index.cpu(), pairs.cpu(), hidden.cpu(), labels.cpu(), classes)
+        seen = around(int(batch.pairs[0, 0]), batch.edge_index.cpu(), len(codes), MOST)
         return {
             "scores": score_histogram(linked, unlinked),
             "embeddings": latent_space(codes[known], labels[known].clamp(min=0), classes, title),
             "graph": linked_graph(*graph),
+            "descriptors": descriptors_of(batch, seen, labels.cpu(), classes, "known links"),
         }
 
 

@@ -5,12 +5,16 @@ from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
 from torch_geometric.data import Data
 
 from nnzoo.errors import InputError, check_sizes
+from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.modules.supervised import SupervisedModule
 from nnzoo.nets.gnn import GraphEncoder
+from nnzoo.nets.graph_attention import attends, attention_weights
 from nnzoo.nets.graph_convolutions import CONVOLUTIONS, ConvolutionName, Norm
+from nnzoo.nets.graph_explanation import passes_messages
 from nnzoo.nets.layers import Activation
 
 ATTENDING = [name for name, convolution in CONVOLUTIONS.items() if convolution.attends]
@@ -45,6 +49,8 @@ class GraphNetwork(SupervisedModule):
     }
     shares: ClassVar[Sequence[str]] = ("dropout", "attention_dropout")
     """Hyperparameters that are shares."""
+
+    net: Any
 
     def __init__(
         self,
@@ -89,6 +95,53 @@ class GraphNetwork(SupervisedModule):
         names = ("hidden", "convolution", "heads", "norm", "activation", "dropout", "attention_dropout", "residual")
         edges = {"edge_features": self.hparams["num_edge_features"]}
         return GraphEncoder(in_features, **edges, **{name: self.hparams[name] for name in names}, **further)
+
+    @property
+    def attends(self) -> bool:
+        """Whether its layers give attention to neighbours, as those of gat, gatv2 and transformer do."""
+        return all(attends(layer) for layer in self.net.encoder.convolutions)
+
+    @in_evaluation
+    def attention(self, batch: Data, layer: int = -1) -> tuple[Tensor, Tensor]:
+        """How much attention each node gives to each of its neighbours.
+
+        Args:
+            batch: As for training.
+            layer: Its place among the layers; the last by default.
+
+        Returns:
+            Source and target of the edges (2, E) as the layer sees them, with its self-loops, and their weights (E, H)
+            in each head: those of the edges into a node sum to 1.
+
+        Raises:
+            InputError: If the layers give no attention to neighbours, or there are fewer.
+        """
+        layers = self.net.encoder.convolutions
+        if not self.attends:
+            raise InputError(
+                f"{self.hparams['convolution']} has no attention to neighbours: set --model.convolution gat, gatv2 or "
+                "transformer."
+            )
+        if not -len(layers) <= layer < len(layers):
+            raise InputError(f"The network has layers 0 to {len(layers) - 1}, got {layer}: choose one of them.")
+        return attention_weights(layers[layer], lambda: self.outputs(*self.split(batch)[0]))
+
+    @property
+    def explainable(self) -> bool:
+        """Whether its layers are of PyG's MessagePassing, whose edges can be masked."""
+        return passes_messages(self.net)
+
+    def check_explainable(self, number: int, count: int, epochs: int, lr: float) -> None:
+        """Raises InputError if what ``explain`` is asked for cannot be done."""
+        if not self.explainable:
+            raise InputError(
+                "The layers are none of PyG's MessagePassing, whose edges could be masked: derive yours from it."
+            )
+        if not 0 <= number < count:
+            raise InputError(f"There are numbers from 0 to {count - 1}, got {number}: choose one of them.")
+        check_sizes(epochs=epochs)
+        if not lr > 0:
+            raise InputError(f"lr must be above 0, got {lr}.")
 
     def setup(self, stage: str) -> None:
         """Warns of what the data know of edges and the convolution does not."""

@@ -5,7 +5,17 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GATConv, GATv2Conv, GCNConv, GINConv, GINEConv, GPSConv, SAGEConv, TransformerConv
+from torch_geometric.nn import (
+    GATConv,
+    GATv2Conv,
+    GCNConv,
+    GINConv,
+    GINEConv,
+    GPSConv,
+    MessagePassing,
+    SAGEConv,
+    TransformerConv,
+)
 
 from nnzoo.nets.layers import ACTIVATIONS, Activation
 from nnzoo.nets.sparse_features import FeatureLinear
@@ -88,7 +98,7 @@ def perceptron(size: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(size, out), nn.ReLU(), nn.Linear(out, out))
 
 
-class Interaction(nn.Module):
+class Interaction(MessagePassing):
     """Battaglia et al. 2016, arXiv:1612.00222: an edge becomes f(source, target, edge), a node g(node, their sum).
 
     Args:
@@ -96,7 +106,7 @@ class Interaction(nn.Module):
     """
 
     def __init__(self, width: Width) -> None:
-        super().__init__()
+        super().__init__(aggr="sum")
         self.edge = perceptron(2 * width.size + width.edges, width.out)
         self.node = perceptron(width.size + width.out, width.out)
 
@@ -104,8 +114,12 @@ class Interaction(nn.Module):
         """Nodes (N, out) and edges (E, out)."""
         ends = [x[edge_index[0]], x[edge_index[1]]]
         edges = self.edge(torch.cat(ends if edge_attr is None else [*ends, edge_attr], dim=1))
-        effects = edges.new_zeros(len(x), edges.shape[1]).index_add(0, edge_index[1], edges)
+        effects = self.propagate(edge_index, edges=edges, size=(len(x), len(x)))
         return self.node(torch.cat([x, effects], dim=1)), edges
+
+    def message(self, edges: Tensor) -> Tensor:
+        """What an edge brings to its target (E, out)."""
+        return edges
 
 
 class GPS(nn.Module):

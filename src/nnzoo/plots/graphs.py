@@ -7,13 +7,12 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import torch
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from nnzoo.plots.images import short_names
+from nnzoo.plots.graph_colors import class_color, class_names, springs
 
 MOST = 300
 """Nodes of a picture: more cannot be told apart."""
@@ -44,21 +43,14 @@ def drawn_graph(
         The figure, its axis, and the places (M, 2) of the nodes.
     """
     edges = numbers_among(nodes, edge_index, len(labels))
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(nodes)))
-    graph.add_edges_from(edges.T.tolist())
-    layout = nx.spring_layout(graph, seed=0)
-    points = np.array([layout[number] for number in range(len(nodes))])
+    points = springs(edges, len(nodes))
     figure = Figure(figsize=(7.5, 6), dpi=120, layout="constrained")
     axis = figure.subplots()
-    lines = [(points[a], points[b]) for a, b in graph.edges]
+    lines = [(points[a], points[b]) for a, b in {tuple(sorted(pair)) for pair in edges.T.tolist()}]
     axis.add_collection(LineCollection(lines, colors="0.8", linewidths=0.6, zorder=1))
-    colors = colormaps["tab10" if len(classes) <= 10 else "turbo"]
-    shown, names = labels[nodes].numpy(), short_names(classes)
-    for number in np.unique(shown):
-        chosen = points[shown == number]
-        share = number if len(classes) <= 10 else number / max(1, len(classes) - 1)
-        color, name = ("0.6", "not known" if classes else "node") if number < 0 else (colors(share), names[number])
+    shown = labels[nodes].numpy()
+    for number, name in class_names(np.unique(shown).tolist(), classes).items():
+        chosen, color = points[shown == number], class_color(number, classes)
         axis.scatter(chosen[:, 0], chosen[:, 1], s=28, color=[color], label=name, linewidths=0, zorder=2)
     axis.set(title=title, xticks=[], yticks=[])
     return figure, axis, points

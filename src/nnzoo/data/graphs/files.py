@@ -140,6 +140,16 @@ def features_of(rows: pd.DataFrame, fitted: Fitted, settings: Mapping[str, Any],
     return torch.from_numpy(np.concatenate([columns.numeric, *coded], axis=1))
 
 
+def column_names(fitted: Fitted) -> list[str]:
+    """Names of the features that :func:`features_of` makes of columns; none where it makes none."""
+    if fitted.get("preprocessor") is None:
+        return []
+    known = Preprocessor(**fitted["preprocessor"])
+    gaps = [f"{known.numeric[number]} missing" for number in known.indicators]
+    categories = [f"{column}: {name}" for column, names in known.categories.items() for name in names]
+    return [*known.numeric, *gaps, *categories]
+
+
 def check_ids(ids: "pd.Series[str]", path: str) -> None:
     """Raises InputError if an id is missing or stands twice."""
     if (ids == "").any():

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
 
 from nnzoo.data.csv_file import check_file
-from nnzoo.data.facts import held
+from nnzoo.data.facts import held, view
 from nnzoo.data.graphs.encodings import add_encodings
 from nnzoo.data.graphs.graph_set import GraphSet, GraphSetDataset
 from nnzoo.data.graphs.graph_set_source import GraphSetSource
@@ -242,6 +242,11 @@ class GraphSetDataModule(SplitDataModule, TargetDataModule):
     def num_features(self) -> int:
         """Features of a node, F."""
         return self.graph.tensors["x"].shape[1]
+
+    @view
+    def feature_names(self) -> list[str]:
+        """Names of the features of a node, for pictures; none where they have none."""
+        return self.source.feature_names() if self.num_features else []
 
     @held(SAME_GRAPHS)
     def num_edge_features(self) -> int:

@@ -6,7 +6,9 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
+from torch_geometric.utils.smiles import x_map
 
+from nnzoo.data.graphs.files import column_names
 from nnzoo.data.graphs.graph_set import GraphSet
 from nnzoo.data.graphs.graph_set_features import graphs_of
 from nnzoo.data.graphs.graph_set_files import GraphTables, read_tables
@@ -53,6 +55,10 @@ class CSV(GraphSetSource):
         assert self.fitted is not None
         return graphs_of(self.tables, self.fitted, self.settings, train, "")
 
+    def feature_names(self) -> list[str]:
+        """The columns of the nodes' file, and their categories."""
+        return column_names(self.fitted["nodes"]) if self.fitted is not None else []
+
     def load_new(self) -> tuple[GraphSet, pd.DataFrame]:
         """The graphs of ``predict_nodes``, read as the training files were."""
         tables, fitted = self._tables("predict_", self.fitted)
@@ -80,6 +86,10 @@ class Molecules(GraphSetSource):
     def graphs(self, train: Tensor) -> GraphSet:
         """PyG's features of atoms and bonds, one-hot."""
         return molecules(self.table[self.settings["smiles"]], self.settings["molecules"])
+
+    def feature_names(self) -> list[str]:
+        """PyG's properties of atoms with their values."""
+        return [f"{name}: {value}" for name, values in x_map.items() for value in values]
 
     def load_new(self) -> tuple[GraphSet, pd.DataFrame]:
         """The molecules of ``predict_molecules``."""

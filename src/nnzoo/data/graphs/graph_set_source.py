@@ -44,6 +44,10 @@ class GraphSetSource(Source):
     def graphs(self, train: Tensor) -> GraphSet:
         """The graphs with features by statistics of those to train on."""
 
+    def feature_names(self) -> list[str]:
+        """Names of the features of a node, once the graphs are made; none where they have none."""
+        return []
+
     def load_new(self) -> tuple[GraphSet, pd.DataFrame]:
         """Graphs to predict, and how they are written."""
         raise InputError(f"{self.name} has no other graphs to predict.")

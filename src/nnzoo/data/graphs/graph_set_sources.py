@@ -46,6 +46,10 @@ class Digits(GraphSetSource):
         tensors = {"x": torch.cat([grey, places], dim=1), "pos": pos}
         return GraphSet(torch.full((count,), side**2), edges.repeat(1, count) + starts, tensors)
 
+    def feature_names(self) -> list[str]:
+        """What is known of a pixel."""
+        return ["grey level", "row", "column"]
+
 
 class Triangles(GraphSetSource):
     """1,000 random graphs of 10 to 20 nodes, of which the number of triangles is to be told.
@@ -71,6 +75,10 @@ class Triangles(GraphSetSource):
         edges = torch.tensor(list(whole.to_directed().edges)).T
         sizes = torch.tensor([len(graph) for graph in self.drawn])
         return with_degrees(sizes, edges, {}, train)
+
+    def feature_names(self) -> list[str]:
+        """The degrees; more than in training count as the last."""
+        return [f"degree {number}" for number in range(self.most)]
 
 
 class Benchmark(GraphSetSource):

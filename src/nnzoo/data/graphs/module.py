@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_scipy_sparse_matrix
 
 from nnzoo.data.csv_file import check_file
-from nnzoo.data.facts import held
+from nnzoo.data.facts import held, view
 from nnzoo.data.graphs.dataset import NodeDataset, as_data, few_labels, with_seeds
 from nnzoo.data.graphs.graph import Graph
 from nnzoo.data.graphs.sampling import NeighborSampler
@@ -219,6 +219,11 @@ class GraphDataModule(TargetDataModule):
     def num_features(self) -> int:
         """Features of a node, F."""
         return self.graph.x.shape[1]
+
+    @view
+    def feature_names(self) -> list[str]:
+        """Names of the features of a node, for pictures; none where they have none."""
+        return self.source.feature_names() if self.num_features else []
 
     @held(SAME_GRAPH)
     def num_edge_features(self) -> int:

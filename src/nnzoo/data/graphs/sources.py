@@ -17,7 +17,7 @@ from torch import Tensor
 from torch_geometric.datasets import Planetoid
 from torch_geometric.utils import from_scipy_sparse_matrix
 
-from nnzoo.data.graphs.files import read_graph
+from nnzoo.data.graphs.files import column_names, read_graph
 from nnzoo.data.graphs.graph import Graph, both_ways, without_repeats
 from nnzoo.data.sources import Source, sources_in
 from nnzoo.errors import InputError
@@ -35,6 +35,10 @@ class GraphSource(Source):
     def load(self) -> Graph:
         """The whole graph."""
 
+    def feature_names(self) -> list[str]:
+        """Names of the features of a node, once it is loaded; none where they have none."""
+        return []
+
 
 class Digits(GraphSource):
     """scikit-learn's 1,797 digits, each linked with the ``nearest`` ones by their pixels."""
@@ -49,6 +53,10 @@ class Digits(GraphSource):
         target = named(labels, self.classes, "digit")
         return neighbour_graph(images / 16, target, self.settings["nearest"])
 
+    def feature_names(self) -> list[str]:
+        """Where each pixel is."""
+        return [f"pixel {row}, {column}" for row in range(8) for column in range(8)]
+
 
 class Diabetes(GraphSource):
     """scikit-learn's 442 patients with 10 measurements, each linked with the ``nearest`` by these; a regression."""
@@ -61,6 +69,10 @@ class Diabetes(GraphSource):
         patients = load_diabetes()
         x = StandardScaler().fit_transform(patients.data)
         return neighbour_graph(x, pd.Series(patients.target, name="progression"), self.settings["nearest"])
+
+    def feature_names(self) -> list[str]:
+        """The measurements."""
+        return [str(name) for name in load_diabetes().feature_names]
 
 
 class Karate(GraphSource):
@@ -76,6 +88,10 @@ class Karate(GraphSource):
         edges = both_ways(torch.tensor(list(club.edges)).T)[0]
         members = pd.Series([club.nodes[member]["club"] for member in club], name="club")
         return Graph(torch.eye(len(club)), edges, members, ["train"] * len(club))
+
+    def feature_names(self) -> list[str]:
+        """The members."""
+        return [f"member {number}" for number in range(34)]
 
 
 class Blocks(GraphSource):
@@ -101,6 +117,10 @@ class Blocks(GraphSource):
         return Graph(
             torch.tensor(x, dtype=torch.float32), edges, named(labels, self.classes, "group"), ["train"] * len(x)
         )
+
+    def feature_names(self) -> list[str]:
+        """The groups that they are signs of."""
+        return [f"sign of {name}" for name in self.classes]
 
 
 class Citations(GraphSource):
@@ -200,6 +220,10 @@ class CSV(GraphSource):
         """The graph of the two files."""
         graph, self.fitted = read_graph(self.settings, self.settings["nodes"], self.settings["edges"], None)
         return graph
+
+    def feature_names(self) -> list[str]:
+        """The columns of the nodes' file, and their categories."""
+        return column_names(self.fitted["nodes"]) if self.fitted is not None else []
 
     def load_new(self) -> Graph:
         """The graph of ``predict_nodes`` and ``predict_edges``, read as the training files were."""

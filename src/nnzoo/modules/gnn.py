@@ -124,10 +124,10 @@ class NodeModule(GraphNetwork):
         return self.net.embed(batch.x, batch.edge_index, batch.edge_attr, batch.edge_weight)[seeds]
 
     def explain(self, batch: Data, node: int, *, epochs: int = 100, lr: float = 0.1, seed: int = 0) -> Explanation:
-        """Which edges and features the prediction of a node rests on, by GNNExplainer (arXiv:1903.03894), see
-        :class:`nnzoo.nets.graph_explanation.OpenMasks`.
+        """Which edges and features the prediction of a node rests on, by GNNExplainer (arXiv:1903.03894).
 
-        Weights, mode and the state of the random numbers stay as they are.
+        How masks begin and become small: :class:`nnzoo.nets.graph_explanation.OpenMasks`. Weights, mode and
+        the state of the random numbers stay as they are.
 
         Args:
             batch: As for training.

@@ -123,10 +123,10 @@ class GraphModule(GraphNetwork):
         return torch.cat(self.net.embed(*self.split(batch)[0]), dim=1)
 
     def explain(self, batch: Data, graph: int = 0, *, epochs: int = 100, lr: float = 0.1, seed: int = 0) -> Explanation:
-        """Which edges and features the prediction of a graph rests on, by GNNExplainer (arXiv:1903.03894), see
-        :class:`nnzoo.nets.graph_explanation.OpenMasks`.
+        """Which edges and features the prediction of a graph rests on, by GNNExplainer (arXiv:1903.03894).
 
-        Weights, mode and the state of the random numbers stay as they are.
+        How masks begin and become small: :class:`nnzoo.nets.graph_explanation.OpenMasks`. Weights, mode and
+        the state of the random numbers stay as they are.
 
         Args:
             batch: As for training.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -98,9 +98,9 @@ def descriptor_figure(
     draw_graph(graph_axis, edge_index, colors, found.betweenness, points)
     if colors.scale is not None:
         figure.colorbar(colors.scale, ax=graph_axis, label=value_name, shrink=0.8)
-    high, entries = float(found.degrees.max()), "weight" if weight is not None else "edge"
+    high, entries = float(found.degrees.max()), " (weights)" if weight is not None else ""
     shown = (
-        (matrices[0], found.adjacency, f"adjacency matrix A ({entries}s)", {"cmap": "Greys", "vmin": 0}),
+        (matrices[0], found.adjacency, f"adjacency matrix A{entries}", {"cmap": "Greys", "vmin": 0}),
         (matrices[1], found.degrees, "degree matrix D", {"cmap": "Reds", "vmin": 0, "vmax": max(high, 1e-9)}),
         (laplacian, found.laplacian, "Laplacian L = D − A", {"cmap": "RdBu_r", "norm": diverging(found.laplacian)}),  # noqa: RUF001
         (proximity, found.proximity, "proximity 1 / (1 + edges between)", {"cmap": "viridis", "vmin": 0, "vmax": 1}),
@@ -146,10 +146,10 @@ def class_bars(axis: Axes, colors: NodeColors, order: Any) -> None:
     """The colours of rows and columns beside a matrix, where they have any."""
     if len(colors.names) < 2 and colors.scale is None:
         return
-    width = 0.03 * len(order)
-    for place, color in enumerate(colors.colors[order]):
-        for corner, sides in (
-            ((-0.5 - 1.4 * width, place - 0.5), (width, 1)),
-            ((place - 0.5, -0.5 - 1.4 * width), (1, width)),
-        ):
-            axis.add_patch(Rectangle(corner, *sides, color=color, linewidth=0, clip_on=False))
+    count, width = len(order), 0.03 * len(order)
+    beside = -0.5 - 1.4 * width
+    for turned in (False, True):
+        corners = [(beside, place - 0.5) for place in range(count)]
+        bars = [Rectangle(corner[::-1], 1, width) if turned else Rectangle(corner, width, 1) for corner in corners]
+        look: dict[str, Any] = {"facecolors": colors.colors[order], "linewidths": 0, "clip_on": False}
+        axis.add_collection(PatchCollection(bars, **look), autolim=False)

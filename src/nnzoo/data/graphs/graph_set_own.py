@@ -57,7 +57,9 @@ class CSV(GraphSetSource):
 
     def feature_names(self) -> list[str]:
         """The columns of the nodes' file, and their categories."""
-        return column_names(self.fitted["nodes"]) if self.fitted is not None else []
+        if self.fitted is None:
+            return []
+        return column_names(self.fitted["nodes"]) or [f"degree {n}" for n in range(self.fitted.get("degrees", -1) + 1)]
 
     def load_new(self) -> tuple[GraphSet, pd.DataFrame]:
         """The graphs of ``predict_nodes``, read as the training files were."""

@@ -74,11 +74,13 @@ class Triangles(GraphSetSource):
         whole = nx.disjoint_union_all(self.drawn)
         edges = torch.tensor(list(whole.to_directed().edges)).T
         sizes = torch.tensor([len(graph) for graph in self.drawn])
-        return with_degrees(sizes, edges, {}, train)
+        made = with_degrees(sizes, edges, {}, train)
+        self.degrees = made.tensors["x"].shape[1]
+        return made
 
     def feature_names(self) -> list[str]:
         """The degrees; more than in training count as the last."""
-        return [f"degree {number}" for number in range(self.most)]
+        return [f"degree {number}" for number in range(self.degrees)]
 
 
 class Benchmark(GraphSetSource):

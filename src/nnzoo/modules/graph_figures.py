@@ -57,7 +57,7 @@ def node_figures(module: Any, batch: Data, facts: Mapping[str, Any]) -> dict[str
     if module.explainable:
         found = module.explain(batch, node)
         inputs, targets = module.split(batch)
-        title = f"what the prediction of node {node} rests on: {title_of(module, module(*inputs), targets, 0, facts)}"
+        title = f"what the prediction of node {node} rests on: {title_of(module, module(*inputs).detach(), targets, 0, facts)}"
         features = found.node_mask[0]
         figures["explanation"] = explanation_figure(
             edges, found.edge_mask, features, names_of(module, facts), values, classes, title, node, value_name=name
@@ -97,7 +97,7 @@ def graph_figures(module: Any, batch: Data, facts: Mapping[str, Any]) -> dict[st
     name = names[feature] if names else f"feature {feature}"
     points = flat(graph["pos"]) if "pos" in graph else None
     values = graph["x"][:, feature].float()
-    outputs = module(*module.split(batch)[0])
+    outputs = module(*module.split(batch)[0]).detach()
     edges = graph["edge_index"]
     figures = {
         "descriptors": descriptor_figure(

@@ -57,7 +57,8 @@ def node_figures(module: Any, batch: Data, facts: Mapping[str, Any]) -> dict[str
     if module.explainable:
         found = module.explain(batch, node)
         inputs, targets = module.split(batch)
-        title = f"what the prediction of node {node} rests on: {title_of(module, module(*inputs).detach(), targets, 0, facts)}"
+        known = title_of(module, module(*inputs).detach(), targets, 0, facts)
+        title = f"what the prediction of node {node} rests on: {known}"
         features = found.node_mask[0]
         figures["explanation"] = explanation_figure(
             edges, found.edge_mask, features, names_of(module, facts), values, classes, title, node, value_name=name

@@ -72,7 +72,7 @@ def springs(edges: Tensor, num_nodes: int) -> Any:
     graph.add_edges_from(edges.T.tolist())
     parts = [min(part) for part in nx.connected_components(graph)]
     if len(parts) > 1:  # or they push each other out of the picture
-        graph.add_weighted_edges_from((num_nodes, node, 0.3) for node in parts)
+        graph.add_weighted_edges_from((num_nodes, node, 1.0) for node in parts)
     layout = nx.spring_layout(graph, seed=0)
     return np.array([layout[node] for node in range(num_nodes)])
 

@@ -61,8 +61,8 @@ def node_colors(values: Tensor, classes: Sequence[str]) -> NodeColors:
         return NodeColors(np.array([colors[n] for n in known.tolist()]), known.argsort(kind="stable"), names)
     finite = known[np.isfinite(known)]
     scale = ScalarMappable(Normalize(finite.min(), finite.max()) if len(finite) else None, "viridis")
-    colors = np.where(np.isfinite(known)[:, None], scale.to_rgba(np.nan_to_num(known)), np.array(UNKNOWN))
-    return NodeColors(colors, known.argsort(kind="stable"), {}, scale)
+    shades = np.where(np.isfinite(known)[:, None], scale.to_rgba(np.nan_to_num(known)), np.array(UNKNOWN))
+    return NodeColors(shades, known.argsort(kind="stable"), {}, scale)
 
 
 def springs(edges: Tensor, num_nodes: int) -> Any:
@@ -97,11 +97,11 @@ def weighted_edges(axis: Axes, points: Any, edges: Tensor, weights: Tensor) -> S
     chosen = [i for i in order if pairs[i][0] != pairs[i][1]]
     halves = [((points[pairs[i][0]] + points[pairs[i][1]]) / 2, points[pairs[i][1]]) for i in chosen]
     shares = np.array([values[i] for i in chosen]) / scale.norm.vmax
-    colors = scale.to_rgba([values[i] for i in chosen])
+    colors = scale.to_rgba(np.array([values[i] for i in chosen]))
     axis.add_collection(LineCollection(halves, colors=colors, linewidths=0.7 + 2.3 * shares, zorder=2))
     loops = [i for i in order if pairs[i][0] == pairs[i][1]]
     if loops:
         places = np.array([points[pairs[i][0]] for i in loops])
-        rings = scale.to_rgba([values[i] for i in loops])
+        rings = scale.to_rgba(np.array([values[i] for i in loops]))
         axis.scatter(places[:, 0], places[:, 1], s=110, c=rings, linewidths=0, zorder=3)
     return scale

@@ -23,7 +23,8 @@ def draw_nodes(axis: Axes, points: Any, colors: NodeColors, center: int | None, 
     axis.scatter(points[plain, 0], points[plain, 1], s=size, c=colors.colors[plain], **look)
     if center is not None:
         star = {**look, "edgecolors": "black", "linewidths": 1.0, "zorder": 5}
-        axis.scatter(*points[center][:, None], s=230, c=[colors.colors[center]], marker="*", label="the node", **star)
+        x, y = points[center]
+        axis.scatter([x], [y], s=230, c=[colors.colors[center]], marker="*", label="the node", **star)
     for name, color in colors.names.items():
         if len(colors.names) > 1:
             axis.scatter([], [], s=30, color=[color], label=name)

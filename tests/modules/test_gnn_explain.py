@@ -168,3 +168,10 @@ def test_what_cannot_be_explained_is_named():
     net.net = nn.Linear(5, 3)
     with pytest.raises(InputError, match=r"none of PyG's MessagePassing"):
         net.explain(graph(), 0)
+
+
+def test_a_prediction_that_rests_on_the_whole_graph_is_not_explained_by_some_edges():
+    model = NodeClassifier(num_features=5, num_classes=3, hidden=[4], propagation="pagerank")
+    with pytest.raises(InputError, match="rests on the whole graph, not on some edges"):
+        model.explain(graph(), 0)
+    assert not model.explainable

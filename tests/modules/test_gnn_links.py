@@ -240,7 +240,7 @@ def test_pictures_show_which_strong_links_are_hidden_ones():
     net, batch = module(num_classes=3).eval(), graph()
     hidden = torch.combinations(torch.arange(NODES)).T[:, ::2]
     figures = net.figures(batch, {"classes": list("abc"), "hidden_links": hidden})
-    assert set(figures) == {"scores", "embeddings", "graph"}
+    assert set(figures) == {"scores", "embeddings", "graph", "descriptors"}
     (axis,) = figures["graph"].axes
     lines = {part.get_label(): len(part.get_segments()) for part in axis.collections if hasattr(part, "get_segments")}
     count = hidden.shape[1]

@@ -123,6 +123,16 @@ class NodeModule(GraphNetwork):
         seeds = self.seeds_of(batch)
         return self.net.embed(batch.x, batch.edge_index, batch.edge_attr, batch.edge_weight)[seeds]
 
+    @property
+    def reaches_all(self) -> bool:
+        """Whether a prediction rests on the whole graph, however far the layers see."""
+        return self.hparams["propagation"] != "none"
+
+    @property
+    def explainable(self) -> bool:
+        """Whether a prediction rests on a neighbourhood, through layers whose edges can be masked."""
+        return super().explainable and not self.reaches_all
+
     def explain(self, batch: Data, node: int, *, epochs: int = 100, lr: float = 0.1, seed: int = 0) -> Explanation:
         """Which edges and features the prediction of a node rests on, by GNNExplainer (arXiv:1903.03894).
 
@@ -141,8 +151,13 @@ class NodeModule(GraphNetwork):
             edges and ``node_mask`` (1, F) of the features; 0 for what the prediction does not depend on.
 
         Raises:
-            InputError: If there is no such node, or the layers are of a kind of their own.
+            InputError: If there is no such node, the layers are of a kind of their own, or ``propagation`` follows them.
         """
+        if self.reaches_all:
+            raise InputError(
+                "After personalised PageRank a prediction rests on the whole graph, not on some edges: train with "
+                "--model.propagation none to explain it."
+            )
         self.check_explainable(node, len(batch.x), epochs, lr)
         x, ends, attr, weight = (
             None if value is None else value.cpu()

@@ -2,12 +2,19 @@
 
 Paper: Kipf & Welling 2017, arXiv:1609.02907; with ``--model.convolution`` those of the other layers.
 
-Cora's fixed split: 0.8199 of the test papers, the mean of 20 seeds with standard deviation 0.0049, each chosen on
-validation; the paper has 0.815. A perceptron of the words alone has 0.553, label spreading 0.713.
+Digits linked with their nearest, five labels of each class: 0.9454 of the others, the mean of five seeds, each with
+labels of its own; label spreading 0.944, eigenvectors of the Laplacian 0.947, a perceptron of the pixels 0.857. So few
+labels have to reach far: the outputs take 50 steps of personalised PageRank (arXiv:1810.05997).
+
+Cora's fixed split, chosen on validation, means of 20 seeds: GCN 0.8199 of the test papers, with standard deviation
+0.0049 (the paper has 0.815), GAT (``gnn_cora_gat``) 0.8287, with 0.0040 (0.830). A perceptron of the words alone has
+0.553, label spreading 0.713. ``gnn_diabetes`` regresses; its rmse of 56 is above that of a perceptron, 53.4: links that
+come of the measurements tell it nothing new.
 
     python -m nnzoo.recipes.gnn
     python -m nnzoo.recipes.gnn --config gnn_cora
     python -m nnzoo.recipes.gnn --config gnn_cora_gat
+    python -m nnzoo.recipes.gnn --config gnn_diabetes
     python -m nnzoo.recipes.gnn --data.edges edges.csv --data.nodes nodes.csv --data.target label
 """
 

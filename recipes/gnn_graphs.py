@@ -1,7 +1,8 @@
 """A class or a number for each of many graphs: molecules, proteins, images as graphs of pixels.
 
 Paper: Xu et al. 2019, arXiv:1810.00826 (GIN); with ``--model.convolution`` those of other layers, gps among them.
-Accuracy 0.9728 on digits as graphs of pixels, mean of 3 seeds; the Weisfeiler-Lehman kernel has 0.9333 there.
+Accuracy on digits as graphs of pixels, means of 3 seeds: GIN 0.9728, GPS (``gnn_graphs_transformer``) 0.9383, the
+Weisfeiler-Lehman kernel 0.9333. A CNN, which is told what lies left and right, has 0.993 of the same images.
 
     python -m nnzoo.recipes.gnn_graphs
     python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_transformer

@@ -22,8 +22,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 UNRECORDED = {"cnn_cifar10", "cnn_fashion", "cnn_folder", "cnn_pretrained", "forecaster_csv"}
 UNRECORDED |= {"ddpm_cifar10", "ddpm_text_mnist", "wgan_gp_cifar10"}
 UNRECORDED |= {"gnn_links_cora_vgae", "gnn_links_csv"}
-UNRECORDED |= {"gnn", "gnn_cora_gat", "gnn_diabetes"}
-UNRECORDED |= {"gnn_graphs_mutag", "gnn_graphs_transformer", "gnn_graphs_triangles"}
+UNRECORDED |= {"gnn_graphs_mutag", "gnn_graphs_triangles"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 

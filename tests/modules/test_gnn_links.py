@@ -248,4 +248,4 @@ def test_pictures_show_which_strong_links_are_hidden_ones():
     found = [pair in hidden.T.tolist() for pair in shown.T.tolist()]
     assert 0 < lines["hidden link found"] == sum(found) < count
     assert lines["not in the graph"] == count - sum(found)
-    assert len(net.figures(graph(y=torch.full((NODES,), -1)), {})) == 3
+    assert len(net.figures(graph(y=torch.full((NODES,), -1)), {})) == 4

@@ -151,7 +151,7 @@ class NodeModule(GraphNetwork):
             edges and ``node_mask`` (1, F) of the features; 0 for what the prediction does not depend on.
 
         Raises:
-            InputError: If there is no such node, the layers are of a kind of their own, or ``propagation`` follows them.
+            InputError: If there is no such node, the layers are of their own kind, or ``propagation`` follows them.
         """
         if self.reaches_all:
             raise InputError(

@@ -13,7 +13,7 @@ Paper: Kipf & Welling 2016, arXiv:1611.07308 (GAE and VGAE).
 On the digits, three seeds: average precision 0.9625 (common neighbours 0.7693, eigenvectors of the Laplacian 0.9378),
 area under the ROC curve 0.9661 (0.7729, 0.9547).
 
-On Cora, ten seeds with a split of the links each, GAE: area 0.9075, from 0.8905 to 0.9405, and average precision 0.9095;
+On Cora, ten seeds with a split each, GAE: area 0.9075, from 0.8905 to 0.9405, and average precision 0.9095;
 the paper has 0.910 and 0.920 of one split. Here layers have biases, and the best epoch is chosen by validation.
 """
 

@@ -159,11 +159,9 @@ class NodeModule(GraphNetwork):
                 "--model.propagation none to explain it."
             )
         self.check_explainable(node, len(batch.x), epochs, lr)
-        x, ends, attr, weight = (
-            None if value is None else value.cpu()
-            for value in (batch.x, batch.edge_index, batch.edge_attr, batch.edge_weight)
-        )
-        edges = {"edge_attr": attr, "edge_weight": weight}
+        known = {name: batch.get(name) for name in ("edge_attr", "edge_weight")}
+        edges = {name: None if value is None else value.cpu() for name, value in known.items()}
+        x, ends = batch.x.cpu(), batch.edge_index.cpu()
         return explain_node(self.net, node, x, ends, edges, not self.num_outputs, epochs, lr, seed)
 
     def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:

@@ -5,8 +5,10 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
+from torch_geometric.data import Data
 
 from nnzoo import GraphDataModule, InputError
+from nnzoo.data.graphs.sources import Cora
 from nnzoo.data.sampler import BatchIndex
 
 
@@ -103,3 +105,15 @@ def test_a_missing_data_set_is_named_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr("torch_geometric.datasets.Planetoid.url", f"file://{tmp_path}/nowhere")
     with pytest.raises(InputError, match=r"Cora is neither in .* nor could it be downloaded.*ind.cora"):
         GraphDataModule(dataset="cora", root=str(tmp_path)).prepare_data()
+
+
+@pytest.mark.parametrize("row_normalize", [True, False])
+def test_words_of_papers_are_divided_by_their_number_where_asked(row_normalize, monkeypatch):
+    words = torch.tensor([[1.0, 1, 0], [0, 0, 0], [0, 0, 1]])  # some papers have none
+    masks = {f"{part}_mask": torch.arange(3) == n for n, part in enumerate(("train", "val", "test"))}
+    papers = Data(x=words, edge_index=torch.tensor([[0, 1], [1, 0]]), y=torch.tensor([0, 1, 0]), **masks)
+    monkeypatch.setattr(Cora, "_planetoid", lambda self: [papers])
+    x = GraphDataModule(dataset="cora", row_normalize=row_normalize).graph.x
+    assert x.tolist() == ([[0.5, 0.5, 0], [0, 0, 0], [0, 0, 1]] if row_normalize else words.tolist())
+    with pytest.raises(InputError, match="row_normalize does nothing with dataset karate"):
+        GraphDataModule(dataset="karate", row_normalize=False)

@@ -60,6 +60,7 @@ class GraphDataModule(TargetDataModule):
         drop: Columns to leave out.
         nearest: How many of the nearest digits or patients each is linked with.
         split: Of the citations: fixed | random.
+        row_normalize: Divide the words of each paper by their number, so that long ones weigh no more.
         labels_per_class: Of so many nodes of each class the target is known in training; the others that are left
             go to the test. All that are not held out are trained on if not given.
         num_neighbors: In training, draw so many neighbours for each round of messages, such as [10, 10]: for graphs
@@ -93,6 +94,7 @@ class GraphDataModule(TargetDataModule):
         drop: Sequence[str] = (),
         nearest: int = 10,
         split: Literal["fixed", "random"] = "fixed",
+        row_normalize: bool = True,
         labels_per_class: int | None = None,
         num_neighbors: Sequence[int] = (),
         split_seed: int = 0,

@@ -128,10 +128,10 @@ class Citations(GraphSource):
 
     ``split`` fixed is the public one: 20 papers of each field to train on, 500 for validation, 1,000 to test on. Random
     draws as many of each, with ``split_seed``: another task with other numbers, which should be named as such. Rows of
-    words are divided by their sums.
+    words are divided by their sums with ``row_normalize``, as GCN's and GAT's authors have them.
     """
 
-    uses = ("root", "split")
+    uses = ("root", "split", "row_normalize")
     folder: ClassVar[str]
     num_train, num_val, num_test = 20, 500, 1000
 
@@ -151,7 +151,7 @@ class Citations(GraphSource):
     def load(self) -> Graph:
         """Both directions of every citation, as the papers about graphs have it."""
         data: Any = self._planetoid()[0]
-        x = data.x / data.x.sum(1, keepdim=True).clamp(min=1)
+        x = data.x / data.x.sum(1, keepdim=True).clamp(min=1) if self.settings["row_normalize"] else data.x
         official = np.full(data.num_nodes, "", dtype=object)
         if self.settings["split"] == "fixed":
             for part in ("train", "val", "test"):

@@ -3,9 +3,11 @@
 Paper: Xu et al. 2019, arXiv:1810.00826 (GIN); with ``--model.convolution`` those of other layers, gps among them.
 Accuracy on digits as graphs of pixels, means of 3 seeds: GIN 0.9728, GPS (``gnn_graphs_transformer``) 0.9383, the
 Weisfeiler-Lehman kernel 0.9333. A CNN, which is told what lies left and right, has 0.993 of the same images.
+Triangles of random graphs (``gnn_graphs_triangles``), 3 seeds: rmse 1.461, a linear model of mean features 1.892.
 
     python -m nnzoo.recipes.gnn_graphs
     python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_transformer
+    python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_triangles
     python -m nnzoo.recipes.gnn_graphs --config gnn_graphs_mutag --folds 10 --folds_rule one_epoch
     python -m nnzoo.recipes.gnn_graphs --data.nodes nodes.csv --data.edges edges.csv --data.graph_id g --data.target y
     python -m nnzoo.recipes.gnn_graphs --data.molecules molecules.csv --data.smiles smiles --data.target solubility

@@ -4,6 +4,7 @@ import lightning as L
 import pytest
 import torch
 from torch_geometric.data import Data
+from torch_geometric.nn import GraphConv
 
 from nnzoo import GraphDataModule, InputError, NodeClassifier, NodeRegressor
 from nnzoo.nets.gnn import GraphEncoder
@@ -67,15 +68,23 @@ def test_embeddings_are_what_the_last_layer_sees():
 
 
 def test_another_encoder_by_one_method():
-    class Sum(GraphEncoder):
+    class Summing(GraphEncoder):
         def build_convolution(self, width):
-            return super().build_convolution(width._replace(out=width.out))
+            return GraphConv(width.size, width.out)
 
     class Own(NodeClassifier):
         def build_encoder(self):
-            return Sum(3, [6, 6], out_features=4)
+            return Summing(3, [6, 5], out_features=4)
 
-    assert len(Own(num_features=3, num_classes=4).net.encoder.convolutions) == 3
+    torch.manual_seed(0)
+    net, batch = Own(num_features=3, num_classes=4), graph(seeds=torch.tensor([1, 4]))
+    first, second, last = net.net.encoder.convolutions
+    assert [type(layer) for layer in (first, second, last)] == [GraphConv] * 3
+    states = second(first(batch.x, batch.edge_index).relu(), batch.edge_index).relu()
+    logits = last(states, batch.edge_index)[batch.seeds]
+    torch.testing.assert_close(net.predict_step(batch, 0), logits.softmax(1))
+    net.training_step(batch, 0).backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
 
 
 WRONG = {

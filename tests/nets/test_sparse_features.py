@@ -73,6 +73,14 @@ def test_a_known_order_by_column_gives_the_same_bits():
     assert torch.equal(*gradients)
 
 
+def test_features_that_need_a_gradient_get_it():
+    """A product in a known order has none of the features."""
+    x, layer = sparse_where_worthwhile(bags()).requires_grad_(), FeatureLinear(300, 4)
+    layer(x).sum().backward()
+    expected = layer.weight.detach().sum(0).expand(200, 300) * (bags() != 0)
+    torch.testing.assert_close(x.grad.to_dense(), expected)
+
+
 def test_dropped_features_keep_the_order_that_spares_a_sort():
     known = sparse_where_worthwhile(bags())
     assert FeatureDropout(0.5)(known).by_column is known.by_column

@@ -2,6 +2,7 @@
 
 import networkx as nx
 import numpy as np
+import pytest
 import torch
 
 from nnzoo.data.graphs.encodings import add_encodings, laplacian, walks
@@ -27,12 +28,28 @@ def test_eigenvectors_are_those_of_the_laplacian():
     np.testing.assert_allclose((found**2).sum(0), 1, atol=1e-6)
 
 
-def test_signs_do_not_depend_on_the_order_of_nodes():
+def test_signs_do_not_depend_on_the_order_of_nodes_where_the_graph_has_no_symmetry():
     graph = nx.lollipop_graph(4, 3)
     edges, order = torch.tensor(list(graph.edges)).T, torch.randperm(7, generator=torch.Generator().manual_seed(1))
     found = laplacian(edges, 7, 2)
     assert (found.pow(3).sum(0) > 0).all()
     torch.testing.assert_close(laplacian(order.argsort()[edges], 7, 2), found[order], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("graph", "alone"), [(nx.path_graph(9), True), (nx.cycle_graph(9), False)])
+def test_of_symmetric_graphs_the_order_of_nodes_decides(graph, alone):
+    """A stated limit: a path keeps its vector up to the sign, a ring the plane of a pair of vectors alone."""
+    edges, generator = torch.tensor(list(graph.edges)).T, torch.Generator().manual_seed(1)
+    first = laplacian(edges, 9, 2)
+    changes, turned = [], []
+    for _ in range(8):
+        order = torch.randperm(9, generator=generator)
+        found, expected = laplacian(order.argsort()[edges], 9, 2), first[order]
+        torch.testing.assert_close(found @ found.T, expected @ expected.T, atol=1e-5, rtol=1e-4)
+        changes.append(float((found - expected).abs().max()))
+        turned.append(float(torch.minimum((found - expected).abs(), (found + expected).abs()).max()))
+    assert max(changes) > 0.1
+    assert (max(turned) < 1e-5) == alone
 
 
 def test_small_graphs_have_zeros_and_no_generator_is_touched():

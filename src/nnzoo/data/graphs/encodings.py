@@ -23,7 +23,9 @@ def add_encodings(graphs: GraphSet, walk_steps: int, eigenvectors: int) -> None:
         walk_steps: Chances to be back after 1, 2, ... steps of a random walk (arXiv:2110.07875).
         eigenvectors: Of the symmetric normalised Laplacian without the first one (arXiv:2003.00982), zeros where a
             graph has fewer; directions of edges do not count. Either sign is as good: here the sum of cubes is not
-            negative, so that it does not depend on the order of the nodes, and a network turns them in training.
+            negative, and a network turns them in training. So the order of the nodes does not matter where that sum is
+            not 0 and the eigenvalue stands alone. In symmetric graphs it does: which end of a path has the positive
+            sign is left to rounding, and of a ring's, star's or square grid's equal eigenvalues any basis is as good.
     """
     found: dict[str, list[Tensor]] = {"walks": [], "eigenvectors": []}
     for number in range(len(graphs)):

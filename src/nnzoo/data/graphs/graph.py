@@ -1,5 +1,6 @@
 """One graph whose nodes are the samples, and the order in which its edges stand."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -12,7 +13,8 @@ class Graph:
     """Nodes and edges, as a source gives them.
 
     Attributes:
-        x: Features of the nodes (N, F), dense.
+        x: Features of the nodes (N, F), dense; where they have none, a column for each (N, N) as a CSR tensor, see
+            :func:`nnzoo.nets.sparse_features.identity`.
         edge_index: Source and target of each edge (2, E), both directions of an undirected one.
         target: What is known of each node: classes by their names or numbers; missing where nothing is.
         official: The part that the data set gives each node; "train" where it gives none, "" of nodes in no part.
@@ -41,6 +43,21 @@ class Graph:
     def num_nodes(self) -> int:
         """Number of nodes, N."""
         return len(self.x)
+
+    @property
+    def featureless(self) -> bool:
+        """Whether each node has a column of its own in place of features."""
+        return self.x.layout == torch.sparse_csr
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each node, as its file has it."""
+        return self.written.iloc[:, 0].astype(str).tolist()
+
+    @property
+    def order(self) -> str:
+        """What tells one list of ids from another, in short."""
+        return hashlib.sha256("\n".join(self.ids).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def target_order(edge_index: Tensor, num_nodes: int) -> Tensor:

@@ -1,6 +1,5 @@
 """One graph whose links are the samples: some are hidden, and told from pairs of nodes that are not linked."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -104,17 +103,15 @@ class LinkDataModule(GraphDataModule):
         """Whether (a, b) and (b, a) are different links."""
         return self.hparams["directed"]
 
-    @held(SAME_GRAPH.partition(",")[0])
-    def node_order(self) -> str:
-        """What tells nodes apart that are known by their numbers alone, in short; empty where features tell them."""
-        if self._inputs.layout != torch.sparse_csr:
-            return ""
-        return hashlib.sha256("\n".join(self.node_ids).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    @property
+    def known_by_number(self) -> bool:
+        """Whether each node has a column of its own in place of features."""
+        return self._inputs.layout == torch.sparse_csr
 
     @view
     def node_ids(self) -> list[str]:
         """The id of each node, as its file has it."""
-        return self.graph.written.iloc[:, 0].astype(str).tolist()
+        return self.graph.ids
 
     @view
     def hidden_links(self) -> Tensor:
@@ -250,5 +247,5 @@ class LinkDataModule(GraphDataModule):
     @property
     def own_features(self) -> Any:
         """Features (N, F) of the nodes as a NumPy array; None where the graph has none or they are not used."""
-        used = self.hparams["node_features"] == "own" and self.graph.x.layout != torch.sparse_csr
+        used = self.hparams["node_features"] == "own" and not self.graph.featureless
         return self.graph.x.numpy() if used else None

@@ -159,11 +159,16 @@ class GraphDataModule(TargetDataModule):
         """The graph of ``predict_nodes``."""
         if not self.uses_fitted("predict"):
             _ = self.graph  # by whose columns another one is read
-        graph = self.source.load_new()
+        graph, path = self.source.load_new(), self.hparams["predict_nodes"]
+        if graph.featureless and graph.order != self.node_order:
+            raise InputError(
+                f"{path} has other nodes, or in another order, than the model was trained on, and no features that "
+                "tell of them: give the same nodes as they stood, or train with features."
+            )
         if graph.x.shape[1] != self.num_features:
             raise InputError(
-                f"{self.hparams['predict_nodes']} gives {graph.x.shape[1]} features of a node, the model was trained "
-                f"on {self.num_features}: a graph without features of its nodes can be predicted by its own model only."
+                f"{path} gives {graph.x.shape[1]} features of a node, the model was trained on {self.num_features}: "
+                "give it the columns that the training file has."
             )
         return graph
 
@@ -221,6 +226,16 @@ class GraphDataModule(TargetDataModule):
     def num_features(self) -> int:
         """Features of a node, F."""
         return self.graph.x.shape[1]
+
+    @property
+    def known_by_number(self) -> bool:
+        """Whether each node has a column of its own in place of features."""
+        return self.graph.featureless
+
+    @held(SAME_GRAPH.partition(",")[0])
+    def node_order(self) -> str:
+        """What tells nodes apart that are known by their numbers alone, in short; empty where features tell them."""
+        return self.graph.order if self.known_by_number else ""
 
     @view
     def feature_names(self) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import spectral_embedding
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch_geometric.nn import LabelPropagation
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from nnzoo.baselines.base import Baselines, Scores, fitting
 from nnzoo.baselines.tables import scores_of
@@ -31,7 +33,8 @@ class NodeBaselines(Baselines):
     """Test scores of classical models of nodes, as ``baseline/NAME/METRIC``.
 
     - ``mlp``: scikit-learn's perceptron of 64 units on the features alone.
-    - ``spreading``: label spreading (Zhou et al. 2004) on the graph alone; of numbers, the spread mean.
+    - ``spreading``: label spreading (Zhou et al. 2004) on the graph alone, by the weights of its edges and whatever
+      their directions; of numbers, the spread mean.
     - ``spectral``: logistic or ridge regression on eigenvectors of the graph's normalised Laplacian.
 
     All are fitted on the training nodes; the strength of their penalties, the share of neighbours and the number of
@@ -108,32 +111,37 @@ def laplacian_vectors(adjacency: Any, count: int) -> Array:
 class Spread:
     """What label spreading says of all nodes, as a model whose inputs are their numbers (N, 1).
 
+    Nodes that no label reaches get the classes' shares in training, or the mean.
+
     Args:
-        edge_index: Edges (2, E).
+        adjacency: Weights of the edges as a symmetric SciPy matrix (N, N).
         targets: Classes, or numbers, of all nodes (N,).
         alpha: Share of a node's label that its neighbours have.
         num_classes: Number of classes; 0 for numbers.
     """
 
-    def __init__(self, edge_index: Tensor, targets: Tensor, alpha: float, num_classes: int) -> None:
-        self.edge_index, self.targets, self.alpha, self.num_classes = edge_index, targets, alpha, num_classes
+    def __init__(self, adjacency: Any, targets: Tensor, alpha: float, num_classes: int) -> None:
+        self.adjacency, self.targets, self.alpha, self.num_classes = adjacency, targets, alpha, num_classes
         self.classes_ = np.arange(num_classes)
 
     def fit(self, inputs: Array, targets: Array) -> "Spread":
         """Spreads the targets of some nodes over the graph."""
         known = torch.zeros(len(self.targets), dtype=torch.bool)
         known[torch.from_numpy(inputs[:, 0])] = True
+        matrix = self.adjacency.tocoo()
+        ends, weights = torch.from_numpy(np.stack([matrix.col, matrix.row])).long(), torch.from_numpy(matrix.data)
+        edges, scaled = gcn_norm(ends, weights.float(), len(known), add_self_loops=False)
         spread = LabelPropagation(ROUNDS, self.alpha)
         if self.num_classes:
-            self.shares = spread(torch.where(known, self.targets, 0), self.edge_index, mask=known).numpy()
+            known_shares = F.one_hot(torch.where(known, self.targets, 0), self.num_classes) * known[:, None].float()
+            shares = spread(known_shares, edges, edge_weight=scaled)
+            sums = shares.sum(dim=1, keepdim=True)
+            self.shares = torch.where(sums > 0, shares / sums, known_shares[known].mean(dim=0)).numpy()
             return self
         # The spread sum over the spread number of known nodes; the mean where none is near.
         values = torch.stack([torch.where(known, self.targets, 0.0), known.float()], dim=1)
-        scale = values.abs().amax(dim=0).clamp(min=1e-12)  # which the layer clamps to [0, 1]
-        signed = torch.cat([values.clamp(min=0), (-values).clamp(min=0)], dim=1) / scale.repeat(2)
-        above, count, below, _ = spread(signed, self.edge_index).T
-        mean = self.targets[known].mean()
-        self.values = torch.where(count > 1e-9, (above - below) * scale[0] / count, mean).numpy()
+        total, count = spread(values, edges, edge_weight=scaled, post_step=lambda values: values).T
+        self.values = torch.where(count > 1e-9, total / count, self.targets[known].mean()).numpy()
         return self
 
     def predict_proba(self, inputs: Array) -> Array:
@@ -151,4 +159,4 @@ def spreading(data: Any, rows: dict[str, Array], targets: dict[str, Array]) -> I
     every[torch.from_numpy(rows["train"])] = torch.from_numpy(targets["train"])
     numbers = np.arange(data.graph.num_nodes)[:, None]
     for alpha in ALPHAS:
-        yield Spread(data.graph.edge_index, every, alpha, data.num_classes), numbers
+        yield Spread(data.adjacency, every, alpha, data.num_classes), numbers

@@ -132,6 +132,40 @@ def test_settings_that_cannot_be_used(settings, message):
         module(**settings)
 
 
+def test_numbers_do_not_go_through_pagerank():
+    """On a star the constant 1 would become 14 at the hub."""
+    with pytest.raises(InputError, match=r"numbers cannot: leave out --model.propagation"):
+        NodeRegressor(num_features=3, propagation="pagerank")
+
+
+def both(edges):
+    return torch.cat([edges, edges.flip(0)], dim=1)
+
+
+PATH = torch.tensor([[0, 1], [1, 2]])
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [{"edge_index": PATH}, {"edge_index": both(PATH), "edge_weight": torch.tensor([1.0, 2, 3, 2])}],
+    ids=["edges", "weights"],
+)
+def test_pagerank_of_a_directed_graph_is_refused(edges):
+    batch = graph(**edges)
+    with pytest.raises(InputError, match=r"every edge had its opposite.*--data.directed false or"):
+        module(propagation="pagerank").training_step(batch, 0)
+    module().training_step(batch, 0)
+
+
+def test_pagerank_takes_graphs_whose_edges_go_both_ways():
+    """The same edge may stand there twice, with other weights and in whatever order."""
+    twice = torch.cat([PATH, PATH], dim=1)
+    weights = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    swapped = {"edge_index": both(twice), "edge_weight": torch.cat([weights, weights.roll(2)])}
+    for edges in ({"edge_index": both(PATH)}, swapped, {"edge_index": torch.tensor([[0, 1, 2], [1, 0, 2]])}):
+        assert module(propagation="pagerank").training_step(graph(**edges), 0).isfinite()
+
+
 def test_edges_that_a_convolution_does_not_see_are_named(in_tmp, recwarn):
     (in_tmp / "nodes.csv").write_text("id,a,y\n" + "".join(f"{i},{i % 4},{'pq'[i % 2]}\n" for i in range(30)))
     (in_tmp / "edges.csv").write_text(
@@ -139,12 +173,17 @@ def test_edges_that_a_convolution_does_not_see_are_named(in_tmp, recwarn):
     )
     data = GraphDataModule(edges="edges.csv", nodes="nodes.csv", target="y", weight="w")
     data.setup()
-    net = NodeClassifier(num_features=data.num_features, num_classes=2, convolution="sage")
     trainer = L.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    trainer.fit(net, data)
+    settings = {"num_features": data.num_features, "num_classes": 2, "convolution": "sage"}
+    trainer.fit(NodeClassifier(**settings), data)
     texts = " ".join(str(warning.message) for warning in recwarn)
     assert "sage does not see the weights of the edges; gcn would" in texts
     assert "sage does not see the features of the edges; gat, gatv2, gin, transformer, interaction, gps would" in texts
+    recwarn.clear()
+    trainer = L.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    trainer.fit(NodeClassifier(**settings, propagation="pagerank"), data)
+    texts = " ".join(str(warning.message) for warning in recwarn)
+    assert "sage does not see the weights of the edges, which the propagation after it does; gcn would" in texts
 
 
 def test_a_regressor_gives_a_number_for_each_node():

@@ -123,6 +123,17 @@ def test_groups_of_the_embeddings_are_compared_with_the_classes_that_are_known()
     assert "test/nmi" not in found
 
 
+def test_groups_of_a_model_that_learned_classes_are_compared_among_held_out_nodes():
+    """Classes that it was trained on would be found again."""
+    net = module(num_classes=3, label_weight=1.0)
+    batch = graph(labelled=torch.arange(NODES) >= 5, y=torch.tensor([0, 1, 2, 0, 1, 2, 1, 2, 2, 0, 1, 1, 0, 2]))
+    found, held_out = measured_on(net, batch), batch.labelled
+    groups = KMeans(3, n_init=10, random_state=0).fit_predict(net.embed(batch)[held_out].numpy())
+    assert found["test/nmi"] == pytest.approx(normalized_mutual_info_score(batch.y[held_out], groups))
+    assert found["test/ari"] == pytest.approx(adjusted_rand_score(batch.y[held_out], groups))
+    assert "test/nmi" not in measured_on(net, graph(labelled=torch.arange(NODES) == 0))
+
+
 @pytest.mark.parametrize("form", [lambda batch: batch, rows])
 def test_one_model_tells_links_and_classes(form):
     net, batch = module(num_classes=3, label_weight=2.0), form(graph())

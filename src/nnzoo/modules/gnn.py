@@ -32,7 +32,7 @@ class NodeModule(GraphNetwork):
         out_heads: Attention heads of the convolution that gives the outputs.
         jump: What the linear head sees of the layers: last | cat | max | lstm.
         propagation: What the outputs of all nodes then go through: none | pagerank (personalised, arXiv:1810.05997), by
-            which few labels reach far.
+            which few labels reach far. Of classes, in undirected graphs: it scales outputs by the nodes' degrees.
         steps: Of personalised PageRank.
         teleport: Share of a node's own outputs in each step: the smaller, the farther the outputs of others reach.
         penalized: Layers whose weights ``weight_decay``, ``l1`` and ``l2`` act on: all | first, as in GCN's paper.
@@ -110,6 +110,11 @@ class NodeModule(GraphNetwork):
     def check_batch(self, batch: Data) -> None:
         """Raises InputError if the graph does not fit the network or itself, or features are not finite."""
         check_graph(batch, self.hparams["num_features"])
+        if self.reaches_all and not both_ways_alike(batch.edge_index, batch.edge_weight, len(batch.x)):
+            raise InputError(
+                "Personalised PageRank scales by degrees as if every edge had its opposite of the same weight, and "
+                "some have not: set --data.directed false or --model.propagation none."
+            )
         if "seeds" not in batch and "batch_size" not in batch and "train_mask" in batch:
             raise InputError(
                 "The graph has masks, which say nothing of a stage: set batch.seeds to the numbers of the nodes to "
@@ -169,6 +174,17 @@ class NodeModule(GraphNetwork):
         return {**super().figures(batch, facts), **node_figures(self, batch, facts)}
 
 
+def both_ways_alike(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> bool:
+    """Whether a graph's matrix A of weights is symmetric: A r = A^T r for random r, which takes no sorting of edges."""
+    drawn = torch.rand(num_nodes, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(edge_index.device)
+    weight = 1.0 if edge_weight is None else edge_weight.double()
+    there, back = (
+        torch.zeros_like(drawn).index_add(0, into, weight * drawn[out])
+        for out, into in (edge_index, edge_index.flip(0))
+    )
+    return torch.allclose(there, back, rtol=1e-9, atol=0)
+
+
 class NodeClassifier(NodeModule, Classifier):
     """Classifies the nodes of a graph (GCN: Kipf & Welling 2017, arXiv:1609.02907; others by ``convolution``).
 
@@ -198,4 +214,13 @@ class NodeClassifier(NodeModule, Classifier):
 
 
 class NodeRegressor(NodeModule, Regressor):
-    """Regresses a number for each node of a graph; otherwise as :class:`NodeClassifier`."""
+    """Regresses a number for each node of a graph; otherwise as :class:`NodeClassifier`, without propagation."""
+
+    def check_hyperparameters(self) -> None:
+        """Raises InputError if a hyperparameter cannot be used."""
+        super().check_hyperparameters()
+        if self.reaches_all:
+            raise InputError(
+                "Personalised PageRank multiplies outputs by what follows from the nodes' degrees, which a class's "
+                "logits can bear and numbers cannot: leave out --model.propagation."
+            )

@@ -43,7 +43,8 @@ class LinkPredictor(ZooModule):
     added.
 
     Metrics: area under the ROC curve and average precision of as many linked as unlinked pairs; where classes of nodes
-    are known, the agreement of k-means on the embeddings with them (``nmi``, ``ari``).
+    are known, the agreement of k-means on the embeddings with them (``nmi``, ``ari``); with ``label_weight``, which
+    trains on those of some, among the others of the test.
 
     To use other layers, override :meth:`build_encoder`; another decoder, :meth:`build_decoder`.
 
@@ -190,6 +191,8 @@ class LinkPredictor(ZooModule):
         """Measures loss and metrics, and what groups the embeddings have."""
         mean = self._evaluate("test", batch, batch_idx)
         known = batch.y >= 0
+        if self.labeller is not None:  # which has seen the classes of the others, and so have the embeddings
+            known &= batch.labelled
         if batch_idx == 0 and len(batch.y[known].unique()) > 1:
             found = cluster_scores(mean[known].cpu().numpy(), batch.y[known].cpu().numpy())
             self.log_dict({f"test/{name}": value for name, value in found.items()}, batch_size=1)

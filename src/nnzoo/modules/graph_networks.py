@@ -127,6 +127,11 @@ class GraphNetwork(SupervisedModule):
         return attention_weights(layers[layer], lambda: self.outputs(*self.split(batch)[0]))
 
     @property
+    def reaches_all(self) -> bool:
+        """Whether outputs go through the whole graph after the layers, by the weights of its edges."""
+        return False
+
+    @property
     def explainable(self) -> bool:
         """Whether its layers are of PyG's MessagePassing, whose edges can be masked."""
         return passes_messages(self.net)
@@ -153,7 +158,10 @@ class GraphNetwork(SupervisedModule):
             if getattr(graph, name, None) is not None and takes != kind:
                 able = ", ".join(known for known, convolution in CONVOLUTIONS.items() if convolution.takes == kind)
                 what = "weights" if kind == "weight" else "features"
-                rank_zero_warn(f"{self.hparams['convolution']} does not see the {what} of the edges; {able} would.")
+                later = ", which the propagation after it does" if kind == "weight" and self.reaches_all else ""
+                rank_zero_warn(
+                    f"{self.hparams['convolution']} does not see the {what} of the edges{later}; {able} would."
+                )
 
 
 def check_graph(batch: Data, num_features: int) -> None:

@@ -2,7 +2,9 @@
 
 Paper: Xu et al. 2019, arXiv:1810.00826 (GIN); with ``--model.convolution`` those of other layers, gps among them.
 Accuracy on digits as graphs of pixels, means of 3 seeds: GIN 0.9728, GPS (``gnn_graphs_transformer``) 0.9383, the
-Weisfeiler-Lehman kernel 0.9333. A CNN, which is told what lies left and right, has 0.993 of the same images.
+Weisfeiler-Lehman kernel 0.9333. Linear model and perceptron, 0.11 and 0.09, are at chance: they see the mean of the
+features over the nodes, and of those only the mean grey level differs between these graphs. A CNN, which is told what
+lies left and right, has 0.993 of the same images.
 Triangles of random graphs (``gnn_graphs_triangles``), 3 seeds: rmse 1.461, a linear model of mean features 1.892.
 
     python -m nnzoo.recipes.gnn_graphs

@@ -16,19 +16,12 @@ from nnzoo.metrics.clusters import cluster_scores
 from nnzoo.metrics.means import STAGES, PerStage, StageMeans
 from nnzoo.modules.base import ZooModule
 from nnzoo.modules.gnn import ATTENDING, check_graph
-from nnzoo.modules.graph_figures import descriptors_of
+from nnzoo.modules.gnn_links_figures import link_figures
 from nnzoo.nets.gnn import ConvolutionName, GraphEncoder, Norm
 from nnzoo.nets.gnn_links import Decoder, DecoderName, all_pairs_loss, build_decoder, graph_kl, sampled_loss, strongest
 from nnzoo.nets.layers import Activation
 from nnzoo.nets.precision import at_least_float32
 from nnzoo.nets.vae import LOG_VAR_RANGE, reparameterize
-from nnzoo.plots.graph_descriptors import MOST
-from nnzoo.plots.graphs import around, linked_graph
-from nnzoo.plots.latent import latent_space
-from nnzoo.plots.links import score_histogram
-
-MAX_PICTURED = 2**26
-"""Pairs of which a picture shows the strongest; of more, those of every n-th node."""
 
 
 class LinkPredictor(ZooModule):
@@ -267,24 +260,7 @@ class LinkPredictor(ZooModule):
 
     def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Scores of held-out pairs, embeddings, and the strongest missing links in a part of the graph."""
-        codes = self.embed(batch)
-        linked, unlinked = (self.scores(codes, pairs).cpu() for pairs in (batch.pairs, batch.unlinked))
-        step = 1 + len(codes) ** 2 // MAX_PICTURED  # for graphs whose pairs would take long
-        starts = torch.arange(0, len(codes), step, device=codes.device)
-        hidden = facts.get("hidden_links", batch.pairs)
-        most = min(100, hidden.shape[1])
-        pairs, _ = strongest(self.decoder, codes, starts, batch.edge_index, most, self.hparams["directed"])
-        classes, labels = facts.get("classes", ()), batch.y
-        known = labels >= 0 if (labels >= 0).any() else slice(None)
-        title = "embeddings of the nodes"
-        graph = (batch.edge_index.cpu(), pairs.cpu(), hidden.cpu(), labels.cpu(), classes)
-        seen = around(int(batch.pairs[0, 0]), batch.edge_index.cpu(), len(codes), MOST)
-        return {
-            "scores": score_histogram(linked, unlinked),
-            "embeddings": latent_space(codes[known], labels[known].clamp(min=0), classes, title),
-            "graph": linked_graph(*graph),
-            "descriptors": descriptors_of(batch, seen, labels.cpu(), classes, "known links"),
-        }
+        return link_figures(self, batch, facts)
 
 
 def check_pairs(batch: Data) -> None:

@@ -46,10 +46,12 @@ class LinkDataModule(GraphDataModule):
     Pairs are split, not edges: whatever edges there are between two nodes, in whatever direction, are in one part, and
     those of validation and test pass no messages. Both parts have as many pairs that no edge of any part links, in
     either direction: one fixed set. So the reverse of a link is never among them: areas under curves of a directed
-    graph say how well linked pairs are told from others, not how well directions are. A batch is a ``torch_geometric.data.Data`` of the training graph (``x``,
-    ``edge_index``, ``edge_attr``, ``edge_weight``) with ``pairs`` (2, B) and ``unlinked`` (2, B), or ``starts`` (B,),
-    see ``negatives``; ``y`` holds the class of each node, -1 where none is known, and ``labelled`` which of them the
-    part knows. ``predict`` knows all edges: it scores the pairs of ``predict_pairs``, or looks for missing links.
+    graph say how well linked pairs are told from others, not how well directions are.
+
+    A batch is a ``torch_geometric.data.Data`` of the training graph (``x``, ``edge_index``, ``edge_attr``,
+    ``edge_weight``) with ``pairs`` (2, B) and ``unlinked`` (2, B), or ``starts`` (B,), see ``negatives``; ``y`` holds
+    the class of each node, -1 where none is known, and ``labelled`` which of them the part knows. ``predict``
+    knows all edges: it scores the pairs of ``predict_pairs``, or looks for missing links.
 
     Args:
         node_features: own (a column for each node where the graph has none) | identity (a column for each node: the

@@ -85,7 +85,7 @@ class FeatureDropout(nn.Dropout):
 
 
 class OrderedProduct(torch.autograd.Function):
-    """X W of features X in CSR, whose order by column is known; the gradient is of W alone."""
+    """X W of features X in CSR, whose order by column is known; the gradient is of W alone, so that X must need none."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor) -> Tensor:
@@ -119,5 +119,6 @@ class FeatureLinear(Linear):
         if features.layout != torch.sparse_csr:
             return super().forward(features)
         with full_precision(features.device):  # there is no sparse product in bfloat16
-            product = OrderedProduct.apply if hasattr(features, "by_column") else torch.sparse.mm
+            ordered = hasattr(features, "by_column") and not features.requires_grad
+            product = OrderedProduct.apply if ordered else torch.sparse.mm
             return product(features, self.weight.t())

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nnzoo import GraphDataModule, InputError
+from nnzoo.data.facts import held_facts
 
 NODES = (
     "id,size,kind,label\na,1,x,left\nb,2,y,right\nc,3,x,left\nd,4,z,\ne,5,x,right\nf,6,y,left\ng,7,x,right\n"
@@ -147,3 +148,45 @@ def test_another_graph_is_read_as_the_training_files_were(written, in_tmp):
     assert batch.edge_index.tolist() == [[1, 0], [0, 1]]
     assert batch.edge_weight.tolist() == [2, 2]
     assert taken.predicted_rows()["id"].tolist() == ["q", "r"]
+
+
+@pytest.fixture
+def of_six(in_tmp):
+    """A graph of six nodes without features, and what its module keeps, to predict the nodes of new.csv with."""
+    (in_tmp / "nodes.csv").write_text("id,label\n" + "".join(f"n{i},{'pq'[i % 2]}\n" for i in range(6)))
+    (in_tmp / "edges.csv").write_text("from,to\n" + "".join(f"n{i},n{(i + 1) % 6}\n" for i in range(6)))
+    settings = {"nodes": "nodes.csv", "edges": "edges.csv", "target": "label"}
+    trained = GraphDataModule(**settings)
+    trained.setup()
+
+    def taken(ids):
+        (in_tmp / "new.csv").write_text("id\n" + "\n".join(ids) + "\n")
+        (in_tmp / "new_edges.csv").write_text(f"from,to\n{ids[0]},{ids[2]}\n")
+        new = GraphDataModule(**settings, predict_nodes="new.csv", predict_edges="new_edges.csv")
+        new.restore(trained.state_dict())
+        new.setup("predict")
+        return next(iter(new.predict_dataloader()))
+
+    return taken
+
+
+@pytest.mark.parametrize("ids", [[f"m{i}" for i in range(6)], ["n1", "n0", "n2", "n3", "n4", "n5"]])
+def test_nodes_known_by_their_columns_are_no_others_in_another_graph(of_six, ids):
+    """As many nodes are as many features: the first of the new ones would have the column of the first trained on."""
+    with pytest.raises(InputError, match=r"new.csv has other nodes, or in another order"):
+        of_six(ids)
+
+
+def test_other_edges_of_nodes_without_features_are_taken(of_six):
+    assert of_six([f"n{i}" for i in range(6)]).edge_index.tolist() == [[2, 0], [0, 2]]
+
+
+def test_a_checkpoint_is_held_to_the_order_of_nodes_without_features(of_six, in_tmp):
+    def order():
+        return GraphDataModule(edges="edges.csv", nodes="nodes.csv", target="label").node_order
+
+    first = order()
+    lines = (in_tmp / "nodes.csv").read_text().splitlines()
+    (in_tmp / "nodes.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    assert len({first, order(), ""}) == 3
+    assert held_facts(GraphDataModule(dataset="digits"))["node_order"] == "", "pixels tell them"

@@ -12,7 +12,7 @@ from nnzoo.nets.gnn import GraphEncoder
 
 def graph(**changed):
     torch.manual_seed(0)
-    edges = torch.randint(12, (2, 40))
+    edges = torch.randint(12, (2, 40)).unique(dim=1)
     return Data(**{"x": torch.randn(12, 3), "edge_index": edges, "y": torch.arange(12) % 4, **changed})
 
 

@@ -11,7 +11,12 @@ from nnzoo import GraphClassifier, GraphRegressor, InputError
 def graphs(count=3, features=3, **changed):
     torch.manual_seed(0)
     return [
-        Data(x=torch.randn(4 + i, features), edge_index=torch.randint(4 + i, (2, 9)), y=torch.tensor(i % 4), **changed)
+        Data(
+            x=torch.randn(4 + i, features),
+            edge_index=torch.randint(4 + i, (2, 9)).unique(dim=1),
+            y=torch.tensor(i % 4),
+            **changed,
+        )
         for i in range(count)
     ]
 

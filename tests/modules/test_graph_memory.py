@@ -62,6 +62,16 @@ def test_nodes(convolution, sampled):
     assert largest_in_a_step(module, NodeDataset(graph, torch.arange(NODES), sampler), 50) < ALL_PAIRS
 
 
+@pytest.mark.parametrize("convolution", ["gcn", "gat", "sage"])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_nodes_without_features(convolution, sampled):
+    """They have a column each."""
+    graph = random_graph(identity(NODES))
+    sampler = NeighborSampler(graph.edge_index, NODES, [5, 5]) if sampled else None
+    module = NodeClassifier(num_features=NODES, num_classes=3, convolution=convolution, hidden=[8], dropout=0.5)
+    assert largest_in_a_step(module, NodeDataset(graph, torch.arange(NODES), sampler), 50) < ALL_PAIRS
+
+
 @pytest.mark.parametrize("decoder", ["inner_product", "mlp"])
 def test_links_beside_drawn_pairs(decoder):
     graph = random_graph(identity(NODES))  # a column for each node

@@ -141,7 +141,7 @@ def test_messages_go_from_source_to_target(name):
     torch.testing.assert_close(net(changed, edge)[0], before[0])
 
 
-@pytest.mark.parametrize("name", ["gcn", "gat"])
+@pytest.mark.parametrize("name", ["gcn", "gat", "sage"])
 def test_sparse_features_are_the_same_network(name):
     torch.manual_seed(0)
     x = torch.rand(NODES, 3) * (torch.rand(NODES, 3) < 0.4)

@@ -105,7 +105,7 @@ def test_readouts(readout):
     assert_same_bits(*passes(build, x, edges, batch, 3))
 
 
-@pytest.mark.parametrize("name", ["gcn", "gat"])
+@pytest.mark.parametrize("name", ["gcn", "gat", "sage"])
 def test_sparse_features(name):
     x, edges, _ = three_graphs()
     few = sparse_where_worthwhile(torch.cat([torch.zeros(NODES, 200), x * (x > 1)], dim=1))

@@ -32,7 +32,7 @@ ROUNDS = 100
 class NodeBaselines(Baselines):
     """Test scores of classical models of nodes, as ``baseline/NAME/METRIC``.
 
-    - ``mlp``: scikit-learn's perceptron of 64 units on the features alone.
+    - ``mlp``: scikit-learn's perceptron of 64 units on the features alone, if there are any.
     - ``spreading``: label spreading (Zhou et al. 2004) on the graph alone, by the weights of its edges and whatever
       their directions; of numbers, the spread mean.
     - ``spectral``: logistic or ridge regression on eigenvectors of the graph's normalised Laplacian.
@@ -59,6 +59,8 @@ class NodeBaselines(Baselines):
             "mlp": lambda: perceptrons(data.features, data.task),
             "spreading": lambda: spreading(data, rows, targets),
         }
+        if data.features is None:
+            del candidates["mlp"]
         if data.graph.num_nodes <= self.max_nodes:
             candidates["spectral"] = lambda: spectral(data.adjacency, data.task)
         found = {}

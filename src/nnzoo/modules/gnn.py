@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.explain import Explanation
 
+from nnzoo.data.facts import Facts, datamodule_of
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier
+from nnzoo.modules.graph_checks import check_graph, check_rounds
 from nnzoo.modules.graph_figures import node_figures
-from nnzoo.modules.graph_networks import ATTENDING, GraphNetwork, check_graph
+from nnzoo.modules.graph_networks import ATTENDING, GraphNetwork
 from nnzoo.modules.regressor import Regressor
 from nnzoo.nets.gnn import GraphEncoder, Jump, NodeNet
 from nnzoo.nets.graph_explanation import explain_node
@@ -109,7 +111,7 @@ class NodeModule(GraphNetwork):
 
     def check_batch(self, batch: Data) -> None:
         """Raises InputError if the graph does not fit the network or itself, or features are not finite."""
-        check_graph(batch, self.hparams["num_features"])
+        check_graph(self, batch)
         if self.reaches_all and not both_ways_alike(batch.edge_index, batch.edge_weight, len(batch.x)):
             raise InputError(
                 "Personalised PageRank scales by degrees as if every edge had its opposite of the same weight, and "
@@ -121,6 +123,13 @@ class NodeModule(GraphNetwork):
                 "train or to test on, as nnzoo.GraphDataModule does."
             )
         super().check_batch(batch)
+
+    def setup(self, stage: str) -> None:
+        """Raises InputError if training would draw neighbourhoods that are too small for the network."""
+        super().setup(stage)
+        sizes = Facts(datamodule_of(self.trainer)).get("num_neighbors", ())
+        if stage == "fit":
+            check_rounds(self.net, self.hparams["convolution"], self.reaches_all, sizes)
 
     @torch.no_grad()
     def embed(self, batch: Data) -> Tensor:

@@ -11,8 +11,9 @@ from torch_geometric.explain import Explanation
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.classifier import Classifier
+from nnzoo.modules.graph_checks import check_graph
 from nnzoo.modules.graph_figures import graph_figures, names_of, one_graph
-from nnzoo.modules.graph_networks import GraphNetwork, check_graph
+from nnzoo.modules.graph_networks import GraphNetwork
 from nnzoo.modules.regressor import Regressor
 from nnzoo.nets.gnn import GraphEncoder
 from nnzoo.nets.gnn_graphs import GraphNet, Readout
@@ -100,7 +101,7 @@ class GraphModule(GraphNetwork):
         """Raises InputError if the graphs do not fit the network or themselves, or features are not finite."""
         if batch.get("ptr") is None or batch.get("batch") is None:
             raise InputError("A batch of graphs is torch_geometric.data.Batch: use PyG's DataLoader, not torch's.")
-        check_graph(batch, self.hparams["num_features"])
+        check_graph(self, batch)
         empty = batch.ptr.diff() == 0
         if empty.any():
             raise InputError(f"Graph {int(empty.nonzero()[0])} of a batch has no nodes: leave it out.")

@@ -11,12 +11,14 @@ from torch_geometric.data import Data
 from torchmetrics import MetricCollection
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision, MulticlassAccuracy
 
+from nnzoo.data.facts import datamodule_of
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.metrics.clusters import cluster_scores
 from nnzoo.metrics.means import STAGES, PerStage, StageMeans
 from nnzoo.modules.base import ZooModule
-from nnzoo.modules.gnn import ATTENDING, check_graph
 from nnzoo.modules.gnn_links_figures import link_figures
+from nnzoo.modules.graph_checks import check_graph, check_pairs, warn_of_data
+from nnzoo.modules.graph_networks import ATTENDING
 from nnzoo.nets.gnn import ConvolutionName, GraphEncoder, Norm
 from nnzoo.nets.gnn_links import Decoder, DecoderName, all_pairs_loss, build_decoder, graph_kl, sampled_loss, strongest
 from nnzoo.nets.layers import Activation
@@ -128,6 +130,12 @@ class LinkPredictor(ZooModule):
                 "--model.label_weight 0."
             )
 
+    def setup(self, stage: str) -> None:
+        """Warns of what the data know and the convolution does not see or takes much memory for."""
+        super().setup(stage)
+        if stage == "fit":
+            warn_of_data(self, datamodule_of(self.trainer))
+
     def build_encoder(self) -> GraphEncoder:
         """Layers to embeddings, or with ``variational`` to their means and log-variances; override it for others."""
         hparams = self.hparams
@@ -204,7 +212,7 @@ class LinkPredictor(ZooModule):
 
     def _posterior_of_checked(self, batch: Data, batch_idx: int) -> tuple[Tensor, Tensor | None]:
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
-            check_graph(batch, self.hparams["num_features"])
+            check_graph(self, batch)
             check_pairs(batch)
         return self.posterior(batch)
 
@@ -261,17 +269,3 @@ class LinkPredictor(ZooModule):
     def figures(self, batch: Data, facts: Mapping[str, Any]) -> dict[str, Figure]:
         """Scores of held-out pairs, embeddings, and the strongest missing links in a part of the graph."""
         return link_figures(self, batch, facts)
-
-
-def check_pairs(batch: Data) -> None:
-    """Raises InputError if a batch has neither pairs nor starts, or pairs of nodes that it does not have."""
-    if "pairs" not in batch and "starts" not in batch:
-        raise InputError(
-            "The batch says nothing of links: set batch.pairs and batch.unlinked to the numbers of nodes (2, B) that "
-            "are linked and not, as nnzoo.LinkDataModule does."
-        )
-    nodes = len(batch.x)
-    for name in ("pairs", "unlinked"):
-        numbers = batch[name] if name in batch else torch.zeros(0)
-        if numbers.numel() and not 0 <= int(numbers.min()) <= int(numbers.max()) < nodes:
-            raise InputError(f"The {name} name nodes up to {int(numbers.max())}, but the {nodes} nodes go from 0.")

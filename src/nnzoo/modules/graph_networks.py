@@ -1,15 +1,15 @@
-"""What the modules of graph neural networks share: their layers, and what must be true of a graph."""
+"""What the modules of graph neural networks share: their layers, attention, and explanations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch_geometric.data import Data
 
+from nnzoo.data.facts import datamodule_of
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.evaluating import in_evaluation
+from nnzoo.modules.graph_checks import check_spread, warn_of_data
 from nnzoo.modules.supervised import SupervisedModule
 from nnzoo.nets.gnn import GraphEncoder
 from nnzoo.nets.graph_attention import attends, attention_weights
@@ -149,32 +149,12 @@ class GraphNetwork(SupervisedModule):
             raise InputError(f"lr must be above 0, got {lr}.")
 
     def setup(self, stage: str) -> None:
-        """Warns of what the data know of edges and the convolution does not."""
+        """Warns of what the data know and the convolution does not see or takes much memory for."""
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        graph = getattr(data, "graph", None) if stage == "fit" else None
-        takes = CONVOLUTIONS[self.hparams["convolution"]].takes
-        for name, kind in {"edge_weight": "weight", "edge_attr": "features"}.items():
-            if getattr(graph, name, None) is not None and takes != kind:
-                able = ", ".join(known for known, convolution in CONVOLUTIONS.items() if convolution.takes == kind)
-                what = "weights" if kind == "weight" else "features"
-                later = ", which the propagation after it does" if kind == "weight" and self.reaches_all else ""
-                rank_zero_warn(
-                    f"{self.hparams['convolution']} does not see the {what} of the edges{later}; {able} would."
-                )
+        if stage == "fit":
+            warn_of_data(self, datamodule_of(self.trainer))
 
-
-def check_graph(batch: Data, num_features: int) -> None:
-    """Raises InputError if a graph's edges or features cannot be used."""
-    nodes = len(batch.x)
-    if batch.x.dim() != 2 or batch.x.shape[1] != num_features:
-        raise InputError(f"The model takes {num_features} features of a node, got {tuple(batch.x.shape)}.")
-    values = batch.x.values() if batch.x.layout == torch.sparse_csr else batch.x
-    if not values.isfinite().all():
-        raise InputError("Some features of nodes are NaN or infinite: repair or remove them.")
-    ends = batch.edge_index
-    if ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) < nodes:
-        raise InputError(
-            f"Edges end at nodes {int(ends.min())} to {int(ends.max())}, but the {nodes} nodes have numbers from 0 to "
-            f"{nodes - 1}: renumber them."
-        )
+    def training_step(self, batch: Data, batch_idx: int) -> Tensor:
+        """Mean loss of a batch plus the penalties."""
+        check_spread(self, batch)
+        return super().training_step(batch, batch_idx)

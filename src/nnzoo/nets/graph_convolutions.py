@@ -18,7 +18,7 @@ from torch_geometric.nn import (
 )
 
 from nnzoo.nets.layers import ACTIVATIONS, Activation
-from nnzoo.nets.sparse_features import FeatureLinear
+from nnzoo.nets.sparse_features import FeatureLinear, sparse_product
 
 ConvolutionName = Literal["gcn", "gat", "gatv2", "sage", "gin", "transformer", "interaction", "gps"]
 Norm = Literal["none", "batch", "layer", "graph"]
@@ -75,9 +75,21 @@ def gatv2(width: Width) -> nn.Module:
     return GATv2Conv(**width.attention())
 
 
+class SAGE(SAGEConv):
+    """PyG's layer, of sparse features too: the mean of what the weights make of them is what they make of the mean."""
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Nodes (N, out) of nodes (N, F), dense or as a CSR tensor."""
+        if x.layout != torch.sparse_csr:
+            return super().forward(x, edge_index)
+        mapped = sparse_product(x, self.lin_l.weight)
+        near = self.propagate(edge_index, x=(mapped, mapped), size=None)
+        return near + self.lin_l.bias + sparse_product(x, self.lin_r.weight)
+
+
 def sage(width: Width) -> nn.Module:
     """Hamilton et al. 2017, arXiv:1706.02216: the neighbours' mean beside the node itself."""
-    return SAGEConv(width.size, width.out)
+    return SAGE(width.size, width.out)
 
 
 def gin(width: Width) -> nn.Module:
@@ -163,6 +175,7 @@ class Convolution(NamedTuple):
         takes: Of the edges.
         attends: Whether it has attention heads.
         sparse: Whether it takes sparse features of nodes.
+        loops: Whether it adds self-loops, in place of those that are there.
         updates: Whether it gives edges besides nodes.
         whole: Whether it brings shortcut, norm, activation and dropout itself, and sees all nodes of a graph.
     """
@@ -171,15 +184,16 @@ class Convolution(NamedTuple):
     takes: Literal["weight", "features", "nothing"]
     attends: bool = False
     sparse: bool = False
+    loops: bool = False
     updates: bool = False
     whole: bool = False
 
 
 CONVOLUTIONS = {
-    "gcn": Convolution(gcn, "weight", sparse=True),
-    "gat": Convolution(gat, "features", attends=True, sparse=True),
-    "gatv2": Convolution(gatv2, "features", attends=True),
-    "sage": Convolution(sage, "nothing"),
+    "gcn": Convolution(gcn, "weight", sparse=True, loops=True),
+    "gat": Convolution(gat, "features", attends=True, sparse=True, loops=True),
+    "gatv2": Convolution(gatv2, "features", attends=True, loops=True),
+    "sage": Convolution(sage, "nothing", sparse=True),
     "gin": Convolution(gin, "features"),
     "transformer": Convolution(transformer, "features", attends=True),
     "interaction": Convolution(Interaction, "features", updates=True),

@@ -9,7 +9,7 @@ from torch_geometric.explain import Explainer, Explanation, GNNExplainer
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import k_hop_subgraph
 
-from nnzoo.nets.sparse_features import dense
+from nnzoo.nets.sparse_features import dense, sparse_rows
 
 Edges = Mapping[str, Tensor | None]
 """Features and weights of edges by their names, each (E, ...) or None."""
@@ -55,9 +55,14 @@ class _Read(nn.Module):
         return self.reading(self.net, x, edge_index, edges)
 
 
+def count_rounds(net: nn.Module) -> int:
+    """How many layers of PyG's MessagePassing a network has: as many edges away it sees."""
+    return sum(isinstance(part, MessagePassing) for part in net.modules())
+
+
 def passes_messages(net: nn.Module) -> bool:
     """Whether a network has layers of PyG's MessagePassing, whose edges can be masked."""
-    return any(isinstance(part, MessagePassing) for part in net.modules())
+    return count_rounds(net) > 0
 
 
 def frozen_copy(net: nn.Module) -> nn.Module:
@@ -154,9 +159,10 @@ def explain_node(
 
         return read
 
-    layers = sum(isinstance(part, MessagePassing) for part in net.modules())
     # One step further than messages come from: the number of neighbours of the outermost counts too.
-    nodes, inside, place, kept = k_hop_subgraph(node, layers + 1, edge_index, relabel_nodes=True, num_nodes=len(x))
+    nodes, inside, place, kept = k_hop_subgraph(
+        node, count_rounds(net) + 1, edge_index, relabel_nodes=True, num_nodes=len(x)
+    )
     at, near = int(place), {name: None if value is None else value[kept] for name, value in edges.items()}
     features = rows_of(x, nodes)
     with torch.no_grad():
@@ -189,10 +195,4 @@ def self_loops_last(edge_index: Tensor) -> Tensor:
 
 def rows_of(x: Tensor, nodes: Tensor) -> Tensor:
     """Some rows (M, F) of dense or sparse features, dense."""
-    if x.layout != torch.sparse_csr:
-        return x[nodes]
-    starts, ends = x.crow_indices()[nodes], x.crow_indices()[nodes + 1]
-    rows = torch.arange(len(nodes)).repeat_interleave(ends - starts)
-    first = (starts - (ends - starts).cumsum(0) + (ends - starts)).repeat_interleave(ends - starts)
-    places = torch.arange(len(rows)) + first
-    return torch.zeros(len(nodes), x.shape[1]).index_put((rows, x.col_indices()[places]), x.values()[places].float())
+    return sparse_rows(x, nodes).to_dense() if x.layout == torch.sparse_csr else x[nodes]

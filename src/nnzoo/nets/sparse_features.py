@@ -63,6 +63,17 @@ def identity(num_nodes: int) -> Tensor:
     return torch.sparse_csr_tensor(numbers, numbers[:-1], ones, size, check_invariants=False)
 
 
+def sparse_rows(features: Tensor, rows: Tensor) -> Tensor:
+    """Some rows (M, F) of CSR features, as a CSR tensor that takes memory for their own values."""
+    counts = features.crow_indices().diff()[rows]
+    ends = counts.cumsum(0)
+    shift = (features.crow_indices()[rows] - (ends - counts)).repeat_interleave(counts)
+    places = torch.arange(len(shift), device=shift.device) + shift
+    starts, size = torch.cat([ends.new_zeros(1), ends]), (len(rows), features.shape[1])
+    columns, values = features.col_indices()[places], features.values()[places]
+    return torch.sparse_csr_tensor(starts, columns, values, size, check_invariants=False)
+
+
 def dense(features: Tensor) -> Tensor:
     """Features as an ordinary tensor."""
     return features.to_dense() if features.layout == torch.sparse_csr else features
@@ -85,7 +96,7 @@ class FeatureDropout(nn.Dropout):
 
 
 class OrderedProduct(torch.autograd.Function):
-    """X W of features X in CSR, whose order by column is known; the gradient is of W alone, so that X must need none."""
+    """X W of features X in CSR, whose order by column is known; the gradient is of W alone: X must need none."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor) -> Tensor:
@@ -118,7 +129,12 @@ class FeatureLinear(Linear):
         """(N, out_features), dense."""
         if features.layout != torch.sparse_csr:
             return super().forward(features)
-        with full_precision(features.device):  # there is no sparse product in bfloat16
-            ordered = hasattr(features, "by_column") and not features.requires_grad
-            product = OrderedProduct.apply if ordered else torch.sparse.mm
-            return product(features, self.weight.t())
+        return sparse_product(features, self.weight)
+
+
+def sparse_product(features: Tensor, weight: Tensor) -> Tensor:
+    """X W^T (N, D) of CSR features (N, F) and weights (D, F)."""
+    with full_precision(features.device):  # there is no sparse product in bfloat16
+        ordered = hasattr(features, "by_column") and not features.requires_grad
+        product = OrderedProduct.apply if ordered else torch.sparse.mm
+        return product(features, weight.t())

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nnzoo import GraphDataModule, InputError
+from nnzoo import GraphDataModule, InputError, NodeBaselines
 from nnzoo.data.facts import held_facts
 
 NODES = (
@@ -190,3 +190,13 @@ def test_a_checkpoint_is_held_to_the_order_of_nodes_without_features(of_six, in_
     (in_tmp / "nodes.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
     assert len({first, order(), ""}) == 3
     assert held_facts(GraphDataModule(dataset="digits"))["node_order"] == "", "pixels tell them"
+
+
+def test_columns_of_nodes_are_no_features_for_a_perceptron(in_tmp):
+    ring = [(i, (i + step) % 40) for i in range(40) for step in (1, 2)]
+    (in_tmp / "edges.csv").write_text("from,to\n" + "".join(f"n{a:02},n{b:02}\n" for a, b in ring))
+    (in_tmp / "nodes.csv").write_text("id,label\n" + "".join(f"n{i:02},{'pq'[i < 20]}\n" for i in range(40)))
+    data = GraphDataModule(edges="edges.csv", nodes="nodes.csv", target="label", test_fraction=0.2)
+    data.setup()
+    assert data.features is None
+    assert set(NodeBaselines().scores(None, data)) == {"spreading", "spectral"}

@@ -107,6 +107,8 @@ BROKEN = {
     "kind": ({"x": torch.zeros(2)}, r"holds no list of torch_geometric.data.Data"),
     "edge": (saved_graphs(edge_index=torch.tensor([[0], [3]])), r"has 3 nodes, but an edge ends at node 3"),
     "nan": (saved_graphs(x=torch.full((3, 1), torch.nan)), r"Graph 0 of .* has NaN or infinite values in x"),
+    "weight": (saved_graphs(edge_weight=torch.tensor([1.0, -1.0])),
+               r"Graph 0 of .* has a negative edge_weight: make it 0"),
     "empty": ([*saved_graphs(2), *saved_graphs(1, x=torch.empty(0, 2), edge_index=torch.empty(2, 0).long())],
               r"Graph 2 of .* has no nodes"),
     "width": ([*saved_graphs(2), *saved_graphs(1, x=torch.zeros(3, 5))], r"Graph 2 of .* x of another width"),

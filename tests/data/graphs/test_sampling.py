@@ -51,3 +51,15 @@ def test_a_part_of_a_graph_keeps_what_belongs_to_nodes_and_edges():
     assert torch.equal(part.y, nodes)
     assert torch.equal(part.y[part.edge_index], data.edge_index[:, edges])
     assert torch.equal(part.edge_weight, edges.float())
+
+
+def test_a_part_of_sparse_features_stays_sparse():
+    data = graph()
+    data.x = torch.randn(60, 40) * (torch.rand(60, 40) < 0.05)  # some rows are empty
+    nodes, edges = NeighborSampler(data.edge_index, 60, [4, 4])(torch.tensor([3, 9]), 0)
+    expected = data.x[nodes]
+    data.x = data.x.to_sparse_csr()
+    part = subgraph(data, nodes, edges)
+    assert part.x.layout == torch.sparse_csr
+    assert torch.equal(part.x.to_dense(), expected)
+    assert hasattr(part.x, "by_column")

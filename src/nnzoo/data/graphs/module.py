@@ -24,7 +24,6 @@ from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.sources import options_of
 from nnzoo.data.splits import PARTS
 from nnzoo.errors import InputError, check_sizes
-from nnzoo.nets.sparse_features import dense
 
 if TYPE_CHECKING:
     DatasetName = str
@@ -64,7 +63,10 @@ class GraphDataModule(TargetDataModule):
         labels_per_class: Of so many nodes of each class the target is known in training; the others that are left
             go to the test. All that are not held out are trained on if not given.
         num_neighbors: In training, draw so many neighbours for each round of messages, such as [10, 10]: for graphs
-            that do not fit. ``batch_size`` then says for how many nodes. Validation and test take all neighbours.
+            whose gradients do not fit into memory. ``batch_size`` then says for how many nodes. Validation, test and
+            prediction pass messages over the whole graph at once, which has to fit without gradients. Degrees are those
+            of the drawn part: gcn's weights, which divide by them, differ from those of the whole graph even where all
+            neighbours are drawn; means (sage) and attention (gat) do not.
         split_seed: Seed of the split and of what is generated, apart from ``seed``.
         root: Folder of the citations (default: $NNZOO_DATA, else ~/.cache/nnzoo).
         shared: What :class:`nnzoo.data.room.RoomDataModule` takes.
@@ -238,6 +240,11 @@ class GraphDataModule(TargetDataModule):
         return self.graph.order if self.known_by_number else ""
 
     @view
+    def num_neighbors(self) -> list[int]:
+        """How many neighbours training draws for each round of messages; none where it sees the whole graph."""
+        return list(self.hparams["num_neighbors"])
+
+    @view
     def feature_names(self) -> list[str]:
         """Names of the features of a node, for pictures; none where they have none."""
         return self.source.feature_names() if self.num_features else []
@@ -249,8 +256,8 @@ class GraphDataModule(TargetDataModule):
 
     @property
     def features(self) -> Any:
-        """Features (N, F) of all nodes, as a NumPy array."""
-        return dense(self.graph.x).numpy()
+        """Features (N, F) of all nodes, as a NumPy array; None where each node has but a column of its own."""
+        return None if self.graph.featureless else self.graph.x.numpy()
 
     @property
     def adjacency(self) -> Any:

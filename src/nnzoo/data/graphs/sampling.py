@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from nnzoo.nets.sparse_features import sparse_rows, sparse_where_worthwhile
+
 
 class NeighborSampler:
     """Draws neighbours (Hamilton et al. 2017, arXiv:1706.02216) with torch alone.
@@ -55,7 +57,8 @@ def subgraph(graph: Data, nodes: Tensor, edges: Tensor) -> Data:
     """A part of a graph: some of its nodes, which get new numbers in their order, and some of the edges among them."""
     places = torch.full((graph.num_nodes or 0,), -1)
     places[nodes] = torch.arange(len(nodes))
-    taken = {"x": graph.x.to_dense()[nodes] if graph.x.layout == torch.sparse_csr else graph.x[nodes]}
+    sparse = graph.x.layout == torch.sparse_csr
+    taken = {"x": sparse_where_worthwhile(sparse_rows(graph.x, nodes)) if sparse else graph.x[nodes]}
     for name in ("edge_attr", "edge_weight"):
         if name in graph:
             taken[name] = graph[name][edges]

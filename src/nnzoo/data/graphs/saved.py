@@ -77,6 +77,8 @@ def _checked(graph: Data, number: int, path: str | Path, first: Data) -> Data:
             raise InputError(f"{where} has a {name} of {len(value)} rows for {nodes} nodes, {ends.shape[1]} edges.")
         if not value.isfinite().all():
             raise InputError(f"{where} has NaN or infinite values in {name}: repair or remove it.")
+        if name == "edge_weight" and (value < 0).any():
+            raise InputError(f"{where} has a negative edge_weight: make it 0 or more, or save it as an edge_attr.")
         kept[name] = value
     return Data(**kept, y=graph.y)
 

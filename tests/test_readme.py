@@ -21,7 +21,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 # They wait for data, a GPU, or the user.
 UNRECORDED = {"cnn_cifar10", "cnn_fashion", "cnn_folder", "cnn_pretrained", "forecaster_csv"}
 UNRECORDED |= {"ddpm_cifar10", "ddpm_text_mnist", "wgan_gp_cifar10"}
-UNRECORDED |= {"gnn_graphs_mutag", "gnn_links_csv"}
+UNRECORDED |= {"gnn_csv", "gnn_graphs_mutag", "gnn_links_csv"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 

@@ -45,5 +45,7 @@ def test_progress_is_told_in_a_line_at_every_tenth_where_there_is_no_terminal(in
 
 def test_lines_need_no_end_of_the_fit(capsys):
     trainer = L.Trainer(max_epochs=-1, logger=False, enable_progress_bar=False, accelerator="cpu")
-    ProgressLines().on_train_epoch_end(trainer, L.LightningModule())
+    lines, module = ProgressLines(), L.LightningModule()
+    lines.on_train_epoch_end(trainer, module)
+    lines.on_train_end(trainer, module)
     assert capsys.readouterr().out == "epoch 1\n"

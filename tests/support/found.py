@@ -138,7 +138,7 @@ def cases():
     found = {}
     named = [*(c for c in CONFIGS if recipe_of(c)), *TOYS]
     for config in sorted(named, key=lambda c: (c not in RECIPES, c)):
-        if not downloaded(config) and settings_of(config).get("data", {}).get("dataset") != "folder":
+        if not downloaded(config) and settings_of(config).get("data", {}).get("dataset") not in ("folder", "csv"):
             found.setdefault(model_class(config), config)
     return sorted(found.values())
 

@@ -44,7 +44,7 @@ def make_run(smoke_run, in_tmp):
             return
         if case(name).trained_on:
             recipe(name).main([*case(name).trained_on, *QUICK])
-            run_folder(Path("runs")).rename(f"runs/{name}/RUN")
+            run_folder(Path("runs", name)).rename(f"runs/{name}/RUN")
         else:
             shutil.copytree(smoke_run(name).folder, f"runs/{name}/RUN")
 

@@ -93,6 +93,7 @@ def descriptor_figure(
     found, colors = descriptors(edge_index, count, weight), node_colors(values, classes)
     order = colors.order if colors.names else np.arange(count) if points is not None else colors.order
     figure = Figure(figsize=(13, 8), dpi=110, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15)  # type: ignore[union-attr]  # for the bars of classes at the matrices
     figure.suptitle(title)
     (graph_axis, *matrices), (laplacian, proximity, bars) = figure.subplots(2, 3)
     draw_graph(graph_axis, edge_index, colors, found.betweenness, points)
@@ -107,9 +108,10 @@ def descriptor_figure(
     )
     for axis, matrix, name, look in shown:
         image = axis.imshow(matrix[order][:, order], interpolation="nearest", **look)
-        bar = figure.colorbar(image, ax=axis, shrink=0.8)
-        if axis is laplacian:  # both sides of 0 have scales of their own
-            bar.set_ticks(sorted({image.norm.vmin, 0.0, image.norm.vmax}))
+        if matrix is not found.adjacency or weight is not None:  # 0 and 1 need no scale
+            bar = figure.colorbar(image, ax=axis, shrink=0.8)
+            if axis is laplacian:  # both sides of 0 have scales of their own
+                bar.set_ticks(sorted({image.norm.vmin, 0.0, image.norm.vmax}))
         axis.set_title(name, pad=18)
         axis.set(xticks=[], yticks=[])
         class_bars(axis, colors, order)

@@ -19,6 +19,7 @@ EXPECTED_WARNINGS = (
     ".*smaller than the logging interval.*",  # means are logged once per epoch
     ".*dataloader is not resumable.*",  # ours starts at the step where the run stopped
     ".*LeafSpec.*is deprecated.*",
+    ".*Sparse CSR tensor support is in beta state.*",  # what is used of it has tests here
     ".*dirpath has changed from.*",  # a test writes into a folder of its own
     r".*self\.log\('baseline/.*, sync_dist=True.*",  # baselines run on process 0 alone
     ".*custom batch sampler `GlobalBatchSampler` for prediction.*",  # ours returns every sample

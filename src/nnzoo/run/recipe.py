@@ -24,7 +24,10 @@ def run_recipe(
         raise InputError("--folds_rule says which numbers a cross-validation gives: add --folds K.")
     known = [datamodule_class] if isinstance(datamodule_class, type) else datamodule_class
     if folds and not any("folds" in parameters_of(cls) for cls in known):
-        raise InputError(f"--folds is not for {Path(recipe).stem}: its data bring a split that means something.")
+        raise InputError(
+            f"--folds is not for {Path(recipe).stem}, whose data are not cut into folds: leave it out; runs with other "
+            "--seed_everything, and --data.split_seed where there is one, show how much a number varies."
+        )
 
     def run(args: list[str]) -> dict[str, float]:
         return ZooCLI(model_class, datamodule_class, recipe, args).metrics

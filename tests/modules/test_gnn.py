@@ -8,6 +8,7 @@ from torch_geometric.nn import GraphConv
 
 from nnzoo import GraphDataModule, InputError, NodeClassifier, NodeRegressor
 from nnzoo.nets.gnn import GraphEncoder
+from nnzoo.run.configs import settings_of
 
 
 def graph(**changed):
@@ -155,6 +156,14 @@ def test_pagerank_of_a_directed_graph_is_refused(edges):
     with pytest.raises(InputError, match=r"every edge had its opposite.*--data.directed false or"):
         module(propagation="pagerank").training_step(batch, 0)
     module().training_step(batch, 0)
+
+
+@pytest.mark.parametrize("config", ["gnn_cora", "gnn_cora_gat", "gnn_csv", "gnn_diabetes"])
+def test_recipes_of_papers_do_not_inherit_what_few_labels_need(config):
+    """Their settings lie on top of those of ``gnn``, which propagates and chooses the epoch by accuracy."""
+    settings = settings_of(config)
+    assert settings["model"]["propagation"] == "none"
+    assert settings["checkpoint"] == {"monitor": "val/loss", "mode": "min"}
 
 
 def test_pagerank_takes_graphs_whose_edges_go_both_ways():

@@ -92,8 +92,8 @@ def descriptor_figure(
     count = len(values)
     found, colors = descriptors(edge_index, count, weight), node_colors(values, classes)
     order = colors.order if colors.names else np.arange(count) if points is not None else colors.order
-    figure = Figure(figsize=(13, 8), dpi=110, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.15)  # type: ignore[union-attr]  # for the bars of classes at the matrices
+    figure = Figure(figsize=(13, 8), dpi=110)
+    figure.set_layout_engine("constrained", w_pad=0.15)  # for the bars of classes at the matrices
     figure.suptitle(title)
     (graph_axis, *matrices), (laplacian, proximity, bars) = figure.subplots(2, 3)
     draw_graph(graph_axis, edge_index, colors, found.betweenness, points)

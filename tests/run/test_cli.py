@@ -97,6 +97,17 @@ def test_the_settings_for_a_chosen_data_set_are_its_variants(in_tmp, capsys):
     assert printed_config(["--data.dataset=digits"], capsys, "cnn") == printed_config([], capsys, "cnn")
 
 
+def test_a_saved_graph_brings_the_settings_for_a_graph_of_ones_own(in_tmp, capsys):
+    own = yaml.safe_load((RECIPE_FOLDER / "gnn_csv.yaml").read_text())
+    edges = torch.arange(20).repeat(2, 1)
+    torch.save({"edge_index": edges, "x": torch.rand(20, 2), "y": torch.arange(20) % 2}, "graph.pt")
+    for choice in (["--data.saved", "graph.pt"], ["--data.saved=graph.pt", "--data.dataset", "saved"]):
+        config = printed_config(choice, capsys, "gnn")
+        assert config["data"]["saved"] == "graph.pt"
+        assert (config["data"]["labels_per_class"], config["model"]["propagation"]) == (None, "none")
+        assert config["checkpoint"].items() >= own["checkpoint"].items()
+
+
 def test_a_config_wins_over_the_data_sets_variant_and_a_named_variant_takes_its_place(in_tmp, capsys):
     Path("mine.yaml").write_text("model: {dropout: 0.4}\n")
     chosen = ["--data.dataset", "folder", "--data.root", "images"]

@@ -20,6 +20,8 @@ from nnzoo.run.folder import BEST, CONFIG
 from nnzoo.run.resume import last_checkpoint, remove_leftovers
 
 LOGGER_OPTIONS, LOGGERS_WITH_FOLDER = ("--trainer.logger", "--trainer.logger+"), ("TensorBoardLogger", "CSVLogger")
+OWN = ("csv", "edges", "saved")
+"""Options of the data that each name a file of the user's own, for which the variants of csv have the settings."""
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 
@@ -181,10 +183,10 @@ def dataset_of(configs: Sequence[str], flags: Sequence[str]) -> Any:
     data: dict[str, Any] = {}
     for config in configs:
         data |= read_yaml(config).get("data") or {}
-    for option in ("dataset", "csv", "edges"):
+    for option in ("dataset", *OWN):
         for value in take(list(flags), f"--data.{option}"):
             data[option] = None if value == "null" else value
-    return "csv" if data.get("csv") or data.get("edges") else data.get("dataset")
+    return "csv" if any(data.get(option) for option in OWN) else data.get("dataset")
 
 
 def with_folder_of_logger(flags: list[str]) -> list[str]:

@@ -7,6 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nnzoo.data.tables.target import Task
+
 
 @dataclass
 class Graph:
@@ -21,6 +23,7 @@ class Graph:
         edge_attr: Features of the edges (E, D).
         edge_weight: Weights of the edges (E,).
         written: The nodes as they stand in their file, or their numbers.
+        task: What the target is for, where its kind of numbers says so.
     """
 
     x: Tensor
@@ -30,6 +33,7 @@ class Graph:
     edge_attr: Tensor | None = None
     edge_weight: Tensor | None = None
     written: pd.DataFrame = field(default_factory=pd.DataFrame)
+    task: Task | None = None
 
     def __post_init__(self) -> None:
         order = target_order(self.edge_index, len(self.x))

@@ -20,6 +20,7 @@ from nnzoo.data.graphs.edge_files import edge_columns, edges_between, read_edge_
 from nnzoo.data.graphs.graph import Graph
 from nnzoo.data.graphs.links import LinkDataset, LinkSplit, StartDataset, adjacency_ones, among, split_links
 from nnzoo.data.graphs.module import SAME_GRAPH, GraphDataModule
+from nnzoo.data.graphs.saved_nodes import Saved
 from nnzoo.data.graphs.sources import CSV, SOURCES, GraphSource
 from nnzoo.data.sources import options_of
 from nnzoo.data.splits import PARTS
@@ -37,7 +38,14 @@ class LinkCSV(CSV):
             raise InputError("--data.target is a column of the nodes: set --data.nodes FILE, or leave it out.")
 
 
-LINK_SOURCES: Mapping[str, type[GraphSource]] = {**SOURCES, "csv": LinkCSV}
+class LinkSaved(Saved):
+    """A saved graph, whose nodes need no target; ``directed`` says what a link is, edges stay as they are."""
+
+    uses = ("saved", "task", "directed", "labels_per_class")
+    needs_target = False
+
+
+LINK_SOURCES: Mapping[str, type[GraphSource]] = {**SOURCES, "csv": LinkCSV, "saved": LinkSaved}
 
 
 class LinkDataModule(GraphDataModule):
@@ -83,7 +91,7 @@ class LinkDataModule(GraphDataModule):
         num_links: int = 100,
         **shared: Any,
     ) -> None:
-        super().__init__(num_neighbors=(), predict_edges=None, predict_nodes=None, **shared)
+        super().__init__(num_neighbors=(), predict_edges=None, predict_nodes=None, predict_saved=None, **shared)
 
     def check_settings(self) -> None:
         """Raises InputError if a setting cannot be used."""

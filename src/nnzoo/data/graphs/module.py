@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_scipy_sparse_matrix
 
 from nnzoo.data.csv_file import check_file
-from nnzoo.data.facts import held, view
+from nnzoo.data.facts import fact, held, view
 from nnzoo.data.graphs.dataset import NodeDataset, as_data, few_labels, with_seeds
 from nnzoo.data.graphs.graph import Graph
 from nnzoo.data.graphs.sampling import NeighborSampler
@@ -23,6 +23,7 @@ from nnzoo.data.graphs.targets import TargetDataModule
 from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.sources import options_of
 from nnzoo.data.splits import PARTS
+from nnzoo.data.tables.target import Task
 from nnzoo.errors import InputError, check_sizes
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 else:
     DatasetName = Literal[tuple(SOURCES)]
 
+FILES = ("nodes", "edges", "saved")
 SAME_GRAPH = "use the graph it was trained on, and give another as --data.predict_nodes and --data.predict_edges"
 
 
@@ -45,13 +47,16 @@ class GraphDataModule(TargetDataModule):
     Args:
         dataset: digits (scikit-learn's 1,797, each linked with the ``nearest`` by their pixels) | diabetes (likewise,
             442 patients) | karate | blocks (a stochastic block model) | cora, citeseer, pubmed (Planetoid) | csv, which
-            giving ``edges`` implies.
+            giving ``edges`` implies | saved.
         edges: Your file of edges: a header, two columns of ids, and others as features of the edges.
         nodes: Your file of nodes: ids in the first column, the target, and others as features.
         target: The column of ``nodes`` to predict; where it is empty, nothing is known of the node.
         ends: The two columns of ids in ``edges``; the first two if not given.
         weight: A column of ``edges`` with weights of 0 or more, which is then no feature.
         directed: Whether an edge passes messages from its first end to its second only.
+        saved: Your graph as a ``torch_geometric.data.Data``, or a dict of its tensors, by ``torch.save``; what is taken
+            of it and how: :class:`nnzoo.data.graphs.saved_nodes.Saved`.
+        predict_saved: Another such graph.
         predict_edges: The edges of another graph, with the same columns, whose nodes ``predict`` predicts.
         predict_nodes: Its nodes; the target may be absent.
         task: auto | classification | regression, see :func:`nnzoo.data.tables.target.task_of`.
@@ -89,6 +94,8 @@ class GraphDataModule(TargetDataModule):
         ends: Sequence[str] = (),
         weight: str | None = None,
         directed: bool = False,
+        saved: str | None = None,
+        predict_saved: str | None = None,
         predict_edges: str | None = None,
         predict_nodes: str | None = None,
         task: Literal["auto", "classification", "regression"] = "auto",
@@ -111,7 +118,8 @@ class GraphDataModule(TargetDataModule):
         check_sizes(num_neighbors=hparams["num_neighbors"])
         if hparams["labels_per_class"] is not None:
             check_sizes(labels_per_class=hparams["labels_per_class"])
-        for option in ("predict_nodes", "predict_edges") if hparams["predict_nodes"] else ("nodes", "edges"):
+        new = [f"predict_{name}" for name in FILES]
+        for option in new if self.brings("predict") else FILES:
             check_file(hparams[option], option)  # with a trained model those to train on need not be there
         if bool(hparams["predict_nodes"]) != bool(hparams["predict_edges"]):
             raise InputError("Another graph is given by both --data.predict_nodes and --data.predict_edges.")
@@ -131,6 +139,12 @@ class GraphDataModule(TargetDataModule):
         """The part that the data set gives each node."""
         return self.graph.official
 
+    @fact
+    def task(self) -> Task:
+        """Classification or regression; of a saved graph as its numbers are whole or not, if it is not given."""
+        told = self.hparams["task"] != "auto" or self.source.classes
+        return (None if told else self.graph.task) or TargetDataModule.task.func(self)
+
     def trained_on(self, parts: dict[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
         """Of each class at most ``labels_per_class`` nodes in training."""
         most = self.hparams["labels_per_class"]
@@ -149,7 +163,7 @@ class GraphDataModule(TargetDataModule):
 
     def brings(self, stage: str) -> bool:
         """Whether the settings name another graph to predict."""
-        return stage == "predict" and bool(self.hparams["predict_nodes"])
+        return stage == "predict" and any(self.hparams[f"predict_{name}"] for name in FILES)
 
     def restore(self, state_dict: dict[str, Any]) -> None:
         """Takes facts and formats from a checkpoint, so that no training data need to be read."""
@@ -161,7 +175,7 @@ class GraphDataModule(TargetDataModule):
         """The graph of ``predict_nodes``."""
         if not self.uses_fitted("predict"):
             _ = self.graph  # by whose columns another one is read
-        graph, path = self.source.load_new(), self.hparams["predict_nodes"]
+        graph, path = self.source.load_new(), self.hparams["predict_nodes"] or self.hparams["predict_saved"]
         if graph.featureless and graph.order != self.node_order:
             raise InputError(
                 f"{path} has other nodes, or in another order, than the model was trained on, and no features that "
@@ -190,8 +204,9 @@ class GraphDataModule(TargetDataModule):
         if "predict" not in self.parts:
             self.parts["predict"] = NodeDataset(graph, torch.arange(self.graph.num_nodes))
         counts = ", ".join(f"{len(rows)} {part}" for part, rows in self._rows.items())
+        name = self.hparams["nodes"] or self.hparams["saved"] or self.dataset
         rank_zero_info(
-            f"{self.hparams['nodes'] or self.dataset} ({self.task}): {counts} of {self.graph.num_nodes:,} nodes, "
+            f"{name} ({self.task}): {counts} of {self.graph.num_nodes:,} nodes, "
             f"{graph.edge_index.shape[1]:,} directed edges, {self.num_features} features of a node"
         )
 

@@ -2,7 +2,6 @@
 
 import sys
 import typing
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -17,27 +16,12 @@ from torch import Tensor
 from torch_geometric.datasets import Planetoid
 from torch_geometric.utils import from_scipy_sparse_matrix
 
+from nnzoo.data.graphs import saved_nodes
 from nnzoo.data.graphs.files import column_names, read_graph
 from nnzoo.data.graphs.graph import Graph, both_ways, without_repeats
-from nnzoo.data.sources import Source, sources_in
+from nnzoo.data.graphs.graph_source import GraphSource
+from nnzoo.data.sources import sources_in
 from nnzoo.errors import InputError
-
-
-class GraphSource(Source):
-    """A graph with something known of its nodes."""
-
-    classes: ClassVar[list[str]] = []
-    """Names of the classes; empty if they have to be looked for."""
-    fitted: dict[str, Any] | None = None
-    """What the training files fix for another graph; None where there are no files."""
-
-    @abstractmethod
-    def load(self) -> Graph:
-        """The whole graph."""
-
-    def feature_names(self) -> list[str]:
-        """Names of the features of a node, once it is loaded; none where they have none."""
-        return []
 
 
 class Digits(GraphSource):
@@ -245,5 +229,5 @@ def named(labels: Any, classes: list[str], name: str) -> "pd.Series[Any]":
     return pd.Series(np.asarray(classes)[np.asarray(labels)], name=name)
 
 
-SOURCES = typing.cast("dict[str, type[GraphSource]]", sources_in(sys.modules[__name__]))
+SOURCES = typing.cast("dict[str, type[GraphSource]]", sources_in(sys.modules[__name__], saved_nodes))
 """The graphs by their names."""

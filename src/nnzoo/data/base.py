@@ -203,6 +203,8 @@ class GlobalBatchDataModule(L.LightningDataModule):
         return self.parts["train"].labels  # type: ignore[attr-defined]
 
     def _loader(self, part: str, weights: Tensor | None = None) -> DataLoader[Any]:
+        if part not in self.parts:  # by hand: Lightning's trainer sets up before
+            self.setup({"train": "fit", "val": "validate"}.get(part, part))
         dataset, train = self.parts[part], part == "train"
         world_size = self.trainer.world_size if self.trainer else 1
         size, batch_size = len(dataset), self.batch_size  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 from torch_geometric.data import Data
 
-from nnzoo import GraphDataModule, InputError
+from nnzoo import GraphDataModule, GraphSetDataModule, InputError, LinkDataModule
 from nnzoo.data.graphs.sources import Cora
 from nnzoo.data.sampler import BatchIndex
 
@@ -55,6 +55,12 @@ def test_blocks_have_the_density_they_should():
     assert abs(int(same.sum()) / (4 * 150 * 149) - 0.06) < 0.005
     assert abs(int((~same).sum()) / (12 * 150 * 150) - 0.01) < 0.002
     assert [data.classes[int(label)] for label in labels] == data.graph.target.tolist()
+
+
+@pytest.mark.parametrize("kind", [GraphDataModule, GraphSetDataModule, LinkDataModule])
+@pytest.mark.parametrize("part", ["train", "val", "test", "predict"])
+def test_a_loader_sets_up_what_is_missing(kind, part):
+    assert next(iter(getattr(kind(dataset="digits"), f"{part}_dataloader")())).x.shape[1] > 0
 
 
 def test_a_batch_is_the_whole_graph_with_its_samples():

@@ -161,6 +161,10 @@ def test_what_cannot_be_explained_is_named():
     net = NodeClassifier(num_features=5, num_classes=3, hidden=[4])
     with pytest.raises(InputError, match=r"numbers from 0 to 29, got 30"):
         net.explain(graph(), 30)
+    for text in ("p001", 1.0, None):
+        with pytest.raises(InputError, match=r"from 0 to 29 is meant, got .*datamodule\.graph\.ids\.index\(ID\)"):
+            net.explain(graph(), text)
+    net.explain(graph(), torch.tensor(1), epochs=1)
     with pytest.raises(InputError, match=r"epochs"):
         net.explain(graph(), 0, epochs=0)
     with pytest.raises(InputError, match=r"lr must be above 0"):

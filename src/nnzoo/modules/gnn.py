@@ -155,7 +155,7 @@ class NodeModule(GraphNetwork):
 
         Args:
             batch: As for training.
-            node: Its number.
+            node: Its number; of an id: ``datamodule.graph.ids.index(ID)``.
             epochs: Steps of gradient descent on the masks.
             lr: Size of these steps.
             seed: Of the masks' first values.
@@ -172,7 +172,8 @@ class NodeModule(GraphNetwork):
                 "After personalised PageRank a prediction rests on the whole graph, not on some edges: train with "
                 "--model.propagation none to explain it."
             )
-        self.check_explainable(node, len(batch.x), epochs, lr)
+        hint = "nodes are numbered as datamodule.graph.written lists them, so datamodule.graph.ids.index(ID) finds it"
+        node = self.check_explainable(node, len(batch.x), epochs, lr, hint)
         known = {name: batch.get(name) for name in ("edge_attr", "edge_weight")}
         edges = {name: None if value is None else value.cpu() for name, value in known.items()}
         x, ends = batch.x.cpu(), batch.edge_index.cpu()

@@ -144,7 +144,7 @@ class GraphModule(GraphNetwork):
         Raises:
             InputError: If there is no such graph, or the layers are of a kind of their own.
         """
-        self.check_explainable(graph, len(batch.ptr) - 1, epochs, lr)
+        graph = self.check_explainable(graph, len(batch.ptr) - 1, epochs, lr, "give the graph's place in the batch")
         one = one_graph(batch, graph)
         widths = [self.hparams[name] for name in ("num_features", "num_walks", "num_eigenvectors")]
         x = torch.cat([one[name] for name in ("x", "walks", "eigenvectors") if name in one], dim=1)

@@ -1,5 +1,6 @@
 """What the modules of graph neural networks share: their layers, attention, and explanations."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -136,17 +137,22 @@ class GraphNetwork(SupervisedModule):
         """Whether its layers are of PyG's MessagePassing, whose edges can be masked."""
         return passes_messages(self.net)
 
-    def check_explainable(self, number: int, count: int, epochs: int, lr: float) -> None:
-        """Raises InputError if what ``explain`` is asked for cannot be done."""
+    def check_explainable(self, number: int, count: int, epochs: int, lr: float, hint: str) -> int:
+        """The number, as a plain one; raises InputError if ``explain`` cannot do it, with a hint where numbers are."""
         if not self.explainable:
             raise InputError(
                 "The layers are none of PyG's MessagePassing, whose edges could be masked: derive yours from it."
             )
+        try:
+            number = operator.index(number)  # NumPy's and PyTorch's numbers, too
+        except TypeError as error:
+            raise InputError(f"A number from 0 to {count - 1} is meant, got {number!r}: {hint}.") from error
         if not 0 <= number < count:
             raise InputError(f"There are numbers from 0 to {count - 1}, got {number}: choose one of them.")
         check_sizes(epochs=epochs)
         if not lr > 0:
             raise InputError(f"lr must be above 0, got {lr}.")
+        return number
 
     def setup(self, stage: str) -> None:
         """Warns of what the data know and the convolution does not see or takes much memory for."""

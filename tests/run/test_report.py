@@ -27,6 +27,32 @@ def test_a_rising_validation_loss_beside_a_falling_training_loss_is_called_overf
     assert "fell from 0.25 to 0.05" in said
 
 
+@pytest.mark.parametrize(
+    ("train", "val", "rose"),
+    [
+        ([1.4, 3e6, 2e4, *[1.2] * 17], [5e6, 3e4, 1.5, *[1.7] * 17], "the training loss rose from 1.4 .* to 3e\\+06"),
+        ([1.0, 0.9, *[5.0] * 8], [1.1, 0.9, *[12.0] * 8], "the validation loss rose from 1.1 .* to 12"),
+        ([1.0, 1e4, 900.0], [1.1, 500.0, 800.0], "the training loss rose from 1 .* to 1e\\+04"),
+    ],
+)
+def test_a_fit_of_too_large_steps_is_said_to_have_diverged(train, val, rose):
+    assert re.search(rf"^The fit diverged: {rose}.*a smaller --model\.lr would help\.$", diagnosis(curves(train, val)))
+
+
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        ([0.3 / epoch for epoch in range(1, 21)], [0.1, 0.09, *[1.5] * 18]),  # sure of its training samples
+        ([1e9 / 10**epoch for epoch in range(1, 21)], [1e8 / 10**epoch for epoch in range(1, 21)]),  # a large start
+        ([-1.0 - epoch for epoch in range(20)], [-1.0, -3.0, *[40.0] * 18]),  # of a density
+        ([1.0, *[8.0] * 19], [1.0, *[8.0] * 19]),  # a part of the loss whose weight grows
+        ([0.001, *[0.5] * 19], [0.001, *[0.009] * 19]),
+    ],
+)
+def test_overfitting_and_rising_losses_are_not_called_divergence(train, val):
+    assert "diverged" not in (diagnosis(curves(train, val)) or "")
+
+
 def test_a_validation_loss_that_still_falls_is_called_underfitting():
     falling = [2.0 - 0.05 * epoch for epoch in range(20)]
     assert diagnosis(curves(falling, falling)).startswith("Underfitting: the validation loss was still falling")

@@ -45,8 +45,9 @@ def ended_by_patience(trainer: Any) -> bool:
 
 
 def diagnosis(curves: Curves, ended_early: bool = False) -> str | None:
-    """One sentence if the curves of the loss show over- or underfitting, else None.
+    """One sentence if the curves of the loss show divergence, over- or underfitting, else None.
 
+    Divergence: see :func:`_divergence`.
     Overfitting: after its best epoch the validation loss rose by a tenth or more while the training loss, below it,
     went on falling; or the accuracy of training is a tenth or more above that of validation in the last epoch.
     Underfitting: the validation loss still fell by 2 % or more in the last tenth of the epochs.
@@ -59,6 +60,8 @@ def diagnosis(curves: Curves, ended_early: bool = False) -> str | None:
     if "train" not in loss or "val" not in loss:
         return None
     (epochs, val), train = loss["val"], dict(zip(*loss["train"], strict=True))
+    if diverged := _divergence(loss["train"][1], val):
+        return diverged
     if len(val) < 10 or epochs[-1] not in train:
         return None
     best = min(range(len(val)), key=val.__getitem__)
@@ -80,6 +83,24 @@ def diagnosis(curves: Curves, ended_early: bool = False) -> str | None:
             f"{len(val) // 10} epochs; a larger {longer} would help."
         )
     return None
+
+
+def _divergence(train: Sequence[float], val: Sequence[float]) -> str | None:
+    """Divergence, which steps that are too large bring about, and which a rising validation loss alone does not show.
+
+    The training loss of an epoch is a thousand times that of the first, from which it may have come back to some
+    plateau; or the validation loss of the last is above ten times that of the first, and the training loss no lower
+    than it was: one that overfits has learned its training samples. Of losses that start below 0 nothing is said.
+    """
+    if not (train and val and train[0] > 0 and val[0] > 0):
+        return None
+    highest = max(train)
+    rose = f"the training loss rose from {train[0]:.4g} in the first epoch to {highest:.4g}"
+    if highest < 1000 * train[0]:
+        if not (val[-1] > 10 * val[0] and train[-1] >= train[0]):
+            return None
+        rose = f"the validation loss rose from {val[0]:.4g} in the first epoch to {val[-1]:.4g}, and training fell none"
+    return f"The fit diverged: {rose}; a smaller --model.lr would help."
 
 
 def _gap(curves: Curves) -> str | None:

@@ -1,0 +1,130 @@
+"""Tokenizers of transformers: found in a folder or on the hub, or trained on the texts at hand."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnzoo.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TRAINED = ("wordpiece", "bpe")
+"""Kinds of tokenizers that are trained on the training part."""
+FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+"""One of these a folder with a tokenizer has."""
+USUAL_LENGTH = 512
+"""Longest input where a tokenizer does not say."""
+
+
+def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
+    """The tokenizer in a folder, or of a name on the Hugging Face hub; no code from there is run.
+
+    Raises:
+        InputError: If there is none, or the hub cannot be reached.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(name).expanduser()
+    if folder.is_dir() and not any((folder / file).is_file() for file in FILES):
+        raise InputError(
+            f"The folder {name} has no tokenizer ({', '.join(FILES[:4])}): save one there with "
+            "tokenizer.save_pretrained, or set --data.tokenizer to another folder or name."
+        )
+    if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
+        raise InputError(f"There is no folder {name}: set --data.tokenizer to a folder, or to a name on the hub.")
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else name)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = " ".join(str(error).split())[:200]
+        if folder.is_dir():
+            raise InputError(f"The tokenizer in {name} cannot be read ({reason}): save it anew.") from error
+        raise InputError(
+            f"There is no folder {name}, and no tokenizer of that name could be had from the Hugging Face hub "
+            f"({reason}): check the name and the network, or set --data.tokenizer to a folder."
+        ) from error
+    if not tokenizer.is_fast:
+        raise InputError(f"The tokenizer {name} has no tokenizer.json: save it with one, as a fast tokenizer.")
+    return tokenizer
+
+
+def trained_tokenizer(texts: Iterable[str], kind: str, vocab_size: int) -> "PreTrainedTokenizerBase":
+    """A tokenizer trained on texts.
+
+    Args:
+        texts: What it is trained on.
+        kind: wordpiece, in lower case with [CLS] and [SEP] around each text, as BERT's; or bpe of bytes, as GPT-2's,
+            with <|endoftext|>.
+        vocab_size: The most tokens, special ones included.
+    """
+    import tokenizers as tk
+    from transformers import PreTrainedTokenizerFast
+
+    if kind == "wordpiece":
+        names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+        made: Any = tk.Tokenizer(tk.models.WordPiece(unk_token="[UNK]"))
+        made.normalizer, made.pre_tokenizer = tk.normalizers.BertNormalizer(), tk.pre_tokenizers.BertPreTokenizer()
+        made.decoder = tk.decoders.WordPiece()
+        trainer: Any = tk.trainers.WordPieceTrainer(
+            vocab_size=vocab_size, special_tokens=list(names.values()), show_progress=False
+        )
+    else:
+        names = {"bos": "<|endoftext|>", "eos": "<|endoftext|>", "pad": "<|pad|>"}
+        made = tk.Tokenizer(tk.models.BPE())
+        made.pre_tokenizer = tk.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = tk.decoders.ByteLevel()
+        trainer = tk.trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=["<|endoftext|>", "<|pad|>"],
+            initial_alphabet=tk.pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+    made.train_from_iterator(texts, trainer)
+    if kind == "wordpiece":
+        numbers = [(token, made.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+        made.post_processor = tk.processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=numbers
+        )
+    inputs = ["input_ids", *(["token_type_ids"] if kind == "wordpiece" else []), "attention_mask"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, model_input_names=inputs, **{f"{role}_token": token for role, token in names.items()}
+    )
+
+
+def longest_input(tokenizer: Any) -> int:
+    """Tokens of the longest input that a tokenizer's model takes; ``USUAL_LENGTH`` where it does not say."""
+    most = tokenizer.model_max_length
+    return int(most) if most and most < 10**6 else USUAL_LENGTH
+
+
+def files_of(tokenizer: Any) -> dict[str, str]:
+    """A tokenizer's files by name, as ``save_pretrained`` writes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(folder).iterdir())}
+
+
+def tokenizer_of(files: Mapping[str, str]) -> "PreTrainedTokenizerBase":
+    """The tokenizer whose files :func:`files_of` gave."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            (Path(folder) / Path(name).name).write_text(text, encoding="utf-8")
+        return load_tokenizer(folder)
+
+
+def fingerprint(tokenizer: Any) -> str:
+    """What tells tokenizers apart that make other tokens of some text: 16 characters."""
+    backend = tokenizer.backend_tokenizer
+    truncation, padding = backend.truncation, backend.padding
+    backend.no_truncation()
+    backend.no_padding()
+    try:
+        known = (backend.to_str(), sorted(tokenizer.special_tokens_map.items()), str(tokenizer.chat_template))
+    finally:
+        if truncation:
+            backend.enable_truncation(**truncation)
+        if padding:
+            backend.enable_padding(**padding)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:16]

@@ -1,5 +1,6 @@
-"""Reading the user's CSV files: one reader, with one set of messages, for tables, sequences, series and strings."""
+"""Reading the user's CSV files: one reader, with one set of messages, for all rooms of data."""
 
+import csv
 import difflib
 import itertools
 import re
@@ -16,7 +17,14 @@ from nnzoo.errors import InputError
 SEPARATORS = (",", ";", "\t")
 
 
-def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.DataFrame:
+def read_csv(
+    path: str | Path,
+    option: str = "csv",
+    strip: bool = True,
+    names: Sequence[str] = (),
+    separator: str | None = None,
+    quoted: bool = True,
+) -> pd.DataFrame:
     """Reads a CSV file with a header, separated by commas, semicolons or tabs, as the texts that stand in it.
 
     What a column holds is not for a single file to say: :mod:`nnzoo.data.columns` reads numbers and dates from the
@@ -26,6 +34,9 @@ def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.Da
         path: The file.
         option: The flag ``--data.OPTION`` that names it, for errors.
         strip: Leave out spaces around each text; otherwise only those after a separator.
+        names: Of the columns of a file without a header; those of further columns are numbers.
+        separator: What separates the columns; the mark that makes the most columns of the first line if None.
+        quoted: Whether quotation marks enclose fields; otherwise they are text.
 
     Returns:
         Columns of texts, an empty one where the file has nothing. The index counts lines: the row of index i begins in
@@ -36,13 +47,17 @@ def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.Da
     """
     check_file(path, option)
     try:
-        header, separator = _header(path)
+        how: Any = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
+        how["quoting"] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+        header, separator = _header(path, [separator] if separator else SEPARATORS, how)
         before = _blank_lines_before_header(path)
-        settings: Any = {"sep": separator, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+        settings: Any = {**how, "sep": separator, "header": None if names else 0}
         table = pd.read_csv(path, skiprows=before, skip_blank_lines=False, **settings)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as CSV ({reason}): save it as comma-separated UTF-8.") from error
+    if names:
+        header = pd.Series([*names[: len(header)], *map(str, range(len(names) + 1, len(header) + 1))])
     if header.duplicated().any():
         raise InputError(
             f"{path} has several columns {header[header.duplicated()].iloc[0]}: give each a name of its own."
@@ -51,12 +66,13 @@ def read_csv(path: str | Path, option: str = "csv", strip: bool = True) -> pd.Da
         raise InputError(f"The rows of {path} have more fields than its header: name every column.")
     table = table.fillna("")  # a line that ends early
     table.columns = pd.Index(header.to_list())
-    table.index = pd.Index(np.arange(len(table)) + _further_lines(table, path) + before)
+    further = _further_lines(table, path) if quoted else 0
+    table.index = pd.Index(np.arange(len(table)) + further + before - (1 if names else 0))
     if strip:
         table = table.apply(_stripped)
     filled = (table != "").any(axis=1).to_numpy()
     if not filled.any():
-        raise InputError(f"{path} has no rows below its header.")
+        raise InputError(f"{path} has no rows{'' if names else ' below its header'}.")
     inner = ~filled & (np.arange(len(table)) < filled.nonzero()[0][-1])
     if inner.any():
         first = line_of(pd.Series(inner, table.index))
@@ -108,11 +124,10 @@ def _blank_lines_before_header(path: str | Path) -> int:
         return sum(1 for _ in itertools.takewhile(lambda line: not line.strip(), file))
 
 
-def _header(path: str | Path) -> tuple["pd.Series[str]", str]:
+def _header(path: str | Path, marks: Sequence[str], how: Any) -> tuple["pd.Series[str]", str]:
     """The names of the columns and what separates them: the mark that makes the most columns."""
-    settings: Any = {"header": None, "nrows": 1, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
-    headers = {mark: pd.read_csv(path, sep=mark, **settings).iloc[0] for mark in SEPARATORS}
-    separator = max(SEPARATORS, key=lambda mark: len(headers[mark]))
+    headers = {mark: pd.read_csv(path, sep=mark, header=None, nrows=1, **how).iloc[0] for mark in marks}
+    separator = max(marks, key=lambda mark: len(headers[mark]))
     return headers[separator].fillna("").astype(str).str.strip(), separator
 
 

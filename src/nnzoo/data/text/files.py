@@ -1,0 +1,156 @@
+"""Reading files of texts: CSV and TSV with or without a header, JSONL, and plain text."""
+
+import json
+import re
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+
+from nnzoo.data.csv_file import check_columns, check_file, line_of, read_csv
+from nnzoo.errors import InputError
+
+TEXT, LABEL = "text", "label"
+"""Columns of a file without a header; and how ``text`` and ``target`` are called where nobody names them."""
+USUAL_TEXTS = ("text", "sentence", "review", "content", "document", "comment", "body", "message", "question", "premise",
+               "sentence1", "text1", "tweet", "phrase", "title", "prompt")  # fmt: skip
+USUAL_LABELS = ("label", "labels", "target", "class", "category", "sentiment", "score", "rating", "y", "answer")
+JSON_LINES, PLAIN = (".jsonl", ".ndjson"), (".txt", ".text", "")
+LOOKED_AT = 200
+"""Lines that say how a file is written."""
+
+
+def read_texts(path: str | Path, option: str, named: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a file as texts, with an index by which :func:`nnzoo.data.csv_file.line_of` names lines.
+
+    Whether a CSV or TSV file has a header: where columns are named, it must have them in its first line; otherwise the
+    first line is a header if one of its fields is a usual name of texts and, of several columns, another one a usual
+    name of labels. Without a header the columns are ``text``, ``label``, 3, 4, and so on.
+
+    Args:
+        path: The file: .jsonl, .txt (one text a line), and all others as CSV or TSV.
+        option: The flag that names it, for errors.
+        named: Columns that the user has named.
+
+    Returns:
+        ``attrs["header"]`` says whether columns have names of their own.
+
+    Raises:
+        InputError: If it does not exist or cannot be read.
+    """
+    check_file(path, option)
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix in JSON_LINES:
+            return _read_json_lines(path)
+        if suffix in PLAIN:
+            return _read_lines(path)
+        with Path(path).open(encoding="utf-8-sig") as file:
+            lines = [line.rstrip("\r\n") for line in islice(file, LOOKED_AT) if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text ({error.reason}): save it as UTF-8.") from error
+    tabs = {line.count("\t") for line in lines}
+    separator = "\t" if suffix in (".tsv", ".tab") or (len(tabs) == 1 and tabs != {0}) else None
+    quoted = separator is None or _quotes_fields(lines)
+    settings: dict[str, Any] = {"separator": separator, "quoted": quoted}
+    if named or (lines and _is_header(lines[0], separator)):
+        frame = read_csv(path, option, **settings)
+        frame.attrs["header"] = True
+        return frame
+    frame = read_csv(path, option, names=[TEXT, LABEL], **settings)
+    frame.attrs["header"] = False
+    return frame
+
+
+def _quotes_fields(lines: Sequence[str]) -> bool:
+    """Whether the quotation marks of a TSV file enclose fields: some begin with one, and all those end with one."""
+    fields = [field for line in lines for field in line.split("\t") if field.startswith('"')]
+    return bool(fields) and all(re.fullmatch(r'"([^"]|"")*"', field) for field in fields)
+
+
+def _is_header(line: str, separator: str | None) -> bool:
+    names = [name.strip().strip('"').lower() for name in re.split(separator or "[,;\t]", line)]
+    texts = [name for name in names if name in USUAL_TEXTS]
+    return bool(texts) and (len(names) == 1 or any(name in USUAL_LABELS + USUAL_TEXTS for name in set(names) - {texts[0]}))
+
+
+def _read_lines(path: str | Path) -> pd.DataFrame:
+    """One text a line; empty ones are left out, and said unless they are at the end."""
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise InputError(f"{path} holds no text.")
+    kept = [number for number, line in enumerate(lines) if line.strip()]
+    if len(kept) < len(lines):
+        first = next(number for number, line in enumerate(lines) if not line.strip()) + 1
+        rank_zero_warn(f"{path}: {len(lines) - len(kept)} empty lines are left out, the first is line {first}.")
+    frame = pd.DataFrame({TEXT: [lines[number].strip() for number in kept]}, index=np.array(kept) - 1)
+    frame.attrs["header"] = False
+    return frame
+
+
+def _read_json_lines(path: str | Path) -> pd.DataFrame:
+    """An object a line; lists become their entries with a line break between them, null and what is absent empty."""
+    rows, numbers = list[dict[str, str]](), list[int]()
+    with Path(path).open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{path}, line {number} is no JSON ({error.msg}): write one object a line.") from error
+            if not isinstance(row, dict):
+                raise InputError(f"{path}, line {number} is no JSON object such as {{\"text\": ..., \"label\": ...}}.")
+            rows.append({name: _as_text(value) for name, value in row.items()})
+            numbers.append(number - 2)
+    if not rows:
+        raise InputError(f"{path} has no rows.")
+    frame = pd.DataFrame(rows, index=numbers).fillna("")
+    frame.attrs["header"] = True
+    return frame
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return "\n".join(map(_as_text, value))
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else value.strip() if isinstance(value, str) else str(value)
+
+
+def column_of(frame: pd.DataFrame, name: str | None, usual: Sequence[str], option: str, path: str | Path) -> str:
+    """The column that a user names, or the first of the usual names.
+
+    Raises:
+        InputError: If it is not there; the columns that are there are named.
+    """
+    if name is not None:
+        check_columns(frame, [name], f"--data.{option}", path)
+        return name
+    found = next((column for known in usual for column in frame.columns if str(column).lower() == known), None)
+    if found is None:
+        shown = ", ".join(map(str, frame.columns[:20]))
+        raise InputError(f"{path}: which column is it? Set --data.{option} to one of {shown}.")
+    return found
+
+
+def check_texts(texts: "pd.Series[str]", path: str | Path) -> None:
+    """Raises InputError if a text is empty, naming the first such line."""
+    empty = texts.str.strip() == ""
+    if empty.any():
+        raise InputError(
+            f"{path}: {int(empty.sum())} rows have an empty {texts.name}, the first is line {line_of(empty)}: fill it "
+            "in or remove them."
+        )
+
+
+def said_of(frame: pd.DataFrame, path: str | Path) -> None:
+    """Says how a file without a header is read."""
+    if not frame.attrs.get("header") and len(frame.columns) > 1:
+        rank_zero_info(f"{path} has no header: its first column is the text, its second the label.")

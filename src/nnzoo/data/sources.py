@@ -59,8 +59,9 @@ def options_of(sources: Mapping[str, type[Source]]) -> dict[str, tuple[str, list
     }
 
 
-OF_FILES = {"csv": "csv", "nodes": "csv", "edges": "csv", "molecules": "molecules", "saved": "saved"}
-"""Data sets by the options that give their files."""
+OF_FILES = {"csv": "csv", "nodes": "csv", "edges": "csv", "molecules": "molecules", "saved": "saved",
+            "train_file": "file", "hub": "hub"}  # fmt: skip
+"""Data sets by the options that give their files, or their name on a hub."""
 
 
 def chosen_dataset(settings: Mapping[str, Any]) -> str:

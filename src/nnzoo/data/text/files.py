@@ -107,7 +107,7 @@ def _read_json_lines(path: str | Path) -> pd.DataFrame:
                 raise InputError(f"{path}, line {number} is no JSON ({error.msg}): write one object a line.") from error
             if not isinstance(row, dict):
                 raise InputError(f"{path}, line {number} is no JSON object such as {{\"text\": ..., \"label\": ...}}.")
-            rows.append({name: _as_text(value) for name, value in row.items()})
+            rows.append({name: as_text(value) for name, value in row.items()})
             numbers.append(number - 2)
     if not rows:
         raise InputError(f"{path} has no rows.")
@@ -116,9 +116,10 @@ def _read_json_lines(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value of a JSON file as a text: of a list its entries with a line break between them."""
     if isinstance(value, list):
-        return "\n".join(map(_as_text, value))
+        return "\n".join(map(as_text, value))
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     return "" if value is None else value.strip() if isinstance(value, str) else str(value)

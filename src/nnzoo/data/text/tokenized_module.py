@@ -1,10 +1,10 @@
 """What both datamodules of texts share: a tokenizer, its facts, and batches of texts of similar length."""
 
-from functools import cached_property
+import re
+from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from nnzoo.data.csv_file import check_file
@@ -12,15 +12,7 @@ from nnzoo.data.facts import fact, held, view
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.text.sampler import LengthGroupedSampler
-from nnzoo.data.text.tokenizer import (
-    TRAINED,
-    files_of,
-    fingerprint,
-    load_tokenizer,
-    longest_input,
-    tokenizer_of,
-    trained_tokenizer,
-)
+from nnzoo.data.text.tokenizer import TRAINED, files_of, fingerprint, load_tokenizer, tokenizer_of, trained_tokenizer
 from nnzoo.errors import InputError, check_sizes
 
 if TYPE_CHECKING:
@@ -29,6 +21,7 @@ if TYPE_CHECKING:
 Batch = dict[str, Tensor]
 SAME_TOKENIZER = "set --data.tokenizer to the one that it was trained with"
 FILES = ("train_file", "val_file", "test_file", "predict_file")
+PLACE = re.compile(r"\{(text_pair|text)\}")
 
 
 class TokenizedDataModule(SplitDataModule):
@@ -38,6 +31,9 @@ class TokenizedDataModule(SplitDataModule):
     right to its longest text, with ``attention_mask`` 0 there. In training a batch holds texts of similar length, see
     :class:`nnzoo.data.text.sampler.LengthGroupedSampler`.
 
+    Texts are tokenised once and kept under :func:`nnzoo.data.base.cache_root`, by a hash of the texts, the tokenizer and
+    the options; in memory they take 4 bytes a token.
+
     Args:
         train_file: Your file to train on; it implies ``dataset`` file. CSV or TSV, JSONL (an object a line), or plain
             text.
@@ -45,8 +41,8 @@ class TokenizedDataModule(SplitDataModule):
         test_file: A file to test on, instead of drawing a part of ``train_file``.
         predict_file: New texts for ``predict``: plain text, one a line, or a file with the same columns; labels are not
             needed.
-        hub: A data set of the Hugging Face hub by its name, such as stanfordnlp/imdb; it implies ``dataset`` hub. Large
-            ones are streamed.
+        hub: A data set of the Hugging Face hub by its name, such as stanfordnlp/imdb; it implies ``dataset`` hub. It is
+            streamed if it is larger than a gigabyte.
         hub_config: Which of its configurations, such as sst2 of nyu-mll/glue.
         most_samples: The most texts to take of each part of a hub's set.
         template: What each text is put into, such as "Is this review positive? {text}".
@@ -61,8 +57,8 @@ class TokenizedDataModule(SplitDataModule):
         InputError: If a value is out of range, or a file or a tokenizer cannot be found or used.
     """
 
-    most_tokens: ClassVar[str] = "max_length"
-    """The option that limits the tokens of a sample."""
+    of_tokens: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask", "token_type_ids")
+    """What a batch has of each token."""
 
     def __init__(
         self,
@@ -86,19 +82,35 @@ class TokenizedDataModule(SplitDataModule):
     def check_settings(self) -> None:
         """Raises InputError if a setting cannot be used."""
         hparams = self.hparams
-        for option in FILES:
-            if option == "predict_file" or not (self.brings("test") or self.brings("predict")):
-                check_file_or_folder(hparams[option], option)
+        for option in FILES[-1:] if self.brings("predict") else FILES:  # a trained model does without those to train on
+            path = hparams[option]
+            if path is None or option == "predict_file" or not Path(path).is_dir():
+                check_file(path, option)
         check_sizes(vocab_size=hparams["vocab_size"])
-        for option in ("most_samples", self.most_tokens):
-            if hparams[option] is not None:
-                check_sizes(**{option: hparams[option]})
+        if hparams["most_samples"] is not None:
+            check_sizes(most_samples=hparams["most_samples"])
         if hparams["folds"] and hparams["test_file"]:
             raise InputError("--folds draws its test texts from --data.train_file: leave out --data.test_file.")
+        if hparams["template"] is not None and "{text}" not in hparams["template"]:
+            raise InputError(
+                f"--data.template {hparams['template']!r} has no place for the text: write {{text}} where it is to be."
+            )
+        if hparams["vocab_size"] != 8192 and hparams["tokenizer"] not in TRAINED:
+            raise InputError(
+                f"vocab_size does nothing with the tokenizer of {hparams['tokenizer']}: leave it out, or set "
+                f"--data.tokenizer {' or '.join(TRAINED)}, which is trained."
+            )
 
     def brings(self, stage: str) -> bool:
         """Whether the settings name texts of their own for a stage."""
         return stage in ("test", "predict") and bool(self.hparams[f"{stage}_file"])
+
+    def in_template(self, text: str, pair: str = "") -> str:
+        """A text as the model reads it."""
+        template = self.hparams["template"]
+        if template is None:
+            return text
+        return PLACE.sub(lambda place: pair if place[1] == "text_pair" else text, template)
 
     @view
     def text_tokenizer(self) -> "PreTrainedTokenizerBase":
@@ -106,11 +118,9 @@ class TokenizedDataModule(SplitDataModule):
         if "tokenizer_files" in self.__dict__:  # a checkpoint's
             return tokenizer_of(self.tokenizer_files)
         name = self.hparams["tokenizer"]
-        return self._trained_tokenizer(name) if name in TRAINED else load_tokenizer(name)
-
-    def _trained_tokenizer(self, kind: str) -> "PreTrainedTokenizerBase":
-        """One that is trained on the texts of the training part, in the way they come."""
-        return trained_tokenizer(self.training_texts(), kind, self.hparams["vocab_size"])
+        if name in TRAINED:
+            return trained_tokenizer(self.training_texts(), name, self.hparams["vocab_size"])
+        return load_tokenizer(name)
 
     @abstractmethod
     def training_texts(self) -> list[str]:
@@ -118,7 +128,7 @@ class TokenizedDataModule(SplitDataModule):
 
     @fact
     def tokenizer_files(self) -> dict[str, str]:
-        """The tokenizer as texts by file name, which a model can keep: see :func:`tokenizer_of`."""
+        """The tokenizer as texts by file name: :func:`nnzoo.data.text.tokenizer.tokenizer_of` makes one of them."""
         return files_of(self.text_tokenizer)
 
     @held(SAME_TOKENIZER)
@@ -139,16 +149,16 @@ class TokenizedDataModule(SplitDataModule):
 
     def build_sampler(self, part: str, num_samples: int, batch_size: int, **settings: Any) -> GlobalBatchSampler:
         """Batches of texts of similar length in training; all others in order."""
-        if part != "train" or not self.hparams["group_by_length"] or not settings.get("train"):
+        if not (settings.get("train") and self.hparams["group_by_length"]):
             return super().build_sampler(part, num_samples, batch_size, **settings)
         return LengthGroupedSampler(self.parts[part].lengths, batch_size, **settings)  # type: ignore[attr-defined]
 
     def select(self, batch: Batch, rows: slice | Tensor) -> Batch:
-        """Some of the batch's texts, no wider than the longest of them."""
-        chosen = {name: values[rows] for name, values in batch.items()}
-        width = int(chosen["attention_mask"].sum(dim=1).max())
-        wide = batch["attention_mask"].shape[1]
-        return {name: v[:, :width] if v.dim() == 2 and name in OF_TOKENS else v for name, v in chosen.items()} if wide > width else chosen
+        """Some of the batch's texts, padded to the longest of them."""
+        width = int(batch["attention_mask"][rows].sum(dim=1).max())
+        return {
+            name: values[rows][:, :width] if name in self.of_tokens else values[rows] for name, values in batch.items()
+        }
 
     def size_of(self, batch: Batch) -> int:
         """Number of texts."""

@@ -1,0 +1,95 @@
+"""Data sets of the Hugging Face hub, streamed where they are large."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+
+from nnzoo.data.text.files import USUAL_LABELS, USUAL_TEXTS, as_text, column_of
+from nnzoo.data.text.rows import Columns
+from nnzoo.errors import InputError
+
+LARGE = 2**30
+"""Bytes of a data set beyond which it is streamed rather than downloaded first."""
+PARTS = {"train": "train", "validation": "val", "valid": "val", "dev": "val", "test": "test"}
+"""Which part a split of the hub is."""
+
+
+class HubSet:
+    """A data set of the hub, by its name.
+
+    Args:
+        name: Such as stanfordnlp/imdb, or a folder.
+        config: Which of its configurations; None for its only one.
+        most: The most samples to take of each part.
+    """
+
+    def __init__(self, name: str, config: str | None = None, most: int | None = None) -> None:
+        self.name, self.config, self.most = name, config, most
+
+    @cached_property
+    def splits(self) -> dict[str, Any]:
+        """The set's splits by the part they are.
+
+        Raises:
+            InputError: If it cannot be had, or has nothing to train on.
+        """
+        try:
+            import datasets
+        except ImportError as error:
+            raise InputError("Data sets of the hub need datasets: pip install datasets.") from error
+        try:
+            builder = datasets.load_dataset_builder(self.name, self.config)
+            large = (builder.info.download_size or builder.info.dataset_size or 0) > LARGE
+            found = datasets.load_dataset(self.name, self.config, streaming=large)
+        except Exception as error:  # of the network, of names, of configurations: it has kinds of its own for each
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"The data set {self.name} cannot be had from the Hugging Face hub ({type(error).__name__}: {reason}): "
+                "check its name, --data.hub_config and the network, or give files as --data.train_file."
+            ) from error
+        parts = {PARTS[name]: split for name, split in found.items() if name in PARTS}
+        if "train" not in parts:
+            raise InputError(f"The data set {self.name} has no split train, but {', '.join(found)}.")
+        return parts
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """Its columns."""
+        return dict(self.splits["train"].features or next(iter(self.splits["train"])))
+
+    def columns(self, text: str | None, pair: str | None, target: Sequence[str]) -> Columns:
+        """Which of its columns are what: those named, or those of usual names."""
+        empty = pd.DataFrame(columns=list(self.features))
+        found = column_of(empty, text, USUAL_TEXTS, "text", self.name)
+        labels = [column_of(empty, name, (), "target", self.name) for name in target]
+        return Columns(found, pair, labels or [column_of(empty, None, USUAL_LABELS, "target", self.name)])
+
+    def rows(self, part: str) -> Iterator[dict[str, Any]]:
+        """The samples of a part, one by one."""
+        split = self.splits[part]
+        taken = split if self.most is None else split.take(self.most)
+        return iter(taken)
+
+    def frames(self, columns: Sequence[str | None]) -> dict[str, pd.DataFrame]:
+        """Some columns of each part as texts, classes by their names; parts whose classes are not known are left out."""
+        names = [name for name in columns if name is not None]
+        classes = {name: kind.names for name, kind in self.features.items() if hasattr(kind, "int2str")}
+        frames = {}
+        for part in self.splits:
+            rows = [{name: self._text(row[name], classes.get(name)) for name in names} for row in self.rows(part)]
+            frame = pd.DataFrame(rows, columns=names)
+            unknown = [name for name in classes if name in frame and len(frame) and (frame[name] == "").all()]
+            if unknown:
+                rank_zero_warn(f"The part {part} of {self.name} has no {unknown[0]} and is left out.")
+            elif len(frame):
+                frames[part] = frame
+        return frames
+
+    @staticmethod
+    def _text(value: Any, classes: Sequence[str] | None) -> str:
+        if classes is None:
+            return as_text(value)
+        return classes[value] if value is not None and value >= 0 else ""

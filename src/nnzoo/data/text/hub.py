@@ -43,7 +43,14 @@ class HubSet:
         try:
             builder = datasets.load_dataset_builder(self.name, self.config)
             large = (builder.info.download_size or builder.info.dataset_size or 0) > LARGE
+            if large and self.most is None:
+                raise InputError(
+                    f"The data set {self.name} is large: say how many texts of each part to take by --data.most_samples, "
+                    "which are then streamed."
+                )
             found = datasets.load_dataset(self.name, self.config, streaming=large)
+        except InputError:
+            raise
         except Exception as error:  # of the network, of names, of configurations: it has kinds of its own for each
             reason = " ".join(str(error).split())[:300]
             raise InputError(
@@ -62,10 +69,13 @@ class HubSet:
 
     def columns(self, text: str | None, pair: str | None, target: Sequence[str]) -> Columns:
         """Which of its columns are what: those named, or those of usual names."""
-        empty = pd.DataFrame(columns=list(self.features))
-        found = column_of(empty, text, USUAL_TEXTS, "text", self.name)
-        labels = [column_of(empty, name, (), "target", self.name) for name in target]
-        return Columns(found, pair, labels or [column_of(empty, None, USUAL_LABELS, "target", self.name)])
+        labels = [self.column(name, (), "target") for name in target]
+        found = self.column(text, USUAL_TEXTS, "text")
+        return Columns(found, pair, labels or [self.column(None, USUAL_LABELS, "target")])
+
+    def column(self, name: str | None, usual: Sequence[str], option: str) -> str:
+        """The column of a name, or of the first of the usual names that is there."""
+        return column_of(pd.DataFrame(columns=list(self.features)), name, usual, option, self.name)
 
     def rows(self, part: str) -> Iterator[dict[str, Any]]:
         """The samples of a part, one by one."""

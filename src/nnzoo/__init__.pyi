@@ -14,6 +14,7 @@ from .baselines.sequences import SequenceBaselines as SequenceBaselines
 from .baselines.series import ForecastBaselines as ForecastBaselines
 from .baselines.strings import StringBaselines as StringBaselines
 from .baselines.tables import SupervisedBaselines as SupervisedBaselines
+from .baselines.text import TextBaselines as TextBaselines
 from .callbacks.averaging import EMA as EMA
 from .callbacks.finetuning import Finetuning as Finetuning
 from .data.densities.module import DensityDataModule as DensityDataModule
@@ -26,6 +27,8 @@ from .data.sequences.module import SequenceDataModule as SequenceDataModule
 from .data.series.module import ForecastDataModule as ForecastDataModule
 from .data.strings.module import StringPairsDataModule as StringPairsDataModule
 from .data.tables.module import TabularDataModule as TabularDataModule
+from .data.text.language_module import TextDataModule as TextDataModule
+from .data.text.module import TextClassificationDataModule as TextClassificationDataModule
 from .errors import InputError as InputError
 from .modules.autoencoder import Autoencoder as Autoencoder
 from .modules.cnn import CNNClassifier as CNNClassifier

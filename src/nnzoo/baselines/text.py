@@ -1,6 +1,5 @@
 """What texts say without a network: words counted, and a linear model on the counts."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np

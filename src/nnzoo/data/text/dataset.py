@@ -26,7 +26,5 @@ class TextDataset(Dataset[dict[str, Tensor]]):
 
     def __getitems__(self, batch: BatchIndex) -> dict[str, Tensor]:
         chosen = self.rows[batch.samples]
-        tokens = self.table.batch(
-            self.table.starts[chosen], self.table.lengths[chosen], {"input_ids": self.padding}
-        )
+        tokens = self.table.batch(self.table.starts[chosen], self.table.lengths[chosen], {"input_ids": self.padding})
         return {**tokens, "labels": self.labels[batch.samples]}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -82,7 +83,7 @@ def cut(text: str, fractions: Sequence[float]) -> list[str]:
         cuts.append(next(near, place))
         place = cuts[-1]
     bounds = [0, *reversed(cuts), len(text)]
-    parts = [text[start:end].strip() for start, end in zip(bounds, bounds[1:], strict=False)]
+    parts = [text[start:end].strip() for start, end in pairwise(bounds)]
     if not all(parts):
         raise InputError("The text is too short to be cut into parts to train on, to validate and to test.")
     return parts

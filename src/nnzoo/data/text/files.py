@@ -75,7 +75,9 @@ def _quotes_fields(lines: Sequence[str]) -> bool:
 def _is_header(line: str, separator: str | None) -> bool:
     names = [name.strip().strip('"').lower() for name in re.split(separator or "[,;\t]", line)]
     texts = [name for name in names if name in USUAL_TEXTS]
-    return bool(texts) and (len(names) == 1 or any(name in USUAL_LABELS + USUAL_TEXTS for name in set(names) - {texts[0]}))
+    return bool(texts) and (
+        len(names) == 1 or any(name in USUAL_LABELS + USUAL_TEXTS for name in set(names) - {texts[0]})
+    )
 
 
 def _read_lines(path: str | Path) -> pd.DataFrame:
@@ -106,7 +108,7 @@ def _read_json_lines(path: str | Path) -> pd.DataFrame:
             except json.JSONDecodeError as error:
                 raise InputError(f"{path}, line {number} is no JSON ({error.msg}): write one object a line.") from error
             if not isinstance(row, dict):
-                raise InputError(f"{path}, line {number} is no JSON object such as {{\"text\": ..., \"label\": ...}}.")
+                raise InputError(f'{path}, line {number} is no JSON object such as {{"text": ..., "label": ...}}.')
             rows.append({name: as_text(value) for name, value in row.items()})
             numbers.append(number - 2)
     if not rows:

@@ -45,8 +45,8 @@ class HubSet:
             large = (builder.info.download_size or builder.info.dataset_size or 0) > LARGE
             if large and self.most is None:
                 raise InputError(
-                    f"The data set {self.name} is large: say how many texts of each part to take by --data.most_samples, "
-                    "which are then streamed."
+                    f"The data set {self.name} is large: say how many texts of each part to take by "
+                    "--data.most_samples, which are then streamed."
                 )
             found = datasets.load_dataset(self.name, self.config, streaming=large)
         except InputError:
@@ -84,7 +84,7 @@ class HubSet:
         return iter(taken)
 
     def frames(self, columns: Sequence[str | None]) -> dict[str, pd.DataFrame]:
-        """Some columns of each part as texts, classes by their names; parts whose classes are not known are left out."""
+        """Some columns of each part as texts, classes by their names; parts without known classes are left out."""
         names = [name for name in columns if name is not None]
         classes = {name: kind.names for name, kind in self.features.items() if hasattr(kind, "int2str")}
         frames = {}

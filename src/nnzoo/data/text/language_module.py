@@ -42,8 +42,8 @@ class TextDataModule(TokenizedDataModule):
     masked model stands between the tokenizer's special tokens.
 
     Masking (arXiv:1810.04805): ``mask_share`` of the tokens, at least one of each block, are to be predicted; of these
-    80 % are masked, 10 % are random tokens and 10 % are left. Other ones in each epoch in training; always the same ones
-    in validation and test, whatever seed, batch size and devices.
+    80 % are masked, 10 % are random tokens and 10 % are left. Other ones in each epoch in training; always the same
+    ones in validation and test, whatever seed, batch size and devices.
 
     Instructions: with ``prompt`` and ``answer``, a block is one pair, in the tokenizer's chat template where it has one
     and otherwise ``prompt`` + line break + ``answer``; labels are -100 on the prompt unless ``learn_prompt``.
@@ -225,8 +225,8 @@ class TextDataModule(TokenizedDataModule):
         lost, cut = prompts >= self.block_size, lengths > self.block_size
         if cut.any():
             rank_zero_warn(
-                f"{int(cut.sum()):,} of {len(rows):,} {part} samples have more than {self.block_size} tokens and are cut "
-                f"there; {int(lost.sum()):,} of them are left out, as nothing of their answers would remain: raise "
+                f"{int(cut.sum()):,} of {len(rows):,} {part} samples have more than {self.block_size} tokens and are "
+                f"cut there; {int(lost.sum()):,} of them are left out, as nothing of their answers would remain: raise "
                 "--data.block_size."
             )
         kept = rows[~lost]
@@ -253,7 +253,7 @@ class TextDataModule(TokenizedDataModule):
         self.parts |= {part: self._dataset(table, self._rows[part], part) for part in PARTS}
         blocks = ", ".join(f"{len(self.parts[part]):,} {part}" for part in PARTS)  # type: ignore[arg-type]
         rank_zero_info(
-            f"{self.hparams['train_file'] or self.hparams['hub'] or self.dataset} ({self.objective}): {blocks} blocks of "
+            f"{self.named} ({self.objective}): {blocks} blocks of "
             f"{len(self._all):,} documents, {len(table.columns['input_ids']):,} tokens out of {self.vocab_size:,}"
         )
 

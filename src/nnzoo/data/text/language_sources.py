@@ -56,8 +56,8 @@ class Shakespeare(LanguageSource):
         path = self.root / "shakespeare" / "input.txt"
         if not path.is_file():
             raise InputError(
-                f"There is no {path}: put a text of plays there (input.txt of Karpathy's char-rnn, say), or give your own "
-                "by --data.train_file."
+                f"There is no {path}: put a text of plays there (input.txt of Karpathy's char-rnn, say), or give your "
+                "own by --data.train_file."
             )
         parts = cut(path.read_text(encoding="utf-8").strip(), SHARES)
         return {part: Documents([(text,)]) for part, text in zip(("train", "val", "test"), parts, strict=True)}

@@ -139,7 +139,9 @@ class TextClassificationDataModule(TokenizedDataModule):
         special = self.text_tokenizer.num_special_tokens_to_add(pair=self.source.columns.pair is not None)
         most = self.hparams["max_length"] or longest_input(self.text_tokenizer)
         if most <= special + 1:
-            raise InputError(f"A text needs more than {most} tokens, {special} of which are special: raise --data.max_length.")
+            raise InputError(
+                f"A text needs more than {most} tokens, {special} of which are special: raise --data.max_length."
+            )
         return most
 
     @fact
@@ -163,7 +165,7 @@ class TextClassificationDataModule(TokenizedDataModule):
 
     @property
     def class_weights(self) -> Tensor:
-        """n / (K n_c) per class of the training part; for several labels (n - n_c) / n_c, as BCE's ``pos_weight``."""
+        """Weights n / (K n_c) per class of the training part; of several labels (n - n_c) / n_c, BCE's ``pos_weight``."""
         if self.task != "multilabel":
             return class_weights(self._training_labels, self.num_classes) if self.num_classes else torch.empty(0)
         on = self._training_labels.sum(dim=0)
@@ -229,7 +231,7 @@ class TextClassificationDataModule(TokenizedDataModule):
             self._tokens(self._all_written, "")
 
     def setup(self, stage: str | None = None) -> None:
-        """Splits the texts and makes tokens of them, from the cache if they are there; a second call changes nothing."""
+        """Splits the texts and makes tokens of them, or finds these in the cache; a second call changes nothing."""
         if self.is_set_up(stage):
             return
         if self._new is not None:
@@ -246,9 +248,11 @@ class TextClassificationDataModule(TokenizedDataModule):
             self.parts[part] = TextDataset(table, self._rows[part], self._labels_of_all, self.pad_token_id)
         counts = ", ".join(f"{len(rows):,} {part}" for part, rows in self._rows.items())
         lengths = table.lengths[self._rows["train"]]
-        kind = f"{self.num_classes} {'labels' if self.task == 'multilabel' else 'classes'}" if self.classes else "numbers"
+        kind = (
+            f"{self.num_classes} {'labels' if self.task == 'multilabel' else 'classes'}" if self.classes else "numbers"
+        )
         rank_zero_info(
-            f"{self.hparams['train_file'] or self.hparams['hub'] or self.dataset} ({self.task}): {counts} texts, {kind}, "
+            f"{self.named} ({self.task}): {counts} texts, {kind}, "
             f"{int(lengths.median())} tokens in the middle and {int(lengths.max())} at most"
         )
 

@@ -6,15 +6,7 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from nnzoo.data.csv_file import check_columns
-from nnzoo.data.text.files import (
-    LABEL,
-    TEXT,
-    USUAL_LABELS,
-    USUAL_TEXTS,
-    check_texts,
-    column_of,
-    read_texts,
-)
+from nnzoo.data.text.files import LABEL, TEXT, USUAL_LABELS, USUAL_TEXTS, check_texts, column_of, read_texts
 from nnzoo.errors import InputError
 
 
@@ -69,7 +61,9 @@ def rows_of(frame: pd.DataFrame, columns: Columns, path: str, labelled: bool = T
     return TextRows(frame[columns.text].tolist(), pairs, target, frame, path)
 
 
-def read_training(path: str, option: str, text: str | None, pair: str | None, target: list[str]) -> tuple[pd.DataFrame, Columns]:
+def read_training(
+    path: str, option: str, text: str | None, pair: str | None, target: list[str]
+) -> tuple[pd.DataFrame, Columns]:
     """The rows of a file to train on, and which of its columns are what.
 
     Raises:
@@ -88,7 +82,9 @@ def read_training(path: str, option: str, text: str | None, pair: str | None, ta
         rank_zero_info(f"{path} has no header: its first column is the text, its second the label.")
         return frame, Columns(TEXT, None, [LABEL])
     found = column_of(frame, text, USUAL_TEXTS, "text", path)
-    labels = target or [column_of(frame.drop(columns=[found, *([pair] if pair in frame else [])]), None, USUAL_LABELS, "target", path)]
+    labels = target or [
+        column_of(frame.drop(columns=[found, *([pair] if pair in frame else [])]), None, USUAL_LABELS, "target", path)
+    ]
     return frame, Columns(found, pair, labels)
 
 

@@ -130,7 +130,9 @@ class File(TextSource):
     def load(self) -> dict[str, TextRows]:
         """The rows of the files that are given."""
         parts = {"train": rows_of(self._training[0], self.columns, self.settings["train_file"])}
-        return parts | {part: self._further(f"{part}_file", True) for part in ("val", "test") if self.settings[f"{part}_file"]}
+        return parts | {
+            part: self._further(f"{part}_file", True) for part in ("val", "test") if self.settings[f"{part}_file"]
+        }
 
 
 class Hub(TextSource):
@@ -146,12 +148,16 @@ class Hub(TextSource):
     @cached_property
     def columns(self) -> Columns:  # type: ignore[override]
         """The columns that are named, or those of usual names."""
-        return self._set.columns(*(self.settings[name] for name in ("text", "text_pair")), usual_names(self.settings["target"]))
+        return self._set.columns(
+            *(self.settings[name] for name in ("text", "text_pair")), usual_names(self.settings["target"])
+        )
 
     def load(self) -> dict[str, TextRows]:
         """The parts of the set; one without labels, as test parts of competitions are, is left out."""
         frames = self._set.frames([self.columns.text, self.columns.pair, *self.columns.target])
-        return {part: rows_of(frame, self.columns, f"{self.settings['hub']} ({part})") for part, frame in frames.items()}
+        return {
+            part: rows_of(frame, self.columns, f"{self.settings['hub']} ({part})") for part, frame in frames.items()
+        }
 
 
 SOURCES = typing.cast("dict[str, type[TextSource]]", sources_in(sys.modules[__name__]))

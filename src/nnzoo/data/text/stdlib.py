@@ -105,7 +105,9 @@ def topics(library: Path) -> Iterator[str]:
         value = getattr(node, "value", None)
         if isinstance(value, ast.Dict):
             for text in value.values:
-                yield from (part.strip() for part in re.split(r"\n{2,}(?=\S[^\n]*\n[=*\-~^\"]{3,}\n)", ast.literal_eval(text)))
+                yield from (
+                    part.strip() for part in re.split(r"\n{2,}(?=\S[^\n]*\n[=*\-~^\"]{3,}\n)", ast.literal_eval(text))
+                )
 
 
 def _unlike(found: list[Excerpt]) -> Iterator[Excerpt]:

@@ -122,7 +122,10 @@ class Target:
     def plain(self) -> dict[str, Any]:
         """As a dictionary that a checkpoint can keep."""
         formats = {name: known.plain() for name, known in self.formats.items()}
-        return {**{name: getattr(self, name) for name in ("task", "classes", "columns", "separator")}, "formats": formats}
+        return {
+            **{name: getattr(self, name) for name in ("task", "classes", "columns", "separator")},
+            "formats": formats,
+        }
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Target":

@@ -31,8 +31,8 @@ class TokenizedDataModule(SplitDataModule):
     right to its longest text, with ``attention_mask`` 0 there. In training a batch holds texts of similar length, see
     :class:`nnzoo.data.text.sampler.LengthGroupedSampler`.
 
-    Texts are tokenised once and kept under :func:`nnzoo.data.base.cache_root`, by a hash of the texts, the tokenizer and
-    the options; in memory they take 4 bytes a token.
+    Texts are tokenised once and kept under :func:`nnzoo.data.base.cache_root`, by a hash of the texts, the tokenizer
+    and the options; in memory they take 4 bytes a token.
 
     Args:
         train_file: Your file to train on; it implies ``dataset`` file. CSV or TSV, JSONL (an object a line), or plain
@@ -100,6 +100,11 @@ class TokenizedDataModule(SplitDataModule):
                 f"vocab_size does nothing with the tokenizer of {hparams['tokenizer']}: leave it out, or set "
                 f"--data.tokenizer {' or '.join(TRAINED)}, which is trained."
             )
+
+    @property
+    def named(self) -> str:
+        """What the data are called."""
+        return self.hparams["train_file"] or self.hparams["hub"] or self.dataset
 
     def brings(self, stage: str) -> bool:
         """Whether the settings name texts of their own for a stage."""

@@ -2,7 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ TRAINED = ("wordpiece", "bpe")
 """Kinds of tokenizers that are trained on the training part."""
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 """One of these a folder with a tokenizer has."""
+WORDPIECE_NAMES = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+BPE_NAMES = {"bos": "<|endoftext|>", "eos": "<|endoftext|>", "pad": "<|pad|>"}
+MOST_LETTERS = 1000
+"""Letters that a vocabulary of pieces of words has; words with others are unknown."""
 USUAL_LENGTH = 512
 """Longest input where a tokenizer does not say."""
 
@@ -59,38 +64,58 @@ def trained_tokenizer(texts: Iterable[str], kind: str, vocab_size: int) -> "PreT
             with <|endoftext|>.
         vocab_size: The most tokens, special ones included.
     """
-    import tokenizers as tk
     from transformers import PreTrainedTokenizerFast
 
-    if kind == "wordpiece":
-        names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-        made: Any = tk.Tokenizer(tk.models.WordPiece(unk_token="[UNK]"))
-        made.normalizer, made.pre_tokenizer = tk.normalizers.BertNormalizer(), tk.pre_tokenizers.BertPreTokenizer()
-        made.decoder = tk.decoders.WordPiece()
-        trainer: Any = tk.trainers.WordPieceTrainer(
-            vocab_size=vocab_size, special_tokens=list(names.values()), show_progress=False
-        )
-    else:
-        names = {"bos": "<|endoftext|>", "eos": "<|endoftext|>", "pad": "<|pad|>"}
-        made = tk.Tokenizer(tk.models.BPE())
-        made.pre_tokenizer = tk.pre_tokenizers.ByteLevel(add_prefix_space=False)
-        made.decoder = tk.decoders.ByteLevel()
-        trainer = tk.trainers.BpeTrainer(
-            vocab_size=vocab_size,
-            special_tokens=["<|endoftext|>", "<|pad|>"],
-            initial_alphabet=tk.pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
-    made.train_from_iterator(texts, trainer)
-    if kind == "wordpiece":
-        numbers = [(token, made.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
-        made.post_processor = tk.processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=numbers
-        )
+    made = _wordpiece(list(texts), vocab_size) if kind == "wordpiece" else _byte_pairs(texts, vocab_size)
+    names = WORDPIECE_NAMES if kind == "wordpiece" else BPE_NAMES
     inputs = ["input_ids", *(["token_type_ids"] if kind == "wordpiece" else []), "attention_mask"]
     return PreTrainedTokenizerFast(
         tokenizer_object=made, model_input_names=inputs, **{f"{role}_token": token for role, token in names.items()}
     )
+
+
+def _wordpiece(texts: Sequence[str], vocab_size: int) -> Any:
+    import tokenizers as tk
+
+    made: Any = tk.Tokenizer(tk.models.WordPiece(unk_token="[UNK]"))
+    made.normalizer, made.pre_tokenizer = tk.normalizers.BertNormalizer(), tk.pre_tokenizers.BertPreTokenizer()
+    special = list(WORDPIECE_NAMES.values())
+    # The trainer numbers the letters within words in the order of a hash table, which is another one in each run
+    # (huggingface/tokenizers issue 1794): as special tokens they get numbers in our order.
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for word, _ in made.pre_tokenizer.pre_tokenize_str(made.normalizer.normalize_str(text)):
+            counts.update(word[1:])
+    common = sorted(counts, key=lambda letter: (-counts[letter], letter))[:MOST_LETTERS]
+    inner = [f"##{letter}" for letter in sorted(common)]
+    settings: Any = {"special_tokens": special + inner, "limit_alphabet": MOST_LETTERS, "show_progress": False}
+    made.train_from_iterator(texts, tk.trainers.WordPieceTrainer(vocab_size=vocab_size, **settings))
+    plain: Any = tk.Tokenizer(tk.models.WordPiece(made.get_vocab(with_added_tokens=False), unk_token="[UNK]"))
+    plain.normalizer, plain.pre_tokenizer, plain.decoder = made.normalizer, made.pre_tokenizer, tk.decoders.WordPiece()
+    plain.add_special_tokens(special)
+    plain.post_processor = tk.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, plain.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    return plain
+
+
+def _byte_pairs(texts: Iterable[str], vocab_size: int) -> Any:
+    import tokenizers as tk
+
+    made: Any = tk.Tokenizer(tk.models.BPE())
+    made.pre_tokenizer = tk.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tk.decoders.ByteLevel()
+    special = list(dict.fromkeys(BPE_NAMES.values()))
+    trainer: Any = tk.trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=special,
+        initial_alphabet=sorted(tk.pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    made.train_from_iterator(texts, trainer)
+    return made
 
 
 def longest_input(tokenizer: Any) -> int:

@@ -73,9 +73,7 @@ class TokenTable(NamedTuple):
         positions = torch.arange(int(lengths.max()))
         inside = positions < lengths[:, None]
         places = (starts[:, None] + positions).where(inside, 0)
-        taken = {
-            name: values[places].long().where(inside, fills.get(name, 0)) for name, values in self.columns.items()
-        }
+        taken = {name: values[places].long().where(inside, fills.get(name, 0)) for name, values in self.columns.items()}
         return {**taken, "attention_mask": inside.long()}
 
 

@@ -165,7 +165,7 @@ class TextClassificationDataModule(TokenizedDataModule):
 
     @property
     def class_weights(self) -> Tensor:
-        """Weights n / (K n_c) per class of the training part; of several labels (n - n_c) / n_c, BCE's ``pos_weight``."""
+        """Weights n / (K n_c) per class in training; of several labels (n - n_c) / n_c, as BCE's ``pos_weight``."""
         if self.task != "multilabel":
             return class_weights(self._training_labels, self.num_classes) if self.num_classes else torch.empty(0)
         on = self._training_labels.sum(dim=0)

@@ -10,6 +10,10 @@ from nnzoo.data.text.files import LABEL, TEXT, USUAL_LABELS, USUAL_TEXTS, check_
 from nnzoo.errors import InputError
 
 
+ENOUGH = 8
+"""Rows that tell whether the first one is odd."""
+
+
 class Columns(NamedTuple):
     """Which columns of a file are what.
 
@@ -104,11 +108,14 @@ def read_new(path: str, option: str, columns: Columns, header: bool) -> pd.DataF
 
 
 def _check_first_line(frame: pd.DataFrame, path: str) -> None:
-    """Raises InputError if the first line may be a header after all: its label is the only one that stands once."""
+    """Raises InputError if the first line may be a header after all: its label is not like any other."""
     first, others = frame[LABEL].iloc[0], frame[LABEL].iloc[1:]
-    if len(others) > 1 and first not in set(others) and others.value_counts().min() > 1:
-        row = frame.iloc[0].tolist()
+    numbers = pd.to_numeric(others, errors="coerce").notna()
+    odd_one = len(numbers) > 0 and numbers.all() and pd.isna(pd.to_numeric(first, errors="coerce"))
+    alone = len(others) >= ENOUGH and first not in set(others) and others.value_counts().min() > 1
+    if odd_one or alone:
         raise InputError(
-            f"{path}: is its first line a header? Its label {first!r} stands in no other line: if it is, name its "
-            f"columns by --data.text {row[0]} --data.target {first}; if not, put the line text, label above it."
+            f"{path}: is its first line a header? No other line has a label such as {first!r}: if it is, name its "
+            f"columns by --data.text {frame[TEXT].iloc[0]!r} --data.target {first!r}; if not, put the line text, label "
+            "above it."
         )

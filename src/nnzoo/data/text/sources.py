@@ -118,12 +118,12 @@ class File(TextSource):
         return read_training(path, "train_file", text, pair, usual_names(target))
 
     @cached_property
-    def columns(self) -> Columns:  # type: ignore[override]
+    def columns(self) -> Columns:
         """The columns of the training file."""
         return self._training[1]
 
     @cached_property
-    def header(self) -> bool:  # type: ignore[override]
+    def header(self) -> bool:
         """Whether the training file names its columns."""
         return bool(self._training[0].attrs["header"])
 
@@ -146,11 +146,10 @@ class Hub(TextSource):
         return HubSet(self.settings["hub"], self.settings["hub_config"], self.settings["most_samples"])
 
     @cached_property
-    def columns(self) -> Columns:  # type: ignore[override]
+    def columns(self) -> Columns:
         """The columns that are named, or those of usual names."""
-        return self._set.columns(
-            *(self.settings[name] for name in ("text", "text_pair")), usual_names(self.settings["target"])
-        )
+        text, pair = self.settings["text"], self.settings["text_pair"]
+        return self._set.columns(text, pair, usual_names(self.settings["target"]))
 
     def load(self) -> dict[str, TextRows]:
         """The parts of the set; one without labels, as test parts of competitions are, is left out."""

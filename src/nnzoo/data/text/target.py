@@ -79,7 +79,7 @@ class Target:
             InputError: If one is missing or none of the training file's, naming its line.
         """
         if self.task == "multilabel":
-            return torch.from_numpy(self._several(frame, path))
+            return torch.tensor(self._several(frame, path))
         first = frame[self.columns[0]]
         _check_labelled(first, path)
         values = _read(frame[self.columns], self.formats, path)

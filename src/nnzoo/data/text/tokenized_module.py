@@ -82,10 +82,11 @@ class TokenizedDataModule(SplitDataModule):
     def check_settings(self) -> None:
         """Raises InputError if a setting cannot be used."""
         hparams = self.hparams
-        for option in FILES[-1:] if self.brings("predict") else FILES:  # a trained model does without those to train on
-            path = hparams[option]
-            if path is None or option == "predict_file" or not Path(path).is_dir():
-                check_file(path, option)
+        # A trained model does without the files to train on; otherwise these are read before the model is built.
+        brought = self.brings("test") or self.brings("predict")
+        for option in FILES[2:] if brought else FILES:
+            if hparams[option] is None or not Path(hparams[option]).is_dir():
+                check_file(hparams[option], option)
         check_sizes(vocab_size=hparams["vocab_size"])
         if hparams["most_samples"] is not None:
             check_sizes(most_samples=hparams["most_samples"])

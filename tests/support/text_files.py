@@ -2,8 +2,11 @@
 
 import random
 
-WORDS = {"good": "fine great lovely moving bright warm".split(), "bad": "dull weak boring empty cold flat".split()}
-FILLING = "the a film plot actor scene with of and in its very quite story end".split()
+WORDS = {
+    "good": ["fine", "great", "lovely", "moving", "bright", "warm"],
+    "bad": ["dull", "weak", "boring", "empty", "cold", "flat"],
+}
+FILLING = ["the", "a", "film", "plot", "actor", "scene", "with", "of", "and", "in", "its", "very", "story", "end"]
 
 
 def reviews(count, seed=0):

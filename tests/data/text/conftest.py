@@ -1,7 +1,7 @@
 import pytest
-from support.text_files import reviews, tsv
 
 from nnzoo.data.text.tokenizer import trained_tokenizer
+from support.text_files import reviews, tsv
 
 
 @pytest.fixture(autouse=True)

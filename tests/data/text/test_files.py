@@ -1,12 +1,12 @@
 import json
 
 import pytest
-from support.text_files import tsv, write
 
 from nnzoo.data.csv_file import line_of
 from nnzoo.data.text.files import read_texts
 from nnzoo.data.text.rows import read_training
 from nnzoo.errors import InputError
+from support.text_files import tsv, write
 
 
 def training(path, text=None, pair=None, target=()):
@@ -34,7 +34,7 @@ def test_any_other_first_line_is_a_text(tmp_path, first):
 
 def test_named_columns_make_the_first_line_a_header(tmp_path):
     path = tsv(tmp_path / "a.tsv", [["x", "good"], ["y", "bad"]], ["phrase", "polarity"])
-    frame, columns, header = training(path, text="phrase", target=["polarity"])
+    frame, _, header = training(path, text="phrase", target=["polarity"])
     assert header
     assert frame["phrase"].tolist() == ["x", "y"]
     with pytest.raises(InputError, match=r"no column sentence for --data.text.* Its columns are phrase, polarity"):
@@ -46,7 +46,7 @@ def test_named_columns_make_the_first_line_a_header(tmp_path):
 def test_a_header_of_unusual_names_is_suspected(tmp_path):
     for labels in (["0", "1"], ["good", "bad"], ["1.5", "2.25"]):
         rows = [[f"text {i}", labels[i % 2]] for i in range(10)]
-        with pytest.raises(InputError, match="--data.text 'phrase' --data.target 'polarity'; if not"):
+        with pytest.raises(InputError, match=r"--data\.text 'phrase' --data.target 'polarity'; if not"):
             training(tsv(tmp_path / "a.tsv", rows, ["phrase", "polarity"]))
         assert len(training(tsv(tmp_path / "b.tsv", rows))[0]) == 10
 
@@ -106,5 +106,5 @@ def test_bad_files(tmp_path, name, lines, says):
 @pytest.mark.parametrize("name", ["a.txt", "a.tsv", "a.csv", "a.jsonl"])
 def test_files_that_are_no_text(tmp_path, name):
     (tmp_path / name).write_bytes(b"\xff\xfe\x00a\tb\n")
-    with pytest.raises(InputError, match="is no UTF-8 text|cannot be read as CSV"):
+    with pytest.raises(InputError, match=r"is no UTF-8 text|cannot be read as CSV"):
         training(tmp_path / name)

@@ -1,19 +1,21 @@
 import json
 import os
+from itertools import pairwise
 
 import pytest
 import torch
 from scipy import stats
-from support.text_files import reviews, tsv, write
 
 from nnzoo.data.sampler import BatchIndex
 from nnzoo.data.text.blocks import divided
 from nnzoo.data.text.language_module import TextDataModule
 from nnzoo.data.text.tokenizer import load_tokenizer
 from nnzoo.errors import InputError
+from support.text_files import reviews, tsv, write
 
 TEXTS = [text for text, _ in reviews(60)]
-CHAT = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}"
+CHAT = TURNS + "{% if add_generation_prompt %}<assistant>{% endif %}"
 
 
 def ready(**settings):
@@ -49,7 +51,7 @@ def test_each_token_is_in_one_block_of_its_document(overlap, most):
         ]
         predicted = [place for tokens in covered for place in tokens[overlap:]]
         assert predicted == list(range(overlap, length))
-        assert all(tokens[0] == before[-1] for before, tokens in zip(covered, covered[1:], strict=False)) or not overlap
+        assert all(tokens[0] == before[-1] for before, tokens in pairwise(covered)) or not overlap
         sizes = {len(tokens) for tokens in covered}
         assert max(sizes) <= most
         assert max(sizes) - min(sizes) <= 1
@@ -262,7 +264,7 @@ def test_bad_settings(lines, wordpiece, settings, says):
 
 
 def test_a_masked_model_needs_a_token_for_what_is_masked(lines, byte_pairs):
-    with pytest.raises(InputError, match="has no token for what is masked: set --data.objective causal"):
+    with pytest.raises(InputError, match=r"has no token for what is masked: set --data\.objective causal"):
         ready(**lines, tokenizer=byte_pairs)
 
 

@@ -4,12 +4,12 @@ import os
 import pytest
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
-from support.text_files import reviews, tsv, write
 
 from nnzoo.data.text import module as text_module
 from nnzoo.data.text.module import TextClassificationDataModule
 from nnzoo.data.text.tokenizer import load_tokenizer
 from nnzoo.errors import InputError
+from support.text_files import reviews, tsv, write
 
 
 def data(**settings):
@@ -233,15 +233,14 @@ def test_bad_input(tmp_path, wordpiece, rows, settings, says):
     path = tsv(tmp_path / "a.tsv", rows)
     settings = {name: path if value == "f" else value for name, value in settings.items()}
     with pytest.raises(InputError, match=says):
-        made = ready(train_file=path, tokenizer=wordpiece, **settings)
-        made.train_dataloader()
+        ready(train_file=path, tokenizer=wordpiece, **settings).train_dataloader()
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
 def test_a_label_that_training_does_not_have(tmp_path, wordpiece, part):
     train = tsv(tmp_path / "a.tsv", [GOOD, BAD] * 5)
     other = tsv(tmp_path / "b.tsv", [GOOD, ("so so", "middling"), BAD])
-    with pytest.raises(InputError, match="b.tsv, line 2: the label 'middling' is not among .*: bad, good"):
+    with pytest.raises(InputError, match=r"b\.tsv, line 2: the label 'middling' is not among .*: bad, good"):
         ready(train_file=train, tokenizer=wordpiece, **{f"{part}_file": other})
 
 

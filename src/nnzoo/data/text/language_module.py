@@ -102,8 +102,6 @@ class TextDataModule(TokenizedDataModule):
             raise InputError("Instructions have two columns: give both --data.prompt and --data.answer, or neither.")
         if self.instructs and hparams["objective"] == "masked":
             raise InputError("Prompts and answers are for a causal model: add --data.objective causal.")
-        if self.instructs and self.dataset not in ("file", "hub"):
-            raise InputError("Prompts and answers are columns of your own data: add --data.train_file or --data.hub.")
         if hparams["learn_prompt"] and not self.instructs:
             raise InputError("learn_prompt does nothing without --data.prompt and --data.answer: leave it out.")
         for name in ("folds", "balanced"):

@@ -67,7 +67,7 @@ class File(LanguageSource):
     """Files of the user's own."""
 
     name = "file"
-    uses = ("train_file", "val_file", "test_file")
+    uses = ("train_file", "val_file", "test_file", "text", "prompt", "answer", "document")
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)
@@ -89,7 +89,7 @@ class Hub(LanguageSource):
     """A data set of the Hugging Face hub."""
 
     name = "hub"
-    uses = ("hub", "hub_config", "most_samples")
+    uses = ("hub", "hub_config", "most_samples", "text", "prompt", "answer")
 
     def load(self) -> dict[str, Documents]:
         """The documents of each of its parts; empty ones are left out, as many sets have."""

@@ -9,7 +9,6 @@ from nnzoo.data.csv_file import check_columns
 from nnzoo.data.text.files import LABEL, TEXT, USUAL_LABELS, USUAL_TEXTS, check_texts, column_of, read_texts
 from nnzoo.errors import InputError
 
-
 ENOUGH = 8
 """Rows that tell whether the first one is odd."""
 

@@ -2,21 +2,19 @@
 
 import random
 
-WORDS = {
-    "good": ["fine", "great", "lovely", "moving", "bright", "warm"],
-    "bad": ["dull", "weak", "boring", "empty", "cold", "flat"],
-}
+GOOD = ["fine", "great", "lovely", "moving", "bright", "warm"]
+BAD = ["dull", "weak", "boring", "empty", "cold", "flat"]
 FILLING = ["the", "a", "film", "plot", "actor", "scene", "with", "of", "and", "in", "its", "very", "story", "end"]
 
 
 def reviews(count, seed=0):
     """Texts of different lengths, good and bad in turn, which their words tell."""
-    rng = random.Random(seed)
-    labels = [("good", "bad")[i % 2] for i in range(count)]
-    return [
-        (" ".join([*rng.choices(FILLING, k=rng.randint(2, 30)), *rng.choices(WORDS[label], k=2)]) + f" {i}", label)
-        for i, label in enumerate(labels)
-    ]
+    rng, rows = random.Random(seed), []
+    for number in range(count):
+        label, words = [("good", GOOD), ("bad", BAD)][number % 2]
+        chosen = [*rng.choices(FILLING, k=rng.randint(2, 30)), *rng.choices(words, k=2)]
+        rows.append((f"{' '.join(chosen)} {number}", label))
+    return rows
 
 
 def write(path, lines):

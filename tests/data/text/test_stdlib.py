@@ -34,7 +34,8 @@ def test_docstrings_are_those_that_python_has(tmp_path):
     path = tmp_path / "a.py"
     path.write_text(
         '"""Of the module."""\nraise SystemExit\nif True:\n    def f():\n        """Of f,\n        two lines."""\n'
-        '        class C:\n            "Of C."\n            async def g(self): "Of g."\nelse:\n    def h():\n        x = "no"\n'
+        '        class C:\n            "Of C."\n            async def g(self): "Of g."\n'
+        'else:\n    def h():\n        x = "no"\n'
         'try:\n    pass\nexcept E:\n    def k(): "Of k."\nx = "no docstring"\n'
     )
     tree = ast.parse(path.read_text())

@@ -5,6 +5,7 @@ import sys
 import pytest
 import transformers
 
+import nnzoo.data.text.tokenizer as tokenizer_module
 from nnzoo.data.text.encoding import special_around
 from nnzoo.data.text.module import TextClassificationDataModule
 from nnzoo.data.text.tokenizer import (
@@ -27,9 +28,10 @@ def test_a_tokenizer_as_berts():
     assert len(made) == 120
     ids = made("A LOVELY film!", "weak")
     assert made.convert_ids_to_tokens(ids["input_ids"])[:4] == ["[CLS]", "a", "lovely", "film"]
-    assert ids["token_type_ids"] == [0] * (len(ids["input_ids"]) - 2) + [1, 1]
+    first = ids["input_ids"].index(made.sep_token_id) + 1
+    assert ids["token_type_ids"] == [0] * first + [1] * (len(ids["input_ids"]) - first)
     assert made.decode(ids["input_ids"], skip_special_tokens=True).startswith("a lovely film")
-    assert made.all_special_tokens == ["[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"] or len(made.all_special_ids) == 5
+    assert set(made.all_special_tokens) == {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}
     assert "##a" not in made.added_tokens_encoder, "letters are ordinary tokens"
 
 
@@ -93,22 +95,22 @@ def test_a_folder_without_a_tokenizer(tmp_path):
 def test_a_tokenizer_that_is_damaged(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(InputError, match="cannot be read .*: save it anew"):
+    with pytest.raises(InputError, match=r"cannot be read .*: save it anew"):
         load_tokenizer(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "./nowhere", "~/nowhere-at-all"])
 def test_a_folder_that_is_not_there(name):
-    with pytest.raises(InputError, match="There is no folder .*nowhere"):
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere"):
         load_tokenizer(name)
 
 
 def test_a_name_that_the_hub_does_not_give(monkeypatch):
-    def refuses(name, **_):
+    def refuses(name, local_files_only):
+        assert local_files_only, "without a network nothing is tried again and again"
         raise OSError("We couldn't connect to 'https://huggingface.co' to load the files")
 
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuses)
-    with pytest.raises(
-        InputError, match="no tokenizer of that name could be had .*couldn't connect.*check the name and"
-    ):
+    monkeypatch.setattr(tokenizer_module, "is_offline", lambda: True)
+    with pytest.raises(InputError, match=r"no tokenizer of that name could be had .*connect.*check the name and"):
         _ = TextClassificationDataModule(tokenizer="bert-base-uncasedd").text_tokenizer

@@ -1,11 +1,15 @@
 """Tokenizers of transformers: found in a folder or on the hub, or trained on the texts at hand."""
 
 import hashlib
+import os
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from nnzoo.errors import InputError
 
@@ -22,6 +26,23 @@ MOST_LETTERS = 1000
 """Letters that a vocabulary of pieces of words has; words with others are unknown."""
 USUAL_LENGTH = 512
 """Longest input where a tokenizer does not say."""
+
+
+def is_offline() -> bool:
+    """Whether the Hugging Face hub cannot be reached, so that only what was downloaded before can be had.
+
+    Its library would try for a minute.
+    """
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
+        return True
+    if any(getproxies().get(scheme) for scheme in ("https", "all")):
+        return False  # the proxy knows
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=5).close()
+    except OSError:
+        return True
+    return False
 
 
 def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
@@ -41,7 +62,8 @@ def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
         raise InputError(f"There is no folder {name}: set --data.tokenizer to a folder, or to a name on the hub.")
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else name)
+        found = {"local_files_only": True} if folder.is_dir() or is_offline() else {}
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else name, **found)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
         if folder.is_dir():

@@ -19,7 +19,7 @@ from nnzoo.run.arguments import Arguments, dataset_of, parse
 from nnzoo.run.best import defaults_of, tested_note
 from nnzoo.run.checkpoint import public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_fits, check_same_run, import_class
-from nnzoo.run.data import DataFirst, builder, drop_idle
+from nnzoo.run.data import DataFirst, builder, drop_idle, follow
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.folds import add_fold_arguments
@@ -186,6 +186,7 @@ class ZooCLI(LightningCLI):
         own = self.arguments.own_settings
         drop_idle(model_class, model, [settings.get("model") for settings in own])
         drop_idle(self._datamodule_class, self._get(self.config, "data"), [settings.get("data") for settings in own])
+        follow(self._datamodule_class, self._get(self.config, "data"), model)
         build = self._data_first or builder(self.arguments, getattr(model_class, "draws", False))
         self.parser.add_instantiator(build, self._datamodule_class, subclasses=False)
 

@@ -263,6 +263,15 @@ def test_bad_settings(lines, wordpiece, settings, says):
         ready(**{**lines, "tokenizer": wordpiece, **settings})
 
 
+def test_without_a_tokenizer_one_of_the_kind_of_the_model_is_trained(lines):
+    masked, causal = (ready(**lines, objective=objective) for objective in ("masked", "causal"))
+    assert (masked.mask_token_id is None, causal.mask_token_id is None) == (False, True)
+    assert (masked.eos_token_id is None, causal.eos_token_id is None) == (True, False)
+    assert (
+        masked.text_tokenizer.decode(masked.text_tokenizer(TEXTS[0])["input_ids"], skip_special_tokens=True) == TEXTS[0]
+    )
+
+
 def test_a_masked_model_needs_a_token_for_what_is_masked(lines, byte_pairs):
     with pytest.raises(InputError, match=r"has no token for what is masked: set --data\.objective causal"):
         ready(**lines, tokenizer=byte_pairs)

@@ -109,6 +109,11 @@ class TextDataModule(TokenizedDataModule):
                 raise InputError(f"{name} is for texts with labels, not for language models: leave it out.")
 
     @property
+    def usual_tokenizer(self) -> str:
+        """The kind of tokenizer that is trained if none is given."""
+        return "bpe" if self.hparams["objective"] == "causal" else "wordpiece"
+
+    @property
     def instructs(self) -> bool:
         """Whether the data are prompts with answers."""
         return self.hparams["prompt"] is not None
@@ -208,7 +213,7 @@ class TextDataModule(TokenizedDataModule):
             return CausalBlocks(table, blocks, self.pad_token_id, not self.instructs or self.hparams["learn_prompt"])
         if self.mask_token_id is None:
             raise InputError(
-                f"The tokenizer of {self.hparams['tokenizer']} has no token for what is masked: set --data.objective "
+                f"The tokenizer {self.hparams['tokenizer']} has no token for what is masked: set --data.objective "
                 "causal, or take one of a masked model."
             )
         known = set(self.text_tokenizer.all_special_ids)

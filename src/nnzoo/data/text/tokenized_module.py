@@ -2,6 +2,7 @@
 
 import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,7 +48,8 @@ class TokenizedDataModule(SplitDataModule):
         most_samples: The most texts to take of each part of a hub's set.
         template: What each text is put into, such as "Is this review positive? {text}".
         tokenizer: A folder, or a name on the hub, with the tokenizer of the model; or wordpiece (as BERT has) or bpe
-            (as GPT-2 has), which is trained on the training part.
+            (as GPT-2 has), which is trained on the training part. If not given, that of the model's ``pretrained`` on
+            the command line, where it has one; otherwise one is trained.
         vocab_size: Tokens of a tokenizer that is trained.
         group_by_length: Whether a training batch holds texts of similar length, so that little of it is padding.
         root: Folder of the data sets that are downloaded (default: $NNZOO_DATA, else ~/.cache/nnzoo).
@@ -57,6 +59,8 @@ class TokenizedDataModule(SplitDataModule):
         InputError: If a value is out of range, or a file or a tokenizer cannot be found or used.
     """
 
+    follows: ClassVar[Mapping[str, str]] = {"tokenizer": "pretrained"}
+    """Options that take the value of the model's where they are not given."""
     of_tokens: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask", "token_type_ids")
     """What a batch has of each token."""
 
@@ -71,7 +75,7 @@ class TokenizedDataModule(SplitDataModule):
         hub_config: str | None = None,
         most_samples: int | None = None,
         template: str | None = None,
-        tokenizer: str = "wordpiece",
+        tokenizer: str | None = None,
         vocab_size: int = 8192,
         group_by_length: bool = True,
         root: str | None = None,
@@ -96,7 +100,7 @@ class TokenizedDataModule(SplitDataModule):
             raise InputError(
                 f"--data.template {hparams['template']!r} has no place for the text: write {{text}} where it is to be."
             )
-        if hparams["vocab_size"] != 8192 and hparams["tokenizer"] not in TRAINED:
+        if hparams["vocab_size"] != 8192 and hparams["tokenizer"] not in (None, *TRAINED):
             raise InputError(
                 f"vocab_size does nothing with the tokenizer of {hparams['tokenizer']}: leave it out, or set "
                 f"--data.tokenizer {' or '.join(TRAINED)}, which is trained."
@@ -118,12 +122,17 @@ class TokenizedDataModule(SplitDataModule):
             return text
         return PLACE.sub(lambda place: pair if place[1] == "text_pair" else text, template)
 
+    @property
+    def usual_tokenizer(self) -> str:
+        """The kind of tokenizer that is trained if none is given."""
+        return "wordpiece"
+
     @view
     def text_tokenizer(self) -> "PreTrainedTokenizerBase":
         """The tokenizer itself."""
         if "tokenizer_files" in self.__dict__:  # a checkpoint's
             return tokenizer_of(self.tokenizer_files)
-        name = self.hparams["tokenizer"]
+        name = self.hparams["tokenizer"] or self.usual_tokenizer
         if name in TRAINED:
             return trained_tokenizer(self.training_texts(), name, self.hparams["vocab_size"])
         return load_tokenizer(name)

@@ -158,9 +158,8 @@ class ZooCLI(LightningCLI):
         parser.add_argument("--resume", type=str | None, default=None, help="Folder of a run to go on with.")
         taken = parameters_of(self._model_class)
         model = "model.init_args." if self.subclass_mode_model else "model."
-        for name in self.facts:
-            if name in taken:
-                parser.link_arguments(f"data.{name}", model + name, apply_on="instantiate")
+        for name in filter(taken.__contains__, self.facts):
+            parser.link_arguments(f"data.{name}", model + name, apply_on="instantiate")
         if "seed" in parameters_of(self._datamodule_class):
             parser.link_arguments("seed_everything", "data.seed")
         if isinstance(parser, ZooParser):

@@ -31,6 +31,9 @@ from .data.text.language_module import TextDataModule as TextDataModule
 from .data.text.module import TextClassificationDataModule as TextClassificationDataModule
 from .errors import InputError as InputError
 from .modules.autoencoder import Autoencoder as Autoencoder
+from .modules.bert import BertClassifier as BertClassifier
+from .modules.bert import BertMultilabelClassifier as BertMultilabelClassifier
+from .modules.bert import BertRegressor as BertRegressor
 from .modules.cnn import CNNClassifier as CNNClassifier
 from .modules.ddpm import DDPM as DDPM
 from .modules.ddpm_text import TextDDPM as TextDDPM
@@ -42,6 +45,7 @@ from .modules.gnn_graphs import GraphRegressor as GraphRegressor
 from .modules.gnn_links import LinkPredictor as LinkPredictor
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor
+from .modules.mlm import MaskedLanguageModel as MaskedLanguageModel
 from .modules.rnn import SequenceClassifier as SequenceClassifier
 from .modules.rnn import SequenceRegressor as SequenceRegressor
 from .modules.seq2seq import Seq2Seq as Seq2Seq

@@ -9,7 +9,7 @@ import pytest
 from nnzoo import InputError, MLPClassifier, MLPRegressor, TabularDataModule
 from nnzoo.run.arguments import parse
 from nnzoo.run.cli import ZooCLI
-from nnzoo.run.data import DataFirst, follow
+from nnzoo.run.data import DataFirst
 from support.found import TOYS, recipe
 from toys.toy_graphs import ToyGraphClassifier, ToyGraphs
 
@@ -147,18 +147,3 @@ class Unseeded(ToyGraphs):
 
     def __init__(self, *, batch_size: int = 16, num_samples: int = 32) -> None:
         super().__init__(batch_size=batch_size, num_samples=num_samples)
-
-
-def test_options_of_the_data_follow_the_models_unless_they_are_set():
-    class Following:
-        follows = {"tokenizer": "pretrained"}  # noqa: RUF012
-
-    data = {"tokenizer": None, "batch_size": 8}
-    follow(Following, data, {"lr": 0.1})
-    assert data == {"tokenizer": None, "batch_size": 8}, "a model without"
-    follow(Following, data, {"pretrained": "a folder"})
-    assert data == {"tokenizer": "a folder", "batch_size": 8}
-    follow(Following, data, {"pretrained": "another"})
-    assert data["tokenizer"] == "a folder", "it is set"
-    follow(object, data, {"pretrained": "another"})
-    assert data["tokenizer"] == "a folder"

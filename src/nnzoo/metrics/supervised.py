@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import (
@@ -10,6 +11,7 @@ from torchmetrics.classification import (
     BinaryF1Score,
     BinaryPrecision,
     BinaryRecall,
+    MulticlassConfusionMatrix,
 )
 from torchmetrics.regression import R2Score
 
@@ -49,6 +51,22 @@ class PositivePrecision(OfPositive, BinaryPrecision):
 
 class PositiveRecall(OfPositive, BinaryRecall):
     """Recall."""
+
+
+class MatthewsCorrelation(MulticlassConfusionMatrix):
+    """Matthews' correlation coefficient of classes (Gorodkin 2004), from probabilities (B, K) and classes (B,).
+
+    It is 0 where all truths or all predictions are of one class, as in scikit-learn; torchmetrics' own is then some
+    number between -1 and 1 for two classes.
+    """
+
+    def compute(self) -> Tensor:
+        """The coefficient, from -1 to 1."""
+        counts = super().compute().double()
+        true, predicted, total = counts.sum(dim=1), counts.sum(dim=0), counts.sum()
+        covariance = counts.trace() * total - (true * predicted).sum()
+        spread = (total**2 - true.square().sum()) * (total**2 - predicted.square().sum())
+        return torch.where(spread > 0, covariance / spread.clamp(min=1).sqrt(), 0.0).float()
 
 
 class StandardizedR2(R2Score):

@@ -55,6 +55,9 @@ class ZooModule(L.LightningModule):
     means: StageMeans
     most_loss: ClassVar[float] = math.inf
     """A training loss, or a term of it, that is farther from 0 will not come back: it stops the run, as NaN does."""
+    found_out: ClassVar[Sequence[str]] = ()
+    """Hyperparameters that the constructor finds out where they are not given. The command line takes them from a
+    checkpoint, so that what they were found in need not be there any more."""
     acts_with: ClassVar[Mapping[str, tuple[str, Sequence[str]]]] = {"momentum": ("optimizer", ["sgd"])}
     """Hyperparameters that act under some choices only: the name of the choice, and under which of its values."""
 
@@ -97,16 +100,21 @@ class ZooModule(L.LightningModule):
         return self.build_optimizer(self.parameters())
 
     def build_optimizer(
-        self, parameters: Iterable[nn.Parameter], steps: float | None = None, **changed: Any
+        self,
+        parameters: Iterable[nn.Parameter],
+        steps: float | None = None,
+        shares: Mapping[nn.Parameter, float] | None = None,
+        **changed: Any,
     ) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """One optimiser with its schedule; a module with two calls it twice.
 
         Args:
             parameters: What it trains.
             steps: Its steps in the whole fit; the Trainer's estimate if None.
+            shares: Share of the learning rate that a parameter has, where that is not 1.
             changed: Hyperparameters in which it differs from the module's, such as ``lr``.
         """
-        return build_optimizer(parameters, {**self.hparams, **changed}, self.trainer, steps)
+        return build_optimizer(parameters, {**self.hparams, **changed}, self.trainer, steps, shares)
 
     @property
     def batches_seen(self) -> int:
@@ -119,6 +127,14 @@ class ZooModule(L.LightningModule):
         if not isinstance(loss, Tensor):
             raise TypeError(f"{type(self).__name__} has no loss of its own to return: override contract_loss.")
         return loss
+
+    def loss_weights(self, batch: Any) -> Sequence[float] | Tensor | None:
+        """How much each sample of a batch counts in its loss, such as its number of tokens; None if all do alike."""
+        return None
+
+    def costs(self) -> dict[str, float]:
+        """What training took besides time and memory, such as tokens per second, for the run's record."""
+        return {}
 
     def loss_context(self) -> str:
         """Where in the last batch a loss stopped being a number, in a few words; empty if nothing is known of that."""

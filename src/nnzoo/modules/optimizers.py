@@ -18,7 +18,11 @@ Schedule = Literal["constant", "cosine", "linear", "multistep"]
 
 
 def build_optimizer(
-    parameters: Iterable[nn.Parameter], hparams: Mapping[str, Any], trainer: L.Trainer, steps: float | None = None
+    parameters: Iterable[nn.Parameter],
+    hparams: Mapping[str, Any],
+    trainer: L.Trainer,
+    steps: float | None = None,
+    shares: Mapping[nn.Parameter, float] | None = None,
 ) -> OptimizerConfig | OptimizerLRSchedulerConfig:
     """An optimiser of some parameters and its schedule, as ``configure_optimizers`` returns them.
 
@@ -27,17 +31,13 @@ def build_optimizer(
         hparams: The hyperparameters that :class:`nnzoo.modules.base.ZooModule` documents.
         trainer: Of the fit.
         steps: Steps of this optimiser in the whole fit; the trainer's estimate, for one optimiser, if None.
+        shares: Share of the learning rate that a parameter has, where that is not 1.
 
     Raises:
         InputError: If a schedule has no end.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]  # each group costs time at each step
-    if hparams["weight_decay"]:
-        groups = [
-            {"params": [p for p in trained if is_decayed(p)], "weight_decay": hparams["weight_decay"]},
-            {"params": [p for p in trained if not is_decayed(p)], "weight_decay": 0.0},
-        ]
+    groups = [group for share, chosen in by_share(trained, shares) for group in by_decay(chosen, hparams, share)]
     # The decay given here is that of groups added later, as fine-tuning does.
     options = {"lr": hparams["lr"], "weight_decay": hparams["weight_decay"]}
     fused = may_be_fused(trainer)
@@ -58,6 +58,25 @@ def build_optimizer(
     total = int(steps)
     scheduler = FirstGroupsLR(optimizer, lambda step: schedule_factor(step, total, schedule, warmup))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def by_share(
+    parameters: list[nn.Parameter], shares: Mapping[nn.Parameter, float] | None
+) -> list[tuple[float, list[nn.Parameter]]]:
+    """Parameters by their share of the learning rate, the largest first."""
+    found: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        found.setdefault((shares or {}).get(parameter, 1.0), []).append(parameter)
+    return sorted(found.items(), key=lambda one: -one[0]) or [(1.0, [])]
+
+
+def by_decay(parameters: list[nn.Parameter], hparams: Mapping[str, Any], share: float) -> list[dict[str, Any]]:
+    """Parameter groups of a share of the learning rate: one, or with weight decay one with and one without it."""
+    decay, rate = hparams["weight_decay"], hparams["lr"] * share
+    if not decay:
+        return [{"params": parameters, "weight_decay": 0.0, "lr": rate}]  # each group costs time at each step
+    decayed, spared = ([p for p in parameters if is_decayed(p) == which] for which in (True, False))
+    return [{"params": decayed, "weight_decay": decay, "lr": rate}, {"params": spared, "weight_decay": 0.0, "lr": rate}]
 
 
 def may_be_fused(trainer: L.Trainer) -> bool:

@@ -49,8 +49,8 @@ def squared_error(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def weight_penalty(net: nn.Module, l1: float, l2: float) -> Tensor:
-    """l1 * sum |w| + l2 / 2 * sum w^2 over the weight matrices and kernels; biases and norms go free."""
-    weights = [parameter for parameter in net.parameters() if is_decayed(parameter)]
+    """l1 * sum |w| + l2 / 2 * sum w^2 over weight matrices and kernels; biases, norms and what is frozen go free."""
+    weights = [parameter for parameter in net.parameters() if is_decayed(parameter) and parameter.requires_grad]
     return sum(
         (l1 * weight.abs().sum() + 0.5 * l2 * weight.square().sum() for weight in weights),
         start=torch.zeros((), device=weights[0].device),

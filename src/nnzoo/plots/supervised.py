@@ -45,3 +45,19 @@ def predictions(predicted: Tensor, target: Tensor, name: str = "") -> Figure:
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
     return figure
+
+
+def label_shares(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> Figure:
+    """How often each of K labels is true, predicted, and both, in samples (N, K) of zeros and ones."""
+    counts = {"true": labels.bool(), "predicted": predicted.bool(), "both": labels.bool() & predicted.bool()}
+    size = labels.shape[1]
+    names = short_names(classes) if len(classes) == size else [str(k) for k in range(size)]
+    figure = Figure(figsize=(6, max(2.4, 0.42 * size + 1.2)), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    for number, (name, which) in enumerate(counts.items()):
+        axis.barh(np.arange(size) + 0.27 * (number - 1), which.sum(dim=0).cpu().numpy(), height=0.25, label=name)
+    axis.set_yticks(range(size), names)
+    axis.invert_yaxis()
+    axis.set(xlabel="held-out samples", title="labels")
+    axis.legend(fontsize="small")
+    return figure

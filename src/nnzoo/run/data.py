@@ -87,19 +87,6 @@ def restore(datamodule: Any, path: Path) -> None:
         datamodule.restore(state)
 
 
-def follow(cls: Any, data: Any, model: Any) -> None:
-    """Gives options of the data that are not set the value of the model's option that they follow.
-
-    Args:
-        cls: The class of the data, which may have ``follows``: its options to the model's.
-        data: Its settings, a Namespace that is changed.
-        model: The model's settings.
-    """
-    for option, name in getattr(cls, "follows", {}).items():
-        if data[option] is None and name in model:
-            data[option] = model[name]
-
-
 def drop_idle(cls: Any, settings: Any, own: Iterable[Any]) -> None:
     """Gives options that a user's choices switch off their defaults, where a recipe has set them.
 

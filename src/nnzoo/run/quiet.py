@@ -17,6 +17,7 @@ EXPECTED_WARNINGS = (
     ".*exists and is not empty.*",  # config.yaml is in the run folder before the first checkpoint
     ".*configure_optimizers. will be overridden.*",  # that is what --optimizer asks for
     ".*smaller than the logging interval.*",  # means are logged once per epoch
+    r".*module\(s\) in eval mode at the start of training.*",  # what is frozen, which a module does itself
     ".*dataloader is not resumable.*",  # ours starts at the step where the run stopped
     ".*LeafSpec.*is deprecated.*",
     ".*Sparse CSR tensor support is in beta state.*",  # what is used of it has tests here

@@ -1,0 +1,27 @@
+"""Encoders of texts in the tests over all families."""
+
+from pathlib import Path
+
+from support.case import Case
+
+
+def write_texts() -> None:
+    """reviews.tsv, and new.txt without labels."""
+    words = {
+        "good": ["a fine film", "warm and funny", "well acted"],
+        "bad": ["a dull film", "cold and long", "badly cut"],
+    }
+    rows = [f"{text}, take {i}\t{label}" for i in range(20) for label, texts in words.items() for text in texts]
+    Path("reviews.tsv").write_text("\n".join(rows) + "\n")
+    Path("new.txt").write_text("a fine and funny film\na cold one\n")
+
+
+bert = Case(
+    noiseless=["--model.dropout", "0", "--model.encoder_dropout", "0"],
+    other_values={"dropout": [0.1, 0.5], "encoder_dropout": [0.1, 0.3], "last_layers": [1],
+                  "lora_targets": [["query"], ["dense"]]},
+    # What they are of would have to be saved first; a template acts on raw texts alone, the data have their own.
+    apart={"pretrained", "config", "template"},
+    files=write_texts,
+    trained_on=["--data.train_file", "reviews.tsv"],
+)  # fmt: skip

@@ -113,7 +113,7 @@ class TokenizedDataModule(SplitDataModule):
 
     def brings(self, stage: str) -> bool:
         """Whether the settings name texts of their own for a stage."""
-        return stage in ("test", "predict") and bool(self.hparams[f"{stage}_file"])
+        return any(bool(self.hparams[f"{own}_file"]) for own in ("test", "predict") if own == stage)
 
     def in_template(self, text: str, pair: str = "") -> str:
         """A text as the model reads it."""
@@ -121,6 +121,11 @@ class TokenizedDataModule(SplitDataModule):
         if template is None:
             return text
         return PLACE.sub(lambda place: pair if place[1] == "text_pair" else text, template)
+
+    @fact
+    def template(self) -> str | None:
+        """What each text is put into; None if nothing."""
+        return self.hparams["template"]
 
     @property
     def usual_tokenizer(self) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from nnzoo.errors import InputError
+from nnzoo.nets.pretrained import packaged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,14 +47,14 @@ def is_offline() -> bool:
 
 
 def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
-    """The tokenizer in a folder, or of a name on the Hugging Face hub; no code from there is run.
+    """The tokenizer of a packaged model, in a folder, or of a name on the Hugging Face hub; no code from there is run.
 
     Raises:
         InputError: If there is none, or the hub cannot be reached.
     """
     from transformers import AutoTokenizer
 
-    folder = Path(name).expanduser()
+    folder = packaged(name) or Path(name).expanduser()
     if folder.is_dir() and not any((folder / file).is_file() for file in FILES):
         raise InputError(
             f"The folder {name} has no tokenizer ({', '.join(FILES[:4])}): save one there with "

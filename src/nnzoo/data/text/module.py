@@ -45,7 +45,9 @@ class TextClassificationDataModule(TokenizedDataModule):
     second the label. Quotation marks of a TSV file are text unless all are closed as CSV has them.
 
     Args:
-        dataset: stdlib (docstrings and reference topics of the running Python, by their area) | sst2 (sentences of film
+        dataset: stdlib (docstrings and reference topics of the running Python, by their area) | function_lengths and
+            function_statements (docstrings of its functions, with log2 of the lines and the kinds of statements of
+            their code) | sst2 (sentences of film
             reviews, negative and positive) | file, which giving ``train_file`` implies | hub.
         text: The column of texts.
         text_pair: A column with a second text for each, as of a premise and a hypothesis.

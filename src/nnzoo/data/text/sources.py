@@ -1,5 +1,6 @@
 """Where texts with labels come from: docstrings by their area, SST-2, the user's own files, the Hugging Face hub."""
 
+import math
 import sys
 import typing
 from abc import abstractmethod
@@ -11,11 +12,12 @@ import pandas as pd
 
 from nnzoo.data.csv_file import read_csv
 from nnzoo.data.sources import Source, sources_in
+from nnzoo.data.text.described import described
 from nnzoo.data.text.files import LABEL, TEXT
 from nnzoo.data.text.hub import HubSet
 from nnzoo.data.text.rows import Columns, TextRows, read_new, read_training, rows_of
 from nnzoo.data.text.stdlib import excerpts
-from nnzoo.data.text.target import usual_names
+from nnzoo.data.text.target import LISTED, usual_names
 from nnzoo.errors import InputError
 
 SPLIT = ("val_fraction", "test_fraction")
@@ -70,6 +72,32 @@ class StandardLibrary(TextSource):
         found = excerpts()
         frame = pd.DataFrame({TEXT: [e.text for e in found], LABEL: [e.area for e in found],
                               "module": [e.module for e in found]})  # fmt: skip
+        return {"train": rows_of(frame, self.columns, self.name)}
+
+
+class FunctionLengths(TextSource):
+    """Docstrings of functions with the length of their code, log2 of its lines: :mod:`nnzoo.data.text.described`."""
+
+    name = "function_lengths"
+
+    def load(self) -> dict[str, TextRows]:
+        """All of them."""
+        found = described()
+        frame = pd.DataFrame({TEXT: [f.text for f in found], LABEL: [f"{math.log2(f.lines):.4f}" for f in found],
+                              "module": [f.module for f in found]})  # fmt: skip
+        return {"train": rows_of(frame, self.columns, self.name)}
+
+
+class FunctionStatements(TextSource):
+    """Docstrings of functions with the kinds of statements in their code: :mod:`nnzoo.data.text.described`."""
+
+    name = "function_statements"
+
+    def load(self) -> dict[str, TextRows]:
+        """All of them."""
+        found = described()
+        frame = pd.DataFrame({TEXT: [f.text for f in found], LABEL: [LISTED.join(f.statements) for f in found],
+                              "module": [f.module for f in found]})  # fmt: skip
         return {"train": rows_of(frame, self.columns, self.name)}
 
 

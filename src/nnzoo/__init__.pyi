@@ -43,9 +43,9 @@ from .modules.gnn import NodeRegressor as NodeRegressor
 from .modules.gnn_graphs import GraphClassifier as GraphClassifier
 from .modules.gnn_graphs import GraphRegressor as GraphRegressor
 from .modules.gnn_links import LinkPredictor as LinkPredictor
+from .modules.mlm import MaskedLanguageModel as MaskedLanguageModel
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor
-from .modules.mlm import MaskedLanguageModel as MaskedLanguageModel
 from .modules.rnn import SequenceClassifier as SequenceClassifier
 from .modules.rnn import SequenceRegressor as SequenceRegressor
 from .modules.seq2seq import Seq2Seq as Seq2Seq

@@ -136,7 +136,7 @@ def test_many_texts_are_read_in_parts_and_long_ones_cut(folder):
     found = model.predict_texts(texts)
     assert found.shape == (150, 3)
     torch.testing.assert_close(found[3:], found[:-3], rtol=1e-5, atol=1e-6)
-    assert model.encode(texts[:2])["input_ids"].shape[1] == 8
+    assert model.tokenize(texts[:2])["input_ids"].shape[1] == 8
     long = "a fine film , warm and funny ."
     torch.testing.assert_close(model.predict_texts([long]), model.predict_texts([long + " cold cold cold"]))
 
@@ -147,7 +147,7 @@ def test_texts_are_put_into_the_template_and_pairs_beside(folder):
     braces = module(folder, template="a {text} is {text_pair}")
     wanted = plain.predict_texts(["a {text_pair} is long"])
     torch.testing.assert_close(braces.predict_texts(["{text_pair}"], ["long"]), wanted)
-    batch = plain.encode(["a fine film"], ["cold"])
+    batch = plain.tokenize(["a fine film"], ["cold"])
     assert batch["token_type_ids"][0].tolist() == [0] * int((batch["token_type_ids"] == 0).sum()) + [1, 1]
 
 
@@ -182,7 +182,7 @@ def test_labels_above_a_half_are_given_the_most_probable_first(folder):
 def test_an_exported_folder_classifies_in_plain_transformers(folder, tmp_path):
     model = module(folder)
     saved = model.export(tmp_path / "export")
-    ours = model.encode(TEXTS)
+    ours = model.tokenize(TEXTS)
     theirs = AutoModelForSequenceClassification.from_pretrained(saved)
     torch.testing.assert_close(theirs(**ours).logits, model.logits(*model.split(ours)[0]), rtol=0, atol=0)
     found = pipeline("text-classification", model=str(saved))(TEXTS)
@@ -211,7 +211,7 @@ def test_an_exported_regressor_gives_the_targets_own_units(folder, tmp_path):
     before = model.predict_numbers(TEXTS)
     saved = model.export(tmp_path / "export")
     theirs = AutoModelForSequenceClassification.from_pretrained(saved)
-    assert theirs(**model.encode(TEXTS)).logits[:, 0].tolist() == pytest.approx(before, rel=1e-5)
+    assert theirs(**model.tokenize(TEXTS)).logits[:, 0].tolist() == pytest.approx(before, rel=1e-5)
     assert model.predict_numbers(TEXTS) == before, "the model itself is as it was"
     assert theirs.config.problem_type == "regression"
 

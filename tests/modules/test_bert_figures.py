@@ -96,9 +96,9 @@ def test_words_are_shaded_by_their_share_of_the_largest():
 def test_the_importance_of_a_word_is_the_sum_over_its_tokens(folder):
     model = module(folder)
     text = "a Fine filmy evening, warm"
-    tokens = model.tokenizer.convert_ids_to_tokens(model.encode([text])["input_ids"][0].tolist())
+    tokens = model.tokenizer.convert_ids_to_tokens(model.tokenize([text])["input_ids"][0].tolist())
     assert any(token.startswith("##") for token in tokens), "some word has several"
-    values = model.net.saliency(torch.tensor([1]), *model.split(model.encode([text]))[0])[0]
+    values = model.net.saliency(torch.tensor([1]), *model.split(model.tokenize([text]))[0])[0]
     found = model.word_importance(text, output=1)
     assert [word for word, _ in found] == ["a", "Fine", "filmy", "evening", ",", "warm"]
     assert sum(value for _, value in found) == pytest.approx(float(values[1:-1].sum()), abs=1e-5)

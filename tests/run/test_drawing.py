@@ -10,7 +10,7 @@ from PIL import Image
 
 from nnzoo import DDPM, DensityDataModule, ImageDataModule
 from nnzoo.modules.drawing import seeded
-from nnzoo.run.cli import room_of
+from nnzoo.run.data import room_of
 from support.found import recipe
 from support.home import taken_home
 from support.runs import QUICK

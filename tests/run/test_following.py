@@ -8,9 +8,9 @@ from jsonargparse import Namespace
 
 from nnzoo import TabularDataModule
 from nnzoo.modules.base import ZooModule
-from nnzoo.run.arguments import parse
+from nnzoo.run.arguments import Arguments, parse
 from nnzoo.run.configs import recipe_config
-from nnzoo.run.following import following_flags, take_found
+from nnzoo.run.following import take_found, with_following
 
 
 class Data(TabularDataModule):
@@ -22,8 +22,8 @@ class Follower(ZooModule):
 
 
 def flags(*args, recipe="mlp"):
-    parsed = parse(list(args), recipe, [], [])
-    return following_flags(parsed, recipe, [TabularDataModule, Data])
+    given = len(args) - 2 * args.count("--config")
+    return with_following(parse(list(args), recipe, [], []), recipe, [TabularDataModule, Data]).flags[given:]
 
 
 def test_a_setting_follows_from_a_flag_in_either_way_of_writing_and_the_last_one_counts():
@@ -61,16 +61,17 @@ def test_what_a_recipe_sets_itself_follows(tmp_path, monkeypatch):
 
 def test_data_without_such_settings_change_nothing():
     parsed = parse(["--model.optimizer", "sgd"], "mlp", [], [])
-    assert following_flags(parsed, "mlp", [TabularDataModule]) == []
+    assert with_following(parsed, "mlp", [TabularDataModule]).flags == ["--model.optimizer", "sgd"]
 
 
 def test_a_checkpoint_gives_what_was_found_out_and_is_not_given(tmp_path):
     path = tmp_path / "x.ckpt"
     torch.save({"state_dict": {}, "hyper_parameters": {"momentum": 0.5, "lr": 0.1}}, path)
     settings = Namespace(momentum=None, lr=None)
-    take_found(path, Follower, settings)
+    take_found(Arguments("test", False, ckpt_path=path), Follower, settings)
     assert (settings.momentum, settings.lr) == (0.5, None)
     settings = Namespace(momentum=0.7, lr=None)
-    take_found(path, Follower, settings)
+    take_found(Arguments("test", False, ckpt_path=path), Follower, settings)
     assert settings.momentum == 0.7
-    take_found(tmp_path / "absent.ckpt", ZooModule, settings)
+    take_found(Arguments("test", False, ckpt_path=tmp_path / "absent.ckpt"), ZooModule, settings)
+    take_found(Arguments("fit", True), Follower, Namespace(momentum=None))

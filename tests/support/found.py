@@ -16,7 +16,7 @@ from nnzoo.data.facts import facts_of
 from nnzoo.data.sources import chosen_dataset
 from nnzoo.parameters import parameters_of, switched_off
 from nnzoo.run import configs
-from nnzoo.run.cli import room_of
+from nnzoo.run.data import room_of
 from support.case import Case
 
 CONFIGS = configs.packaged_configs()

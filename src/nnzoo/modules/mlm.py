@@ -38,7 +38,7 @@ class MaskedLanguageModel(PretrainedModule, TokenLossModule):
 
     Args:
         width: Length of a token's vector.
-        num_layers: Layers.
+        num_layers: Layers of attention and of two dense layers each.
         num_heads: Attention heads of a layer.
         dropout: Share of values and of attention coefficients that are set to 0 in training.
         block_size: Tokens of the longest text (the command line takes it from the data).

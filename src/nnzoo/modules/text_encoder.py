@@ -194,7 +194,7 @@ class TextEncoderModule(PretrainedModule, SupervisedModule):
         if "labels" in batch:
             super().check_batch(batch)
 
-    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def tokenize(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> dict[str, Tensor]:
         """A batch of raw texts, or pairs of them, as training prepared them.
 
         Raises:
@@ -233,7 +233,7 @@ class TextEncoderModule(PretrainedModule, SupervisedModule):
         with evaluating(self):
             for start in range(0, len(texts) or 1, AT_ONCE):
                 part = slice(start, start + AT_ONCE)
-                batch = self.encode(texts[part], None if pairs is None else pairs[part])
+                batch = self.tokenize(texts[part], None if pairs is None else pairs[part])
                 found.append(self(*self.split(batch)[0]).cpu())
         return torch.cat(found)
 
@@ -256,7 +256,7 @@ class TextEncoderModule(PretrainedModule, SupervisedModule):
             text: As raw as training had them.
             output: Number of the class or label that is asked for; the most probable one if not given.
         """
-        batch = self.encode([text])
+        batch = self.tokenize([text])
         written = self._written([text], None)[0][0]
         limit = {} if self.hparams["max_length"] is None else {"max_length": self.hparams["max_length"]}
         found = self.tokenizer(written, truncation=bool(limit), return_offsets_mapping=True, **limit)

@@ -15,6 +15,9 @@ class TokenLossModule(ZooModule):
     A mean of means, which Lightning makes of several batches of a step (``accumulate_grad_batches``) and of several
     devices, would count the tokens of short texts more than those of long ones. Here the gradient is that of one large
     batch: each device divides by the tokens of all, and before a step of several batches its gradient is rescaled.
+
+    Args:
+        shared: What :class:`nnzoo.modules.base.ZooModule` takes.
     """
 
     def __init__(self, **shared: Any) -> None:

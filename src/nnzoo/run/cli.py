@@ -19,11 +19,11 @@ from nnzoo.run.arguments import Arguments, dataset_of, parse
 from nnzoo.run.best import defaults_of, tested_note
 from nnzoo.run.checkpoint import public_name, read_checkpoint
 from nnzoo.run.compatibility import check_checkpoint, check_fits, check_same_run, import_class
-from nnzoo.run.data import DataFirst, builder, drop_idle
+from nnzoo.run.data import DataFirst, builder, drop_idle, room_of
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.folds import add_fold_arguments
-from nnzoo.run.following import following_flags, take_found
+from nnzoo.run.following import take_found, with_following
 from nnzoo.run.help import tidy
 from nnzoo.run.launcher import check_launched, is_global_zero, warn_of_batch_norms
 from nnzoo.run.limits import check_limits, on_cpu
@@ -72,9 +72,8 @@ class ZooCLI(LightningCLI):
         facts = {name for cls in known for name in facts_of(cls)}
         self.metrics: dict[str, float] = {}
         classes = list(model_class.values()) if isinstance(model_class, Mapping) else [model_class]
-        names = [public_name(cls) for cls in classes]
-        self.arguments: Arguments = parse(sys.argv[1:] if args is None else args, recipe, names, facts)
-        self.arguments.flags += following_flags(self.arguments, recipe, known)
+        parsed = parse(sys.argv[1:] if args is None else args, recipe, [public_name(cls) for cls in classes], facts)
+        self.arguments: Arguments = with_following(parsed, recipe, known)
         datamodule_class = room_of(dataset_of(self.arguments.configs, self.arguments.flags), known)
         self.facts = facts_of(datamodule_class)
         self._data_first: DataFirst | None = None
@@ -187,8 +186,7 @@ class ZooCLI(LightningCLI):
         own = self.arguments.own_settings
         drop_idle(model_class, model, [settings.get("model") for settings in own])
         drop_idle(self._datamodule_class, self._get(self.config, "data"), [settings.get("data") for settings in own])
-        if self.arguments.ckpt_path is not None:
-            take_found(self.arguments.ckpt_path, model_class, model)
+        take_found(self.arguments, model_class, model)
         build = self._data_first or builder(self.arguments, getattr(model_class, "draws", False))
         self.parser.add_instantiator(build, self._datamodule_class, subclasses=False)
 
@@ -295,9 +293,3 @@ class ZooCLI(LightningCLI):
 
     def _collect(self) -> None:
         self.metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-
-
-def room_of(dataset: Any, datamodules: Sequence[type[L.LightningDataModule]]) -> type[L.LightningDataModule]:
-    """The datamodule that has a data set among its sources; the first if none has."""
-    having = [cls for cls in datamodules if dataset in getattr(cls, "sources", ())]
-    return (having or list(datamodules))[0]

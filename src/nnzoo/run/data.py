@@ -1,6 +1,6 @@
 """The datamodule that configs and flags describe, built before the model where its task decides which model that is."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +100,9 @@ def drop_idle(cls: Any, settings: Any, own: Iterable[Any]) -> None:
         values["dataset"] = chosen_dataset(values)
     for name, default in switched_off(cls, values, [known for known in own if isinstance(known, dict)]).items():
         settings[name] = default
+
+
+def room_of(dataset: Any, datamodules: Sequence[type[L.LightningDataModule]]) -> type[L.LightningDataModule]:
+    """The datamodule that has a data set among its sources; the first if none has."""
+    having = [cls for cls in datamodules if dataset in getattr(cls, "sources", ())]
+    return (having or list(datamodules))[0]

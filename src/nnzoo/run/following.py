@@ -9,8 +9,8 @@ from nnzoo.run.checkpoint import read_checkpoint
 from nnzoo.run.configs import RECIPES, read_yaml, recipe_config
 
 
-def following_flags(arguments: Arguments, recipe: str, datamodules: Iterable[type]) -> list[str]:
-    """Flags for settings of the data that follow from the model's, as a tokenizer from the model that it is of.
+def with_following(arguments: Arguments, recipe: str, datamodules: Iterable[type]) -> Arguments:
+    """A command line with flags for settings of the data that follow from the model's, as a tokenizer does.
 
     What a flag or a config of the user's gives is left alone; what a recipe sets is not, as the model it was for may be
     another now.
@@ -20,7 +20,6 @@ def following_flags(arguments: Arguments, recipe: str, datamodules: Iterable[typ
         recipe: Stem or program of the recipe.
         datamodules: Its classes of data, which may have ``follows``: setting of the data to hyperparameter.
     """
-    flags = []
     for setting, option in {k: v for cls in datamodules for k, v in getattr(cls, "follows", {}).items()}.items():
         own = [c for c in arguments.configs if c == recipe_config(recipe) or RECIPES in Path(c).parents]
         others = [config for config in arguments.configs if config not in own]
@@ -34,19 +33,20 @@ def following_flags(arguments: Arguments, recipe: str, datamodules: Iterable[typ
             value = model.get(option, value)
         for typed in take(list(arguments.flags), f"--model.{option}", f"--model.init_args.{option}"):
             value = None if typed == "null" else typed
-        flags += [f"--data.{setting}={value}"] if value is not None else []
-    return flags
+        arguments.flags += [f"--data.{setting}={value}"] if value is not None else []
+    return arguments
 
 
-def take_found(path: Path, model_class: Any, settings: Any) -> None:
+def take_found(arguments: Arguments, model_class: Any, settings: Any) -> None:
     """Gives hyperparameters that a constructor would find out, and are not given, the values that a checkpoint has.
 
     Args:
-        path: The checkpoint.
+        arguments: The command line, which may name a checkpoint.
         model_class: The model's class, which may have ``found_out``: names of hyperparameters.
         settings: Of the model, a Namespace that is changed.
     """
     missing = [name for name in getattr(model_class, "found_out", ()) if settings.get(name) is None]
-    saved = read_checkpoint(path).get("hyper_parameters", {}) if missing else {}
-    for name in missing:
-        settings[name] = saved.get(name)
+    if arguments.ckpt_path is not None and missing:
+        saved = read_checkpoint(arguments.ckpt_path).get("hyper_parameters", {})
+        for name in missing:
+            settings[name] = saved.get(name)

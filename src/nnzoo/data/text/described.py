@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from nnzoo.data.text.stdlib import AREAS, FEWEST_WORDS, Excerpt, _files, _unlike
+from nnzoo.data.text.stdlib import AREAS, FEWEST_WORDS, Excerpt, files_of, unlike
 from nnzoo.errors import InputError
 
 STATEMENTS: dict[str, tuple[type[ast.AST], ...]] = {
@@ -50,7 +50,7 @@ def described() -> tuple[Described, ...]:
         function
         for _, modules in sorted(AREAS.items())
         for name in modules.split()
-        for path in _files(library, name)
+        for path in files_of(library, name)
         for function in functions_of(path, name)
     ]
     if not found:
@@ -58,7 +58,7 @@ def described() -> tuple[Described, ...]:
             f"This Python has no sources of its library in {library}: choose other data, such as --data.train_file."
         )
     numbered = [Excerpt(function.text, str(number), function.module) for number, function in enumerate(found)]
-    kept = _unlike([excerpt for excerpt in numbered if len(excerpt.text.split()) >= FEWEST_WORDS])
+    kept = unlike([excerpt for excerpt in numbered if len(excerpt.text.split()) >= FEWEST_WORDS])
     return tuple(found[int(excerpt.area)] for excerpt in kept)
 
 

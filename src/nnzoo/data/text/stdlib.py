@@ -3,10 +3,10 @@
 import ast
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnzoo.errors import InputError
 
@@ -62,7 +62,7 @@ def excerpts() -> tuple[Excerpt, ...]:
         Excerpt(text, area, name)
         for area, modules in sorted(AREAS.items())
         for name in modules.split()
-        for path in _files(library, name)
+        for path in files_of(library, name)
         for text in docstrings(path)
     ]
     found += [Excerpt(text, "language", "topics") for text in topics(library)]
@@ -70,10 +70,10 @@ def excerpts() -> tuple[Excerpt, ...]:
         raise InputError(
             f"This Python has no sources of its library in {library}: choose other data, such as --data.train_file."
         )
-    return tuple(_unlike([excerpt for excerpt in found if len(excerpt.text.split()) >= FEWEST_WORDS]))
+    return tuple(unlike([excerpt for excerpt in found if len(excerpt.text.split()) >= FEWEST_WORDS]))
 
 
-def _files(library: Path, name: str) -> list[Path]:
+def files_of(library: Path, name: str) -> list[Path]:
     """The files of a module or a package, but for its tests."""
     if (library / f"{name}.py").is_file():
         return [library / f"{name}.py"]
@@ -110,13 +110,18 @@ def topics(library: Path) -> Iterator[str]:
                 )
 
 
-def _unlike(found: list[Excerpt]) -> Iterator[Excerpt]:
-    """Those that share less than ``ALIKE`` of their runs of words with each one before."""
-    holders: dict[tuple[str, ...], list[int]] = {}
+def runs_of_words(text: str) -> set[Any]:
+    """All runs of ``SHINGLE`` words of a text."""
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1))}
+
+
+def unlike(found: list[Excerpt], pieces: Callable[[str], set[Any]] = runs_of_words) -> Iterator[Excerpt]:
+    """Those that share less than ``ALIKE`` of their pieces with each one before."""
+    holders: dict[Any, list[int]] = {}
     sizes = list[int]()
     for excerpt in found:
-        words = re.findall(r"\w+", excerpt.text.lower())
-        runs = {tuple(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1))}
+        runs = pieces(excerpt.text)
         shared: dict[int, int] = {}
         for run in runs:
             for other in holders.get(run, ()):

@@ -7,6 +7,7 @@ from .baselines.graphs import NodeBaselines as NodeBaselines
 from .baselines.images import DensityBaselines as DensityBaselines
 from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
+from .baselines.language import LanguageBaselines as LanguageBaselines
 from .baselines.links import LinkBaselines as LinkBaselines
 from .baselines.prompts import PromptQuality as PromptQuality
 from .baselines.sample_quality import SampleQuality as SampleQuality
@@ -34,6 +35,7 @@ from .modules.autoencoder import Autoencoder as Autoencoder
 from .modules.bert import BertClassifier as BertClassifier
 from .modules.bert import BertMultilabelClassifier as BertMultilabelClassifier
 from .modules.bert import BertRegressor as BertRegressor
+from .modules.clm import CausalLM as CausalLM
 from .modules.cnn import CNNClassifier as CNNClassifier
 from .modules.ddpm import DDPM as DDPM
 from .modules.ddpm_text import TextDDPM as TextDDPM
@@ -43,6 +45,7 @@ from .modules.gnn import NodeRegressor as NodeRegressor
 from .modules.gnn_graphs import GraphClassifier as GraphClassifier
 from .modules.gnn_graphs import GraphRegressor as GraphRegressor
 from .modules.gnn_links import LinkPredictor as LinkPredictor
+from .modules.lora import LoRACausalLM as LoRACausalLM
 from .modules.mlm import MaskedLanguageModel as MaskedLanguageModel
 from .modules.mlp import MLPClassifier as MLPClassifier
 from .modules.mlp import MLPRegressor as MLPRegressor

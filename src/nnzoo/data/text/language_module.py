@@ -49,7 +49,8 @@ class TextDataModule(TokenizedDataModule):
     and otherwise ``prompt`` + line break + ``answer``; labels are -100 on the prompt unless ``learn_prompt``.
 
     Args:
-        dataset: stdlib (docstrings and reference topics of the running Python) | shakespeare (plays, 1.1 MB) | file,
+        dataset: stdlib (docstrings and reference topics of the running Python) | stdlib_code (functions of its library,
+            without their docstrings) | shakespeare (plays, 1.1 MB) | file,
             which giving ``train_file`` implies: also a folder of .txt files | hub.
         objective: masked | causal.
         block_size: The most tokens of a block, special ones included.

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnzoo.data.csv_file import check_columns
 from nnzoo.data.sources import Source, sources_in
+from nnzoo.data.text.code import functions
 from nnzoo.data.text.documents import Documents, cut, read_documents
 from nnzoo.data.text.files import USUAL_TEXTS
 from nnzoo.data.text.hub import HubSet
@@ -39,6 +40,16 @@ class StandardLibrary(LanguageSource):
     def load(self) -> dict[str, Documents]:
         """All of them."""
         return {"train": Documents([(excerpt.text,) for excerpt in excerpts()])}
+
+
+class StandardLibraryCode(LanguageSource):
+    """Functions of the standard library without their docstrings, each a document, see :mod:`nnzoo.data.text.code`."""
+
+    name = "stdlib_code"
+
+    def load(self) -> dict[str, Documents]:
+        """All of them."""
+        return {"train": Documents([(function.text,) for function in functions()])}
 
 
 class Shakespeare(LanguageSource):

@@ -1,0 +1,293 @@
+"""CausalLM, and what all causal models share: the loss of a step, perplexity, texts, and the pictures of these."""
+
+import math
+
+import lightning as L
+import pytest
+import torch
+import transformers
+
+from nnzoo import CausalLM, InputError, TextDataModule
+from nnzoo.data.text.tokenizer import files_of, fingerprint
+from nnzoo.modules.writing import divided
+from support import decoders
+from support.quiet import QUIET
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
+SIZES = {"width": 16, "num_layers": 1, "num_heads": 2, "vocab_size": 320, "block_size": 48}
+SPECIAL = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
+
+
+def small(**settings):
+    return CausalLM(**{**SIZES, **SPECIAL, "tokenizer_files": files_of(decoders.tokenizer()), **settings})
+
+
+def loader(batches):
+    return torch.utils.data.DataLoader(batches, batch_size=None)
+
+
+def fit(module, batches, **settings):
+    trainer = L.Trainer(**{**QUIET, "max_epochs": 1, **settings})
+    trainer.fit(module, loader(batches))
+    return trainer
+
+
+def joined(batches):
+    """Several batches of the same width as one."""
+    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def uneven(count=4):
+    """Batches with very different numbers of tokens that count."""
+    batches = [decoders.batch(rows=2, seed=seed) for seed in range(count)]
+    for number, batch in enumerate(batches):
+        batch["labels"][:, 2 + 3 * number :] = -100
+    return batches
+
+
+@pytest.mark.parametrize("batches", [4, 3])
+def test_accumulated_batches_make_the_step_of_one_large_batch(batches):
+    """Tokens count alike in batches of very different numbers of them; a step at an epoch's end may have fewer."""
+    parts, models = uneven(batches), []
+    for data, every in (([joined(parts)], 1), (parts, 4)):
+        torch.manual_seed(0)
+        models.append(small(lr=0.5, optimizer="sgd", momentum=0.0))
+        trainer = fit(models[-1], data, accumulate_grad_batches=every)
+        assert trainer.global_step == 1
+    torch.testing.assert_close(dict(models[0].state_dict()), dict(models[1].state_dict()), rtol=1e-4, atol=1e-6)
+
+
+def test_clipping_sees_the_gradient_of_the_whole_step():
+    models = []
+    for data, every in (([joined(uneven())], 1), (uneven(), 4)):
+        torch.manual_seed(0)
+        models.append(small(lr=0.5, optimizer="sgd", momentum=0.0))
+        fit(models[-1], data, accumulate_grad_batches=every, gradient_clip_val=0.01)
+    torch.testing.assert_close(dict(models[0].state_dict()), dict(models[1].state_dict()), rtol=1e-4, atol=1e-7)
+
+
+def test_perplexity_is_exp_of_the_total_over_all_tokens(tmp_path):
+    """Not a mean over batches, nor over texts."""
+    module, batches = small(), uneven()
+    trainer = L.Trainer(**QUIET)
+    (metrics,) = trainer.test(module, loader(batches), verbose=False)
+    with torch.no_grad():
+        outputs = [module.net(**batch) for batch in batches]
+    tokens = [int((batch["labels"][:, 1:] != -100).sum()) for batch in batches]
+    mean = sum(float(o.loss) * n for o, n in zip(outputs, tokens, strict=True)) / sum(tokens)
+    assert metrics["test/loss"] == pytest.approx(mean, rel=1e-5)
+    assert metrics["test/perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
+    assert metrics["test/trainable_share"] == 1
+    assert "test/word_perplexity" not in metrics
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """A file of texts and a folder with a tokenizer that has no padding."""
+    (tmp_path / "texts.txt").write_text("\n".join(text for text in decoders.TEXTS for _ in range(2)))
+    decoders.tokenizer(pad_token=None).save_pretrained(tmp_path / "words")
+    return TextDataModule(
+        train_file=str(tmp_path / "texts.txt"), document="line", objective="causal", block_size=48, batch_size=8,
+        tokenizer=str(tmp_path / "words"),
+    )  # fmt: skip
+
+
+def test_units_that_do_not_depend_on_the_tokenizer(texts, in_tmp):
+    texts.setup()
+    module = small(vocab_size=texts.vocab_size)
+    (metrics,) = L.Trainer(**QUIET).test(module, texts, verbose=False)
+    total = sum(float(module.losses(batch)[0].sum()) for batch in texts.batches("test"))
+    documents = texts.texts("test")
+    words = sum(len(text.split()) for text in documents)
+    size = sum(len(text.encode()) for text in documents)
+    assert metrics["test/word_perplexity"] == pytest.approx(math.exp(total / words), rel=1e-4)
+    assert metrics["test/bits_per_byte"] == pytest.approx(total / math.log(2) / size, rel=1e-4)
+    (metrics,) = L.Trainer(**QUIET, limit_test_batches=1).test(module, texts, verbose=False)
+    assert len(list(texts.batches("test"))) == 1 or "test/word_perplexity" not in metrics
+
+
+def test_the_end_token_is_learned_though_it_stands_for_padding_too(texts, in_tmp):
+    """A tokenizer without padding: how a text ends is predicted, and the padding is not."""
+    texts.setup()
+    torch.manual_seed(0)
+    module = small(lr=0.01, width=32, vocab_size=texts.vocab_size, pad_token_id=None,
+                   tokenizer_files=files_of(texts.text_tokenizer))  # fmt: skip
+    end, batch = texts.eos_token_id, next(texts.batches("test"))
+    assert texts.text_tokenizer.pad_token is None
+    lengths = batch["attention_mask"].sum(dim=1)
+    last = torch.arange(len(lengths)), lengths - 1
+    assert (batch["labels"][last] == end).all(), "the end has a label"
+    assert (batch["labels"][batch["attention_mask"] == 0] == -100).all(), "padding has none"
+    L.Trainer(**QUIET, max_epochs=60).fit(module, texts)
+    with torch.no_grad():
+        chances = module.eval()(batch["input_ids"], batch["attention_mask"]).softmax(dim=2)
+    assert (chances[torch.arange(len(lengths)), lengths - 2, end] > 0.5).all()
+    text = module.generate("Raise ValueError if the file", temperature=0.0, max_new_tokens=20)
+    assert text == "Raise ValueError if the file is not open."
+
+
+def test_generate_goes_on_behind_prompts():
+    module = small()
+    state = torch.random.get_rng_state()
+    one = module.generate("The list", seed=3, max_new_tokens=8)
+    assert one.startswith("The list")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert module.generate("The list", seed=3, max_new_tokens=8) == one
+    assert module.generate("The list", seed=4, max_new_tokens=8) != one
+    several = module.generate(["The list", "A"], seed=3, temperature=0.0, max_new_tokens=8)
+    assert several[1] == module.generate("A", temperature=0.0, max_new_tokens=8)
+    assert module.generate([""], max_new_tokens=2)
+    with pytest.raises(InputError, match="no length: choose among max_new_tokens"):
+        module.generate("A", length=3)
+    with pytest.raises(InputError, match="no tokenizer"):
+        small(tokenizer_files=None).generate("A")
+
+
+def test_instructions_are_put_as_in_training():
+    module = small(instructs=True, block_size=64)
+    plain = small(instructs=False, block_size=64)
+    plain.load_state_dict(module.state_dict())
+    how = {"temperature": 0.0, "max_new_tokens": 8}
+    assert module.generate("Why?", **how).removeprefix("Why?") == plain.generate("Why?\n", **how).removeprefix("Why?\n")
+    template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    template += "{% if add_generation_prompt %}<assistant>{% endif %}"
+    files = files_of(decoders.tokenizer(chat_template=template))
+    chat = small(instructs=True, block_size=64, tokenizer_files=files)
+    chat.load_state_dict(module.state_dict())
+    asked = plain.generate("<user>Why?<assistant>", **how).removeprefix("<user>Why?<assistant>")
+    assert chat.generate("Why?", **how).removeprefix("Why?") == asked
+
+
+def test_predict_writes_behind_each_prompt_so_many_times():
+    module = small(prompt=["The list", "A file"], num_texts=3, max_new_tokens=5)
+    torch.manual_seed(0)
+    found = L.Trainer(**QUIET).predict(module, module.drawing_loader())
+    assert [tuple(batch.shape) for batch in found] == [(6, 5)]
+    columns = module.prediction_columns(found, {})
+    assert columns["prompt"] == ["The list"] * 3 + ["A file"] * 3
+    assert columns["text"] == [module.decoded(tokens) for tokens in found[0]]
+    batch = decoders.batch()
+    scores = module.eval().predict_step(batch, 0)
+    torch.testing.assert_close((scores * module.loss_weights(batch)).sum() / module.loss_weights(batch).sum(),
+                               module.net(**batch).loss)  # fmt: skip
+    assert module.prediction_columns([scores], {})["loss"] == scores.tolist()
+
+
+def test_the_picture_shows_openings_and_how_they_go_on(tmp_path):
+    base = decoders.save(tmp_path / "base")
+    module = CausalLM(pretrained=str(base), max_new_tokens=12, lr=0.5)
+    before = module.written([[5]], 0)
+    batch = decoders.batch(rows=6, columns=30)
+    batch["input_ids"] = torch.tensor([(module.tokenizer(decoders.TEXTS[0])["input_ids"] * 9)[:30]] * 6)
+    batch["attention_mask"][:] = 1
+    fit(module, [batch] * 3)
+    assert not torch.equal(module.written([[5]], 0), before)
+    figure = module.figures(batch, {})["texts"]
+    shown = [text.get_text() for text in figure.texts][1:]
+    assert shown[:4] == ["opening", "before training", "after training", "as it was written"]
+    opening = module.tokenizer.decode(batch["input_ids"][0, :8])
+    assert shown.count(opening) == 4
+    assert shown[7].replace("\n", "") == module.tokenizer.decode(batch["input_ids"][0, 8:20]).replace("\n", "")
+    untrained = CausalLM(pretrained=str(base))
+    asked = [batch["input_ids"][0, :8].tolist()] * 4
+    expected = [untrained.decoded(own) for own in untrained.written(asked, 0, max_new_tokens=12)]
+    with module.before_training() as was:
+        assert was
+        assert [module.decoded(own) for own in module.written(asked, 0, max_new_tokens=12)] == expected
+    assert not torch.equal(module.written([[5]], 0), before), "and it is the trained one again"
+
+
+def test_the_picture_of_instructions_shows_prompts_and_answers():
+    ids, labels = torch.arange(10), torch.tensor([-100] * 4 + [4, 5, 6, 7, 8, 9])
+    opening, rest = divided(ids, labels)
+    assert (opening.tolist(), rest.tolist()) == ([0, 1, 2, 3], [4, 5, 6, 7, 8, 9])
+    opening, rest = divided(ids, ids)
+    assert (opening.tolist(), rest.tolist()) == ([0, 1, 2, 3, 4, 5, 6, 7], [8, 9])
+
+
+def test_pretrained_alone_is_enough_and_a_checkpoint_needs_no_folder(tmp_path):
+    base = decoders.save(tmp_path / "base", "llama")
+    module = CausalLM(pretrained=str(base), lr=0.01)
+    batch = decoders.batch()
+    plain = transformers.AutoModelForCausalLM.from_pretrained(base)
+    torch.testing.assert_close(module.contract_loss(batch), plain(**batch).loss)
+    fit(module, [batch] * 2).save_checkpoint(tmp_path / "x.ckpt")
+    base.rename(tmp_path / "gone")
+    loaded = CausalLM.load_from_checkpoint(tmp_path / "x.ckpt").eval()
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    assert torch.equal(loaded(**inputs), module.eval()(**inputs))
+    assert loaded.generate("The list", max_new_tokens=3) == module.generate("The list", max_new_tokens=3)
+    with loaded.before_training() as was:
+        assert not was, "which is gone"
+
+
+def test_the_exported_folder_is_the_model_and_its_tokenizer(tmp_path):
+    module = small()
+    fit(module, [decoders.batch()])
+    folder, batch = module.export(tmp_path / "out"), decoders.batch()
+    again = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    torch.testing.assert_close(again(**inputs).logits, module.eval()(**inputs))
+    assert fingerprint(transformers.AutoTokenizer.from_pretrained(folder)) == fingerprint(module.tokenizer)
+    half = CausalLM(pretrained=str(module.export(tmp_path / "half", half=True)))
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("out", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert {p.dtype for p in half.parameters()} == {p.dtype for p in module.parameters()} == {torch.float32}
+    torch.testing.assert_close(half.eval()(**inputs), module.eval()(**inputs), rtol=0.01, atol=0.01)
+
+
+def test_gradients_with_checkpointing_are_those_without():
+    found = []
+    for saving in (False, True):
+        torch.manual_seed(0)
+        module = small(gradient_checkpointing=saving, dropout=0.2).train()
+        torch.manual_seed(0)
+        module.contract_loss(decoders.batch()).backward()
+        found.append({name: parameter.grad for name, parameter in module.named_parameters()})
+        assert module.net.transformer.gradient_checkpointing is saving
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_tokens_per_second_are_those_of_training(monkeypatch):
+    """Padding is not counted, nor the first step, nor validation."""
+    now = [0.0]
+    monkeypatch.setattr("nnzoo.modules.pace.time.monotonic", lambda: now[0])
+    module, batch = small(), decoders.batch()
+
+    class Clock(L.Callback):
+        def on_train_batch_end(self, *_):
+            now[0] += 2.0
+
+        def on_validation_batch_end(self, *_):
+            now[0] += 1000.0
+
+    trainer = L.Trainer(**QUIET, max_epochs=2, callbacks=[Clock()])
+    trainer.fit(module, loader([batch] * 3), loader([batch]))
+    tokens = int(batch["attention_mask"].sum())
+    # 2 s behind each of 6 steps; the first one's tokens do not count, its time from then on does.
+    assert module.costs() == {"trainable_share": 1.0, "tokens_per_second": pytest.approx(5 * tokens / 12, rel=1e-2)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"temperature": -1.0}, "temperature must not be negative"),
+        ({"top_p": 0.0}, "top_p lies above 0"),
+        ({"top_k": -1}, "top_k is a number of tokens"),
+        ({"prompt": []}, "no prompt in the list"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be positive"),
+        ({"pretrained": "x", "width": 8}, "width does nothing with pretrained x"),
+        ({"tokenizer_hash": "0" * 16}, "another tokenizer"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_a_sentence(settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        small(**settings)
+
+
+def test_tokens_that_the_model_does_not_know_are_refused():
+    module, batch = small(vocab_size=40), decoders.batch()
+    with pytest.raises(InputError, match=r"the model 0 to 39: set --data.tokenizer"):
+        module.training_step(batch, 0)
+    with pytest.raises(InputError, match="A batch is a dict of input_ids"):
+        module.training_step((batch["input_ids"],), 0)

@@ -11,6 +11,7 @@ from nnzoo import CausalLM, InputError, TextDataModule
 from nnzoo.data.text.tokenizer import files_of, fingerprint
 from nnzoo.modules.writing import divided
 from support import decoders
+from support.found import linked
 from support.quiet import QUIET
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
@@ -203,6 +204,24 @@ def test_the_picture_of_instructions_shows_prompts_and_answers():
     assert (opening.tolist(), rest.tolist()) == ([0, 1, 2, 3], [4, 5, 6, 7, 8, 9])
     opening, rest = divided(ids, ids)
     assert (opening.tolist(), rest.tolist()) == ([0, 1, 2, 3, 4, 5, 6, 7], [8, 9])
+
+
+def test_of_instructions_the_answers_alone_are_learned(tmp_path, in_tmp):
+    rows = [f"What is {number}?,The number {number} is it." for number in range(60)]
+    (tmp_path / "chats.csv").write_text("\n".join(["ask,say", *rows]))
+    decoders.tokenizer().save_pretrained(tmp_path / "words")
+    data = TextDataModule(train_file=str(tmp_path / "chats.csv"), prompt="ask", answer="say", objective="causal",
+                          block_size=48, tokenizer=str(tmp_path / "words"))  # fmt: skip
+    module = small(**linked(CausalLM, data))
+    assert module.hparams["instructs"]
+    batch = next(data.batches("test"))
+    answers = [text.partition("?\n")[2] for text in data.texts("test")][: len(batch["labels"])]
+    tokens = [len(module.tokenizer(answer)["input_ids"]) + 1 for answer in answers]  # and the end
+    assert module.loss_weights(batch).tolist() == tokens
+    (metrics,) = L.Trainer(**QUIET).test(module, data, verbose=False)
+    assert "test/word_perplexity" not in metrics, "which would be of the prompts too"
+    figure = module.figures(batch, {})["texts"]
+    assert figure.texts[4].get_text().startswith("What is")
 
 
 def test_pretrained_alone_is_enough_and_a_checkpoint_needs_no_folder(tmp_path):

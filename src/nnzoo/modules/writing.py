@@ -30,8 +30,8 @@ class WritingModule(TokenLossModule):
     """A module that writes: ``predict`` reads no data, but goes on behind prompts, each batch from a seed of its own.
 
     Args:
-        instructs: Whether prompts are instructions, which are then put as in training: in the tokenizer's chat template
-            where it has one, with a line break behind them otherwise.
+        instructs: Whether prompts are instructions (the command line takes it from the data), which are then put as in
+            training: in the tokenizer's chat template where it has one, with a line break behind them otherwise.
         prompt: What the texts of ``predict`` begin with: a text, or several.
         num_texts: How many texts ``predict`` writes for each prompt.
         max_new_tokens: The most tokens that are written behind a prompt.

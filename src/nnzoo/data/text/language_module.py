@@ -114,7 +114,7 @@ class TextDataModule(TokenizedDataModule):
         """The kind of tokenizer that is trained if none is given."""
         return "bpe" if self.hparams["objective"] == "causal" else "wordpiece"
 
-    @property
+    @fact
     def instructs(self) -> bool:
         """Whether the data are prompts with answers."""
         return self.hparams["prompt"] is not None

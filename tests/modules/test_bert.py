@@ -45,7 +45,7 @@ def test_metrics_are_scikit_learns(folder):
     true = torch.cat([batch["labels"] for batch in batches]).numpy()
     predicted = torch.cat([model.predict_step(batch, 0) for batch in batches]).argmax(dim=1).numpy()
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, predicted))
-    assert found["matthews"] == pytest.approx(sk.matthews_corrcoef(true, predicted), abs=1e-6)
+    assert found["mcc"] == pytest.approx(sk.matthews_corrcoef(true, predicted), abs=1e-6)
     assert found["f1"] == pytest.approx(sk.f1_score(true, predicted, average="macro"), abs=1e-6)
 
 

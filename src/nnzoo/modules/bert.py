@@ -93,7 +93,7 @@ class BertClassifier(BertModule, Classifier):
         """Those of a classifier, and Matthews' coefficient in validation and test."""
         metrics = super().build_metrics(stage)
         if stage != "train":
-            metrics.add_metrics({"matthews": MatthewsCorrelation(self.hparams["num_classes"])})
+            metrics.add_metrics({"mcc": MatthewsCorrelation(self.hparams["num_classes"])})
         return metrics
 
     def exported_as(self) -> dict[str, Any]:

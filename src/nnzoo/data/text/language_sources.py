@@ -12,7 +12,7 @@ from nnzoo.data.text.code import functions
 from nnzoo.data.text.documents import Documents, cut, read_documents
 from nnzoo.data.text.files import USUAL_TEXTS
 from nnzoo.data.text.hub import HubSet
-from nnzoo.data.text.stdlib import excerpts
+from nnzoo.data.text.stdlib import excerpts, parts_of
 from nnzoo.errors import InputError
 
 SHARES = (0.05, 0.05)
@@ -38,8 +38,8 @@ class StandardLibrary(LanguageSource):
     name = "stdlib"
 
     def load(self) -> dict[str, Documents]:
-        """All of them."""
-        return {"train": Documents([(excerpt.text,) for excerpt in excerpts()])}
+        """The three parts."""
+        return {part: Documents([(item.text,) for item in found]) for part, found in parts_of(excerpts()).items()}
 
 
 class StandardLibraryCode(LanguageSource):

@@ -4,7 +4,7 @@ import math
 import sys
 import typing
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,11 +12,11 @@ import pandas as pd
 
 from nnzoo.data.csv_file import read_csv
 from nnzoo.data.sources import Source, sources_in
-from nnzoo.data.text.described import described
+from nnzoo.data.text.described import Described, described
 from nnzoo.data.text.files import LABEL, TEXT
 from nnzoo.data.text.hub import HubSet
 from nnzoo.data.text.rows import Columns, TextRows, read_new, read_training, rows_of
-from nnzoo.data.text.stdlib import excerpts
+from nnzoo.data.text.stdlib import Excerpt, excerpts, parts_of
 from nnzoo.data.text.target import LISTED, usual_names
 from nnzoo.errors import InputError
 
@@ -62,43 +62,66 @@ class TextSource(Source):
         self.__dict__["header"] = values["header"]
 
 
-class StandardLibrary(TextSource):
+class OfDocstrings(TextSource):
+    """Docstrings with something that is known of each, in the parts of :func:`nnzoo.data.text.stdlib.parts_of`."""
+
+    @abstractmethod
+    def items(self) -> Sequence[Any]:
+        """All of them, each with ``text`` and ``module``."""
+
+    @abstractmethod
+    def label(self, item: Any) -> str:
+        """What is known of one."""
+
+    def load(self) -> dict[str, TextRows]:
+        """The three parts."""
+        return {part: self._rows(items) for part, items in parts_of(self.items()).items()}
+
+    def _rows(self, items: Sequence[Any]) -> TextRows:
+        columns = {TEXT: [i.text for i in items], LABEL: [*map(self.label, items)], "module": [i.module for i in items]}
+        return rows_of(pd.DataFrame(columns), self.columns, self.name)
+
+
+class StandardLibrary(OfDocstrings):
     """Docstrings and sections of reference topics by their area, see :mod:`nnzoo.data.text.stdlib`."""
 
     name = "stdlib"
 
-    def load(self) -> dict[str, TextRows]:
-        """All of them."""
-        found = excerpts()
-        frame = pd.DataFrame({TEXT: [e.text for e in found], LABEL: [e.area for e in found],
-                              "module": [e.module for e in found]})  # fmt: skip
-        return {"train": rows_of(frame, self.columns, self.name)}
+    def items(self) -> Sequence[Excerpt]:
+        """Of all areas."""
+        return excerpts()
+
+    def label(self, item: Excerpt) -> str:
+        """The area."""
+        return item.area
 
 
-class FunctionLengths(TextSource):
+class FunctionLengths(OfDocstrings):
     """Docstrings of functions with the length of their code, log2 of its lines: :mod:`nnzoo.data.text.described`."""
 
     name = "function_lengths"
 
-    def load(self) -> dict[str, TextRows]:
-        """All of them."""
-        found = described()
-        frame = pd.DataFrame({TEXT: [f.text for f in found], LABEL: [f"{math.log2(f.lines):.4f}" for f in found],
-                              "module": [f.module for f in found]})  # fmt: skip
-        return {"train": rows_of(frame, self.columns, self.name)}
+    def items(self) -> Sequence[Described]:
+        """Of all functions."""
+        return described()
+
+    def label(self, item: Described) -> str:
+        """The length."""
+        return f"{math.log2(item.lines):.4f}"
 
 
-class FunctionStatements(TextSource):
+class FunctionStatements(OfDocstrings):
     """Docstrings of functions with the kinds of statements in their code: :mod:`nnzoo.data.text.described`."""
 
     name = "function_statements"
 
-    def load(self) -> dict[str, TextRows]:
-        """All of them."""
-        found = described()
-        frame = pd.DataFrame({TEXT: [f.text for f in found], LABEL: [LISTED.join(f.statements) for f in found],
-                              "module": [f.module for f in found]})  # fmt: skip
-        return {"train": rows_of(frame, self.columns, self.name)}
+    def items(self) -> Sequence[Described]:
+        """Of all functions."""
+        return described()
+
+    def label(self, item: Described) -> str:
+        """The kinds of statements."""
+        return LISTED.join(item.statements)
 
 
 class SST2(TextSource):

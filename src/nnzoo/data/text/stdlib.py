@@ -1,12 +1,13 @@
 """English on programming that every Python brings: docstrings and reference topics of its standard library."""
 
 import ast
+import hashlib
 import re
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from nnzoo.errors import InputError
 
@@ -71,6 +72,30 @@ def excerpts() -> tuple[Excerpt, ...]:
             f"This Python has no sources of its library in {library}: choose other data, such as --data.train_file."
         )
     return tuple(unlike([excerpt for excerpt in found if len(excerpt.text.split()) >= FEWEST_WORDS]))
+
+
+class Written(Protocol):
+    """What has a text."""
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+
+
+W = TypeVar("W", bound=Written)
+
+
+def parts_of(found: Iterable[W]) -> dict[str, list[W]]:
+    """Train, val and test, of 70, 15 and 15 in a hundred, by a hash of each text.
+
+    So a text is in the same part of each set that is made of docstrings, whatever the seed and the version of Python,
+    and a model that was pretrained on one of them has not seen what another one tests.
+    """
+    parts: dict[str, list[W]] = {"train": [], "val": [], "test": []}
+    for item in found:
+        number = int.from_bytes(hashlib.sha256(item.text.encode("utf-8", "surrogatepass")).digest()[:4], "big") % 100
+        parts["train" if number < 70 else "val" if number < 85 else "test"].append(item)
+    return parts
 
 
 def files_of(library: Path, name: str) -> list[Path]:

@@ -20,6 +20,8 @@ from nnzoo.plots.strings import text_table
 from nnzoo.plots.texts import attention_layers, word_values
 
 MISTAKES, EXPLAINED, MOST_TOKENS = 12, 5, 32
+LOOKED_AT = 256
+"""Texts among which mistakes are looked for: a large model takes its time for each."""
 WIDTH = 90
 """Characters of a text in a table."""
 
@@ -119,6 +121,7 @@ class BertClassifier(BertModule, Classifier):
         figures = super().figures(batch, facts)
         if not self.hparams["tokenizer_files"]:
             return figures
+        batch = {name: values[:LOOKED_AT] for name, values in batch.items()}
         with evaluating(self), torch.no_grad():
             parts = [self.split({name: values[i : i + 64] for name, values in batch.items()})[0]
                      for i in range(0, len(batch["labels"]), 64)]  # fmt: skip

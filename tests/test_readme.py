@@ -5,14 +5,17 @@ import os
 import re
 import shlex
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from nnzoo.recipes import __main__ as listing
 from nnzoo.recipes import _records
 
+from nnzoo.nets.pretrained import packaged
+from nnzoo.parameters import parameters_of
 from support.forked import run_forked
-from support.found import CONFIGS, RECIPES, case, downloaded, recipe, recipe_of
+from support.found import CONFIGS, RECIPES, case, datamodule_class, downloaded, recipe, recipe_of, settings_of
 from support.runs import QUICK, run_folder
 
 ROOT = Path(__file__).parent.parent
@@ -62,10 +65,14 @@ def test_there_are_commands_to_run():
 def test_documented_commands_run(command, make_run, capsys):
     module, *flags = command
     name = module.rpartition(".")[2]
-    config = next((flag for flag in flags if flag in CONFIGS and recipe_of(flag)), name)
+    named = [after for flag, after in pairwise(flags) if flag == "--config" and after in CONFIGS and recipe_of(after)]
+    config = named[0] if named else name
     folder = downloaded(config) if config in CONFIGS else None
     if folder and not Path(os.environ.get("NNZOO_DATA", ""), folder).is_dir():
         pytest.skip(f"needs {folder} under $NNZOO_DATA")
+    weights = (settings_of(config).get("model") or {}).get("pretrained") if config in CONFIGS else None
+    if isinstance(weights, str) and packaged(weights) is None and "--model.pretrained" not in flags:
+        pytest.skip(f"needs {weights} of the hub")
     if module == "nnzoo.recipes":
         listing.main(flags)
         assert all(name in capsys.readouterr().out for name in RECIPES[:1])
@@ -84,7 +91,11 @@ def test_documented_commands_run(command, make_run, capsys):
         assert json.loads(result.read_text())["devices"].startswith("2 x")
     else:
         goes_on = {"--resume", "test", "predict"} & set(flags)
-        shorter = [*QUICK, "--trainer.max_epochs", "1", *case(config).quicker_flags]  # the last flag wins
+        shorter = [*QUICK, "--trainer.max_epochs", "1"]  # the last flag wins
+        if "--model.pretrained" not in flags:
+            shorter += case(config).quicker_flags
+        elif "block_size" in parameters_of(datamodule_class(config)):
+            shorter += ["--data.block_size", "64"]  # of a packaged model that stands for a folder
         recipe(name).main(flags if goes_on else [*flags, *shorter])
         assert "run folder: " in capsys.readouterr().out
         if "predict" in flags and case(name).trained_on:

@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from support.case import Case
+from support.pretrained_folders import write_folder
 
 
 def write_texts() -> None:
-    """reviews.tsv, and new.txt without labels."""
+    """FOLDER, reviews.tsv, and new.txt without labels."""
+    write_folder("tiny_encoder", "FOLDER")
     words = {
         "good": ["a fine film", "warm and funny", "well acted"],
         "bad": ["a dull film", "cold and long", "badly cut"],

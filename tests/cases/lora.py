@@ -1,5 +1,6 @@
 """The adapted language model in the tests over all families."""
 
+from cases.clm import write_texts
 from support.case import Case
 
 # What needs a folder or a GPU, or changes memory alone, is tested in tests/modules/test_lora.py.
@@ -16,4 +17,5 @@ lora = Case(
     },
     apart=APART,
     predicted=1,
+    files=write_texts,
 )

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from support.case import Case
+from support.pretrained_folders import write_folder
 
 
 def write_texts() -> None:
-    """my_texts.txt: paragraphs of a few sentences."""
+    """FOLDER, my_texts.txt: paragraphs of a few sentences."""
+    write_folder("tiny_encoder", "FOLDER")
     sentences = ["The list holds names.", "A file is read line by line.", "The parser returns a tree.", "It is empty."]
     parts = [" ".join(sentences[(i + k) % 4] for k in range(3)) for i in range(60)]
     Path("my_texts.txt").write_text("\n\n".join(parts) + "\n")

@@ -224,7 +224,7 @@ GOOD, BAD = ("a fine film", "good"), ("a dull film", "bad")
         ([GOOD, BAD], {"folds": 2, "test_file": "f"}, "leave out --data.test_file"),
         ([GOOD, BAD] * 5, {"balanced": True, "separator": ";"}, "--data.balanced needs one class of each text"),
         ([GOOD, BAD], {"max_length": 0}, "max_length must be positive"),
-        ([GOOD, BAD], {"vocab_size": 100}, "vocab_size does nothing with the tokenizer"),
+        ([GOOD, BAD], {"vocab_size": 100}, "vocab_size does nothing with tokenizer"),
         ([GOOD, BAD], {"hub_config": "x"}, "hub_config does nothing with dataset file"),
         ([GOOD, BAD], {"val_file": "absent.tsv"}, r"There is no file absent.tsv"),
     ],

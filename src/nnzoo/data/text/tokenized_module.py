@@ -2,7 +2,7 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,6 +59,7 @@ class TokenizedDataModule(SplitDataModule):
         InputError: If a value is out of range, or a file or a tokenizer cannot be found or used.
     """
 
+    acts_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {"vocab_size": ("tokenizer", [*TRAINED, None])}
     follows: ClassVar[Mapping[str, str]] = {"tokenizer": "pretrained"}
     """Options that take the value of the model's where they are not given."""
     of_tokens: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask", "token_type_ids")
@@ -99,11 +100,6 @@ class TokenizedDataModule(SplitDataModule):
         if hparams["template"] is not None and "{text}" not in hparams["template"]:
             raise InputError(
                 f"--data.template {hparams['template']!r} has no place for the text: write {{text}} where it is to be."
-            )
-        if hparams["vocab_size"] != 8192 and hparams["tokenizer"] not in (None, *TRAINED):
-            raise InputError(
-                f"vocab_size does nothing with the tokenizer of {hparams['tokenizer']}: leave it out, or set "
-                f"--data.tokenizer {' or '.join(TRAINED)}, which is trained."
             )
 
     @property

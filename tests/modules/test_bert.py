@@ -7,25 +7,15 @@ from scipy import stats
 from sklearn import metrics as sk
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from nnzoo import BertClassifier, BertMultilabelClassifier, BertRegressor, InputError
+from nnzoo import BertMultilabelClassifier, BertRegressor, InputError
 from support import encoders
-
-CLASSES = ["bad", "good", "mixed"]
+from support.encoders import CLASSES
+from support.encoders import built as module
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return str(encoders.save(tmp_path_factory.mktemp("saved") / "encoder"))
-
-
-def module(folder, cls=BertClassifier, **settings):
-    torch.manual_seed(0)
-    own = {} if cls is BertRegressor else {"num_classes": 3, "classes": CLASSES}
-    found = cls(**{"pretrained": folder, **encoders.facts(), **own, "max_length": 40, **settings})
-    found.load_pretrained()
-    for parameter in found.net.model.classifier.parameters():
-        torch.nn.init.normal_(parameter)
-    return found.eval()
 
 
 def test_the_loss_is_the_cross_entropy_of_the_heads_logits(folder):

@@ -2,6 +2,7 @@
 
 import torch
 
+from nnzoo import BertClassifier, BertRegressor
 from nnzoo.data.text.tokenizer import files_of, fingerprint, trained_tokenizer
 from nnzoo.nets.pretrained import hushed
 
@@ -82,3 +83,17 @@ def padded(found, more=7):
     if "labels" in found and found["labels"].dim() == 2:
         wider["labels"] = torch.nn.functional.pad(found["labels"], (0, more), value=-100)
     return wider
+
+
+CLASSES = ["bad", "good", "mixed"]
+
+
+def built(folder, cls=BertClassifier, **settings):
+    """A module with the encoder of a folder and a random head, in evaluation mode."""
+    torch.manual_seed(0)
+    own = {} if cls is BertRegressor else {"num_classes": 3, "classes": CLASSES}
+    found = cls(**{"pretrained": folder, **facts(), **own, "max_length": 40, **settings})
+    found.load_pretrained()
+    for parameter in found.net.model.classifier.parameters():
+        torch.nn.init.normal_(parameter)
+    return found.eval()

@@ -1,6 +1,7 @@
 """Encoders of transformers, such as BERT, that classify or regress texts."""
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,9 +30,9 @@ WIDTH = 90
 class BertModule(TextEncoderModule):
     """What the tasks share: names of outputs in exported folders, pictures of attention and of words."""
 
+    @abstractmethod
     def exported_as(self) -> dict[str, Any]:
         """What the configuration of an exported model says of its outputs."""
-        raise NotImplementedError
 
     def exported(self) -> Any:
         """The model of transformers, which knows the names of its outputs."""
@@ -83,7 +84,6 @@ class BertClassifier(BertModule, Classifier):
 
     >>> model = nnzoo.BertClassifier.load_from_checkpoint("runs/bert/.../best.ckpt")  # doctest: +SKIP
     >>> model.classify(["Return a copy of the list."])  # doctest: +SKIP
-    [{'label': 'data types', 'score': 0.93}]
     """
 
     @property

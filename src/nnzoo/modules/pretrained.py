@@ -1,5 +1,6 @@
 """What modules of transformers share: shape and weights from a name, the tokenizer that goes with them, exporting."""
 
+from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -101,9 +102,9 @@ class PretrainedModule(ZooModule):
                 f"Texts may have {asked} tokens, the model reads {most}: set --data.{self.longest_name} {most} or less."
             )
 
+    @abstractmethod
     def load_pretrained(self) -> None:
         """Loads the weights of ``pretrained`` into the network."""
-        raise NotImplementedError
 
     def on_fit_start(self) -> None:
         """Loads the pretrained weights, unless the model goes on, here or from a checkpoint."""

@@ -20,8 +20,6 @@ from nnzoo.data.text.stdlib import Excerpt, excerpts, parts_of
 from nnzoo.data.text.target import LISTED, usual_names
 from nnzoo.errors import InputError
 
-SPLIT = ("val_fraction", "test_fraction")
-
 
 class TextSource(Source):
     """Texts with labels."""

@@ -10,6 +10,7 @@ from nnzoo.recipes import bert, mlm
 from nnzoo import BertClassifier, InputError
 from support import encoders
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*")
 FEW = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.max_epochs", "1",
        "--trainer.limit_train_batches", "2", "--figures.draw", "false", "--baselines", "null"]  # fmt: skip
 

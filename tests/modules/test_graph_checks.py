@@ -103,13 +103,13 @@ def test_links_are_held_to_the_same():
     [({"convolution": "sage", "propagation": "pagerank"}, True), ({"convolution": "sage"}, False), ({}, True)],
 )
 def test_several_edges_of_a_node_to_itself_are_refused_where_one_would_be_kept(settings, refused):
-    batch = graph(edge_index=torch.tensor([[0, 2, 2], [1, 2, 2]]))
+    batch = graph(edge_index=torch.tensor([[0, 1, 2, 2], [1, 0, 2, 2]]))
     if refused:
         with pytest.raises(InputError, match=r"make them one, such as by torch_geometric.utils.coalesce"):
             module(**settings).training_step(batch, 0)
     else:
         assert module(**settings).training_step(batch, 0).isfinite()
-    assert module(**settings).training_step(graph(edge_index=torch.tensor([[0, 2], [1, 2]])), 0).isfinite()
+    assert module(**settings).training_step(graph(edge_index=torch.tensor([[0, 1, 2], [1, 0, 2]])), 0).isfinite()
 
 
 @pytest.mark.parametrize(

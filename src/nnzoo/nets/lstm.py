@@ -1,19 +1,24 @@
 """PyTorch's LSTM, where its fast kernel for CPUs lacks the precision of autocast."""
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def _has_kernel(name: str) -> bool:
-    """Whether oneDNN's kernels of a precision run on this CPU; a PyTorch without oneDNN has kernels of its own."""
-    check = getattr(torch.ops.mkldnn, f"_is_mkldnn_{name}_supported", None)
-    return check is None or bool(check())
+@cache
+def has_kernel(dtype: torch.dtype) -> bool:
+    """Whether PyTorch's LSTM learns in a precision on this CPU, found by a step of a small one.
 
-
-KERNELS = {torch.bfloat16: _has_kernel("bf16"), torch.float16: _has_kernel("fp16")}
-"""The low precisions of autocast, and whether this CPU has oneDNN's kernels for them (AVX-512 or AMX)."""
+    What oneDNN says of a CPU (AVX-512 or AMX) does not tell: some run a kernel forwards, and none in training.
+    """
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.autocast("cpu", dtype):
+        try:
+            nn.LSTM(8, 8)(torch.zeros(2, 1, 8))[0].float().sum().backward()
+        except RuntimeError:
+            return False
+    return True
 
 
 class LSTM(nn.LSTM):
@@ -29,7 +34,7 @@ class LSTM(nn.LSTM):
         """What ``torch.nn.LSTM`` returns."""
         if not isinstance(input, Tensor) or input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return super().forward(input, hx)
-        if KERNELS.get(torch.get_autocast_dtype("cpu"), True):
+        if has_kernel(torch.get_autocast_dtype("cpu")):
             return super().forward(input, hx)
         with torch.autocast("cpu", enabled=False):
             return super().forward(input.float(), None if hx is None else tuple(state.float() for state in hx))

@@ -23,6 +23,7 @@ LOGGER_OPTIONS, LOGGERS_WITH_FOLDER = ("--trainer.logger", "--trainer.logger+"),
 OWN = ("csv", "edges", "saved")
 """Options of the data that each name a file of the user's own, for which the variants of csv have the settings."""
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
+SHOWS = {"-h", "--help", "--print_config"}
 
 
 @dataclass
@@ -46,6 +47,11 @@ class Arguments:
     own_settings: list[dict[str, Any]] = field(default_factory=list)
     run_dir: Path | None = None
     ckpt_path: Path | None = None
+
+    @property
+    def only_shows(self) -> bool:
+        """Whether help or the settings are asked for, and nothing is to run."""
+        return any(flag.partition("=")[0] in SHOWS for flag in self.flags)
 
     def command_line(self) -> list[str]:
         """Arguments for LightningCLI, which gets the first config as its default config."""
@@ -126,7 +132,7 @@ def parse(args: Iterable[str], recipe: str, classes: Collection[str], facts: Col
     packaged = [config for config in parsed.configs if RECIPES in Path(config).parents]
     # The first is the recipe's own, or that of a run to go on with: what it holds is no choice of this command line.
     parsed.own_settings = [read_yaml(c) for c in dict.fromkeys([recipe_config(recipe), parsed.configs[0], *packaged])]
-    if parsed.subcommand != "fit" and not parsed.ckpt_path and not {"-h", "--help", "--print_config"} & set(args):
+    if parsed.subcommand != "fit" and not parsed.ckpt_path and not parsed.only_shows:
         raise InputError(f"{parsed.subcommand} needs trained weights: give --ckpt_path, such as RUN/{BEST}.ckpt.")
     return parsed
 

@@ -80,8 +80,13 @@ class ZooCLI(LightningCLI):
         if self.arguments.ckpt_path is not None:
             check_checkpoint(self.arguments.ckpt_path, classes)
         if isinstance(model_class, Mapping):
-            self._data_first = DataFirst(datamodule_class, self.arguments, classes, self.prog)
-            model_class = self._model_for(self._data_first.datamodule, model_class)
+            try:
+                self._data_first = DataFirst(datamodule_class, self.arguments, classes, self.prog)
+                model_class = self._model_for(self._data_first.datamodule, model_class)
+            except InputError:
+                if not self.arguments.only_shows:
+                    raise
+                model_class = classes[0]  # settings are shown before there is a file
         super().__init__(
             model_class,
             datamodule_class,

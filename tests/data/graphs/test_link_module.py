@@ -140,7 +140,7 @@ def test_planetoids_nodes_outside_the_parts_have_classes():
 @pytest.mark.parametrize("dataset", LinkDataModule.sources)
 def test_every_graphs_links_have_a_share_for_the_test(dataset):
     """Nodes of citations have parts of their own, which their links have not."""
-    files = {"edges": __file__} if dataset == "csv" else {}
+    files = {"csv": {"edges": __file__}, "saved": {"saved": __file__}}.get(dataset, {})
     assert LinkDataModule(dataset=dataset, test_fraction=0.1, **files).hparams["test_fraction"] == 0.1
 
 

@@ -243,7 +243,7 @@ def test_files_that_are_empty_binary_or_absent(tmp_path):
     [
         ({"dataset": "sorting"}, "There is no dataset 'sorting'"),
         ({"batch_size": 0}, "batch_size must be positive"),
-        ({"val_fraction": 0.0}, "leave something to train on"),
+        ({"val_fraction": 0.0}, "must be above 0"),
         ({"test_fraction": 0.95}, "leave something to train on"),
         ({"num_samples": 2}, "num_samples must be 3 or more"),
         ({"min_length": 0}, "1 <= min_length <= max_length"),

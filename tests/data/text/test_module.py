@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from nnzoo.data.text.module import TextClassificationDataModule
 from nnzoo.data.text.tokenizer import load_tokenizer
 from nnzoo.errors import InputError
 from support.text_files import reviews, tsv, write
+
+MINILM = Path(os.environ.get("NNZOO_DATA", "absent"), "models", "all-MiniLM-L6-v2")
 
 
 def data(**settings):
@@ -245,9 +248,9 @@ def test_a_label_that_training_does_not_have(tmp_path, wordpiece, part):
 
 
 @pytest.mark.realdata
-@pytest.mark.skipif("NNZOO_DATA" not in os.environ, reason="needs sst2 under $NNZOO_DATA")
+@pytest.mark.skipif(not MINILM.is_dir(), reason="needs sst2 and a model under $NNZOO_DATA")
 def test_sst2():
-    made = ready(dataset="sst2", tokenizer=f"{os.environ['NNZOO_DATA']}/models/all-MiniLM-L6-v2")
+    made = ready(dataset="sst2", tokenizer=str(MINILM))
     assert made.classes == ["negative", "positive"]
     assert [len(made.texts(part)[0]) for part in ("train", "val", "test")] == [6920, 872, 1821]
     assert made.texts("train")[1][:2].tolist() == [1, 0]

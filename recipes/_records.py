@@ -156,6 +156,7 @@ def record(name: str, metric: str, seeds: list[int], flags: list[str], splits: b
         "minutes": round(statistics.fmean(run["fit_seconds"] + run["test_seconds"] for run in runs) / 60, 2),
         "peak_memory_mib": max(run["peak_memory_mib"] for run in runs),
         "parameters": runs[0]["parameters"],
+        "trained_parameters": runs[0]["trained_parameters"],
         "hardware": runs[0]["devices"],
         "precision": runs[0]["precision"],
         "versions": runs[0]["versions"],

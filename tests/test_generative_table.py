@@ -2,11 +2,12 @@
 
 import importlib
 import json
-import re
 from pathlib import Path
 
 import pytest
 from nnzoo.recipes._records import FOLDER
+
+from support.tables import cells_below
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,12 +17,6 @@ def benchmark(monkeypatch):
     """A benchmark by its name."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     return importlib.import_module
-
-
-def cells_below(text, header):
-    """The cells of a Markdown table by the first of each row."""
-    rows = re.search(rf"^\| {re.escape(header)} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.MULTILINE)[1]
-    return {name: cells for name, *cells in ([c.strip() for c in row.split("|")[1:-1]] for row in rows.splitlines())}
 
 
 def test_the_readmes_table_of_models_that_draw_digits_is_that_of_the_records(benchmark):

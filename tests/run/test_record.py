@@ -57,4 +57,5 @@ def test_fit_and_test_have_a_time_each(clock, tmp_path):
     written = json.loads((tmp_path / "result.json").read_text())
     assert (written["fit_seconds"], written["test_seconds"]) == (50, 7)
     assert written["parameters"] == sum(parameter.numel() for parameter in mlp.parameters())
+    assert written["trained_parameters"] == written["parameters"]
     assert written["epochs"] == 1

@@ -12,7 +12,7 @@ from nnzoo.data.text.code import functions
 from nnzoo.data.text.documents import Documents, cut, read_documents
 from nnzoo.data.text.files import USUAL_TEXTS
 from nnzoo.data.text.hub import HubSet
-from nnzoo.data.text.stdlib import excerpts, parts_of
+from nnzoo.data.text.running import running
 from nnzoo.errors import InputError
 
 SHARES = (0.05, 0.05)
@@ -33,13 +33,13 @@ class LanguageSource(Source):
 
 
 class StandardLibrary(LanguageSource):
-    """Docstrings and sections of reference topics, each a document, see :mod:`nnzoo.data.text.stdlib`."""
+    """Docstrings, comments and sections of reference topics, see :mod:`nnzoo.data.text.running`."""
 
     name = "stdlib"
 
     def load(self) -> dict[str, Documents]:
         """The three parts."""
-        return {part: Documents([(item.text,) for item in found]) for part, found in parts_of(excerpts()).items()}
+        return {part: Documents([(text,) for text in texts]) for part, texts in running().items()}
 
 
 class StandardLibraryCode(LanguageSource):

@@ -109,13 +109,18 @@ def files_of(library: Path, name: str) -> list[Path]:
 
 def docstrings(path: Path) -> Iterator[str]:
     """The docstrings of a file in their order; it is read, not run."""
+    return (text for _, text in placed_docstrings(path))
+
+
+def placed_docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """The docstrings of a file with the lines where they begin."""
     nodes: list[ast.AST] = [ast.parse(path.read_bytes())]
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text:
-                yield text
+                yield node.body[0].lineno, text
         # Statements alone, not the expressions in them: that takes a tenth of the time.
         blocks = (getattr(node, name, []) for name in ("finalbody", "orelse", "handlers", "body"))
         nodes += [inner for block in blocks for inner in reversed(block)]

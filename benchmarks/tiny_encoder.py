@@ -21,6 +21,7 @@ from nnzoo.data.text.running import running
 from nnzoo.errors import run_main
 
 EPOCHS = "120"
+"""The recipe has fewer, for a first look."""
 CARD = """---
 license: other
 license_name: psf-2.0
@@ -33,8 +34,8 @@ pipeline_tag: fill-mask
 A BERT of {parameters:,} parameters ({layers} layers of width {width}, {vocab:,} pieces of words, {positions}
 positions), pretrained to fill in masked words. It is for trying things out without a download, not for use.
 
-- **Data**: {megabytes:.1f} MB of docstrings, comments and reference topics of the standard library of Python {python}, the training part of
-  nnzoo's `TextDataModule(dataset="stdlib")`: what the recipe `bert` tests on is not among them. The texts are under
+- **Data**: {megabytes:.1f} MB of docstrings, comments and reference topics of the standard library of Python {python},
+  the training part of nnzoo's `TextDataModule(dataset="stdlib")`: what the recipe `bert` tests on is not among them. The texts are under
   Python's licence (PSF License Version 2), and so are weights made of them.
 - **Training**: recipe `mlm`, {epochs} epochs, masks of 15 % drawn anew in each, seed {seed}; {minutes:.0f} minutes on
   one CPU core.
@@ -57,7 +58,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         if options.run is None:
-            mlm.main(["--trainer.max_epochs", EPOCHS, "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(root / "runs")])
+            folder = ["--trainer.default_root_dir", str(root / "runs")]
+            mlm.main(["--trainer.max_epochs", EPOCHS, "--trainer.accelerator", "cpu", *folder])
         (checkpoint,) = (options.run or root).rglob("best.ckpt")
         result = json.loads((checkpoint.parent / "result.json").read_text(encoding="utf-8"))
         model = MaskedLanguageModel.load_from_checkpoint(checkpoint, map_location="cpu")

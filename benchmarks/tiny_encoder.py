@@ -3,8 +3,8 @@
     python benchmarks/tiny_encoder.py src/nnzoo/pretrained/tiny_encoder
     python benchmarks/tiny_encoder.py src/nnzoo/pretrained/tiny_encoder --run runs/mlm/RUN
 
-It is the recipe mlm with more epochs, or with ``--run`` a run of it, whose held-out texts are those of the recipe bert. The folder gets
-the weights in float16, the tokenizer, and a README.md with what was measured.
+It is the recipe mlm with more epochs, or with ``--run`` a run of it, whose held-out texts are those of the recipe bert.
+The folder gets the weights in float16, the tokenizer, and a README.md with what was measured.
 """
 
 import argparse
@@ -35,8 +35,8 @@ A BERT of {parameters:,} parameters ({layers} layers of width {width}, {vocab:,}
 positions), pretrained to fill in masked words. It is for trying things out without a download, not for use.
 
 - **Data**: {megabytes:.1f} MB of docstrings, comments and reference topics of the standard library of Python {python},
-  the training part of nnzoo's `TextDataModule(dataset="stdlib")`: what the recipe `bert` tests on is not among them. The texts are under
-  Python's licence (PSF License Version 2), and so are weights made of them.
+  the training part of nnzoo's `TextDataModule(dataset="stdlib")`: what the recipe `bert` tests on is not among them.
+  The texts are under Python's licence (PSF License Version 2), and so are weights made of them.
 - **Training**: recipe `mlm`, {epochs} epochs, masks of 15 % drawn anew in each, seed {seed}; {minutes:.0f} minutes on
   one CPU core.
 - **Measured** on held-out texts: {accuracy:.1%} of masked tokens right, perplexity {perplexity:.1f}.

@@ -1,10 +1,11 @@
 import json
 
+import pandas as pd
 import pytest
 
 from nnzoo.data.csv_file import line_of
 from nnzoo.data.text.files import read_texts
-from nnzoo.data.text.rows import read_training
+from nnzoo.data.text.rows import Columns, read_new, read_training
 from nnzoo.errors import InputError
 from support.text_files import tsv, write
 
@@ -59,6 +60,27 @@ def test_quotation_marks_of_a_tsv_file(tmp_path):
     assert training(tsv(tmp_path / "quoted.tsv", quoted))[0]["text"].tolist() == ['say "yes"', "a, b", "c"]
 
 
+@pytest.mark.parametrize("last", ['" alone again', 'alone at the end "'])
+def test_a_lone_quotation_mark_behind_enclosed_fields_takes_in_no_rows(tmp_path, last):
+    rows = [[f"text {i}", str(i % 2)] for i in range(300)]
+    rows[3][0], rows[250][0], rows[260][0] = '"enclosed"', '"alone', last
+    assert training(tsv(tmp_path / "a.tsv", rows))[0]["text"].tolist() == [text for text, _ in rows]
+
+
+def test_a_tsv_file_of_pandas_may_have_texts_of_several_lines(tmp_path):
+    rows = pd.DataFrame({"text": [f'line\nsaid "{i}"' for i in range(4)], "label": [0, 1, 0, 1]})
+    rows.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    assert training(tmp_path / "a.tsv")[0]["text"].tolist() == rows["text"].tolist()
+
+
+def test_a_quotation_mark_of_a_csv_file_that_is_not_closed_is_named(tmp_path):
+    rows = ["text,label", '"two\nlines",1', '"open,0', "b,1", '" c,0', "d,1"]
+    with pytest.raises(InputError, match="line 4: the quotation mark at the start of a field is not closed"):
+        training(write(tmp_path / "a.csv", rows))
+    inner = ['5" tall,1', '"two, ""b""\nlines",0', '"c", 1']
+    assert training(write(tmp_path / "b.csv", inner))[0]["text"].tolist() == ['5" tall', 'two, "b"\nlines', "c"]
+
+
 def test_commas_and_semicolons_in_texts_do_not_separate_columns(tmp_path):
     rows = [["one, two; three, four", "1"], ["five", "0"], ["six, seven", "1"]]
     for name in ("a.tsv", "a.csv"):  # the tab is on every line
@@ -76,14 +98,35 @@ def test_lines_are_those_of_the_file(tmp_path):
     assert line_of(lines["text"] == "b") == 2
 
 
-def test_json_lines(tmp_path):
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_json_lines(tmp_path, name):
     rows = [{"text": " a\u2028b ", "label": 1, "tags": ["x", "y"]}, {"text": "c", "label": None, "tags": []}]
-    path = write(tmp_path / "a.jsonl", [json.dumps(rows[0]), "", json.dumps(rows[1])])
+    path = write(tmp_path / name, [json.dumps(rows[0]), "", json.dumps(rows[1])])
     frame, _, _ = training(path)
     assert frame["text"].tolist() == ["a\u2028b", "c"]
     assert frame["label"].tolist() == ["1", ""]
     assert frame["tags"].tolist() == ["x\ny", ""]
     assert line_of(frame["text"] == "c") == 3
+
+
+def test_values_of_json_that_are_no_texts(tmp_path):
+    rows = [{"text": "cut \ud83d", "label": True}, {"text": "\U0001f600", "label": float("nan")}]
+    frame = read_texts(write(tmp_path / "a.jsonl", map(json.dumps, rows)), "train_file")
+    assert frame["text"].tolist() == ["cut \ufffd", "\U0001f600"]
+    assert frame["label"].tolist() == ["True", ""]
+
+
+def test_lines_of_plain_text_end_where_editors_end_them(tmp_path):
+    """Not at a form feed or a separator of Unicode, at which Python's splitlines does."""
+    (tmp_path / "a.txt").write_bytes("\ufeffa\u2028b\r\nc\x0cd\r\ne\x85f\r\n".encode())
+    assert read_texts(tmp_path / "a.txt", "predict_file")["text"].tolist() == ["a\u2028b", "c\x0cd", "e\x85f"]
+
+
+def test_the_first_line_of_new_texts_is_a_header_by_its_name_alone(tmp_path):
+    columns = Columns("phrase", None, ["polarity"])
+    for first, texts in (("phrase", ["a", "b"]), ("Sentence", ["a", "b"]), ("so fine", ["so fine", "a", "b"])):
+        path = write(tmp_path / "a.csv", [first, "a", "b"])
+        assert read_new(path, "predict_file", columns, header=True)["phrase"].tolist() == texts
 
 
 @pytest.mark.parametrize(
@@ -92,6 +135,7 @@ def test_json_lines(tmp_path):
         ("a.jsonl", ['{"text": "a"', "{}"], "line 1 is no JSON"),
         ("a.jsonl", ['["a", 1]'], "line 1 is no JSON object"),
         ("a.jsonl", [""], "has no rows"),
+        ("a.json", ['[{"text": "a"}, {"text": "b"}]'], "is one list of objects: write an object a line"),
         ("a.tsv", ["a\t1", "b\t2\t3\t4"], "cannot be read as CSV"),
         ("a.tsv", ["a", "b"], "has texts but no labels"),
         ("a.txt", ["a", "b"], "has texts but no labels"),

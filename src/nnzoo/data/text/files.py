@@ -1,6 +1,7 @@
 """Reading files of texts: CSV and TSV with or without a header, JSONL, and plain text."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from nnzoo.data.csv_file import check_columns, check_file, line_of, read_csv
 from nnzoo.errors import InputError
@@ -19,7 +20,7 @@ TEXT, LABEL = "text", "label"
 USUAL_TEXTS = ("text", "sentence", "review", "content", "document", "comment", "body", "message", "question", "premise",
                "sentence1", "text1", "tweet", "phrase", "title", "prompt")  # fmt: skip
 USUAL_LABELS = ("label", "labels", "target", "class", "category", "sentiment", "score", "rating", "y", "answer")
-JSON_LINES, PLAIN = (".jsonl", ".ndjson"), (".txt", ".text", "")
+JSON_LINES, PLAIN = (".jsonl", ".ndjson", ".json"), (".txt", ".text", "")
 LOOKED_AT = 200
 """Lines that say how a file is written."""
 
@@ -32,7 +33,7 @@ def read_texts(path: str | Path, option: str, named: Sequence[str] = ()) -> pd.D
     name of labels. Without a header the columns are ``text``, ``label``, 3, 4, and so on.
 
     Args:
-        path: The file: .jsonl, .txt (one text a line), and all others as CSV or TSV.
+        path: The file: .jsonl or .json (an object a line), .txt (one text a line), and all others as CSV or TSV.
         option: The flag that names it, for errors.
         named: Columns that the user has named.
 
@@ -55,21 +56,44 @@ def read_texts(path: str | Path, option: str, named: Sequence[str] = ()) -> pd.D
         raise InputError(f"{path} is no UTF-8 text ({error.reason}): save it as UTF-8.") from error
     tabs = {line.count("\t") for line in lines}
     separator = "\t" if suffix in (".tsv", ".tab") or (len(tabs) == 1 and tabs != {0}) else None
-    quoted = separator is None or _quotes_fields(lines)
-    settings: dict[str, Any] = {"separator": separator, "quoted": quoted}
-    if named or (lines and _is_header(lines[0], separator)):
-        frame = read_csv(path, option, **settings)
-        frame.attrs["header"] = True
-        return frame
-    frame = read_csv(path, option, names=[TEXT, LABEL], **settings)
-    frame.attrs["header"] = False
+    quoted = separator is None or _quotes_fields(path)
+    header = bool(named or (lines and _is_header(lines[0], separator)))
+    frame = read_csv(path, option, names=() if header else (TEXT, LABEL), separator=separator, quoted=quoted)
+    if quoted and any("\n" in text for column in frame for text in frame[column]):
+        _check_closed(path, frame.attrs["separator"])
+    frame.attrs["header"] = header
     return frame
 
 
-def _quotes_fields(lines: Sequence[str]) -> bool:
-    """Whether the quotation marks of a TSV file enclose fields: some begin with one, and all those end with one."""
-    fields = [field for line in lines for field in line.split("\t") if field.startswith('"')]
-    return bool(fields) and all(re.fullmatch(r'"([^"]|"")*"', field) for field in fields)
+def _enclosed(separator: str) -> re.Pattern[str]:
+    """A field in quotation marks, as CSV has it, with what stands before it."""
+    return re.compile(rf'(^|{separator}) *"([^"]*(?:""[^"]*)*)" *(?={separator}|$)', re.MULTILINE)
+
+
+def _quotes_fields(path: str | Path) -> bool:
+    """Whether the quotation marks of a TSV file enclose fields: some begin with one, and all those end with one.
+
+    A field over several lines that holds a tab as well is none: there two lone marks stand in different rows.
+    """
+    text, enclosed = Path(path).read_text(encoding="utf-8-sig"), _enclosed("\t")
+    fields = [match[2] for match in enclosed.finditer(text)]
+    if any("\n" in field and "\t" in field for field in fields):
+        return False
+    return bool(fields) and not re.search(r'(^|\t) *"', enclosed.sub(r"\1", text), re.MULTILINE)
+
+
+def _check_closed(path: str | Path, separator: str) -> None:
+    """Raises InputError if a quotation mark at the start of a field is not closed: the rows behind it would be in it."""
+    text = Path(path).read_text(encoding="utf-8-sig")
+    # What is enclosed leaves its lines, so that those behind keep their numbers.
+    rest = _enclosed(separator).sub(lambda match: match[1] + "\n" * match[2].count("\n"), text)
+    found = re.search(rf'(^|{separator}) *"', rest, re.MULTILINE)
+    if found:
+        raise InputError(
+            f"{path}, line {rest.count(chr(10), 0, found.end()) + 1}: the quotation mark at the start of a field is "
+            'not closed, so the lines behind it would be part of it: enclose the field in marks and write "" for one '
+            "that is text, or save the file as TSV."
+        )
 
 
 def _is_header(line: str, separator: str | None) -> bool:
@@ -82,7 +106,8 @@ def _is_header(line: str, separator: str | None) -> bool:
 
 def _read_lines(path: str | Path) -> pd.DataFrame:
     """One text a line; empty ones are left out, and said unless they are at the end."""
-    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    # Not splitlines, which takes form feeds and the separators of Unicode for ends of lines too.
+    lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -107,6 +132,11 @@ def _read_json_lines(path: str | Path) -> pd.DataFrame:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
                 raise InputError(f"{path}, line {number} is no JSON ({error.msg}): write one object a line.") from error
+            if isinstance(row, list) and number == 1 and all(isinstance(one, dict) for one in row):
+                raise InputError(
+                    f"{path} is one list of objects: write an object a line, as df.to_json(path, orient='records', "
+                    "lines=True) of pandas does."
+                )
             if not isinstance(row, dict):
                 raise InputError(f'{path}, line {number} is no JSON object such as {{"text": ..., "label": ...}}.')
             rows.append({name: as_text(value) for name, value in row.items()})
@@ -119,12 +149,17 @@ def _read_json_lines(path: str | Path) -> pd.DataFrame:
 
 
 def as_text(value: Any) -> str:
-    """A value of a JSON file as a text: of a list its entries with a line break between them."""
+    """A value of a JSON file as a text: of a list its entries with a line break between them; null and NaN are empty.
+
+    Half of a pair of surrogates, which is left where texts are cut between them, is no character: U+FFFD stands for it.
+    """
     if isinstance(value, list):
         return "\n".join(map(as_text, value))
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    return "" if value is None else value.strip() if isinstance(value, str) else str(value)
+        value = json.dumps(value, ensure_ascii=False)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
 def column_of(frame: pd.DataFrame, name: str | None, usual: Sequence[str], option: str, path: str | Path) -> str:
@@ -151,9 +186,3 @@ def check_texts(texts: "pd.Series[str]", path: str | Path) -> None:
             f"{path}: {int(empty.sum())} rows have an empty {texts.name}, the first is line {line_of(empty)}: fill it "
             "in or remove them."
         )
-
-
-def said_of(frame: pd.DataFrame, path: str | Path) -> None:
-    """Says how a file without a header is read."""
-    if not frame.attrs.get("header") and len(frame.columns) > 1:
-        rank_zero_info(f"{path} has no header: its first column is the text, its second the label.")

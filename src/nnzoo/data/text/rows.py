@@ -94,6 +94,8 @@ def read_training(
 def read_new(path: str, option: str, columns: Columns, header: bool) -> pd.DataFrame:
     """The rows of a further file, whose columns are those of the training file; of plain text the one column.
 
+    The first line of a file of one column is a header if it is the training file's name of texts, or a usual one.
+
     Args:
         path: The file.
         option: The flag that names it.
@@ -102,7 +104,9 @@ def read_new(path: str, option: str, columns: Columns, header: bool) -> pd.DataF
     """
     frame = read_texts(path, option, [columns.text] if header else [])
     if len(frame.columns) == 1 and columns.text not in frame.columns and columns.pair is None:
-        frame = frame.set_axis([columns.text], axis=1)
+        frame = read_texts(path, option)
+        if len(frame.columns) == 1:
+            frame = frame.set_axis([columns.text], axis=1)
     return frame
 
 

@@ -1,5 +1,6 @@
 """CausalLM, and what all causal models share: the loss of a step, perplexity, texts, and the pictures of these."""
 
+import json
 import math
 
 import lightning as L
@@ -7,8 +8,8 @@ import pytest
 import torch
 import transformers
 
-from nnzoo import CausalLM, InputError, TextDataModule
-from nnzoo.data.text.tokenizer import files_of, fingerprint
+from nnzoo import CausalLM, InputError, LoRACausalLM, TextDataModule
+from nnzoo.data.text.tokenizer import files_of, fingerprint, trained_tokenizer
 from support import decoders
 from support.found import linked
 from support.quiet import QUIET
@@ -158,6 +159,35 @@ def test_pretrained_alone_is_enough_and_a_checkpoint_needs_no_folder(tmp_path):
     assert loaded.generate("The list", max_new_tokens=3) == module.generate("The list", max_new_tokens=3)
     with loaded.before_training() as was:
         assert not was, "which is gone"
+
+
+def test_the_data_have_the_tokenizer_of_the_pretrained_model(tmp_path):
+    base, other = decoders.save(tmp_path / "base"), trained_tokenizer(decoders.TEXTS[:2], "bpe", 300)
+    own = decoders.tokenizer()
+    for given in ({"tokenizer_files": files_of(own)}, {"tokenizer_files": files_of(own), "block_size": 8}):
+        CausalLM(pretrained=str(base), tokenizer_hash=fingerprint(own), **given)
+    with pytest.raises(InputError, match="is not that of .*base, whose weights know its own tokens only"):
+        CausalLM(pretrained=str(base), tokenizer_hash=fingerprint(other), tokenizer_files=files_of(other))
+
+
+@pytest.mark.parametrize("cls", [CausalLM, LoRACausalLM])
+def test_a_model_of_the_hub_brings_its_tokenizer_and_its_name(cls, tmp_path, monkeypatch):
+    """What is downloaded for its weights has no tokenizer."""
+    folder, tokenizer = decoders.save(tmp_path / "snapshot"), decoders.tokenizer()
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    monkeypatch.setattr("nnzoo.nets.pretrained.downloaded", lambda *_: folder)
+    asked = []
+    monkeypatch.setattr(
+        transformers.AutoTokenizer, "from_pretrained", lambda name, **_: asked.append(name) or tokenizer
+    )
+    module = cls(pretrained="someone/decoder")
+    assert asked[0] == "someone/decoder"
+    assert fingerprint(module.tokenizer) == fingerprint(tokenizer)
+    if cls is LoRACausalLM:
+        module.save_adapter(tmp_path / "adapter")
+        settings = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+        assert settings["base_model_name_or_path"] == "someone/decoder"
 
 
 def test_the_exported_folder_is_the_model_and_its_tokenizer(tmp_path):

@@ -202,6 +202,7 @@ def test_a_base_in_bfloat16_trains_and_its_checkpoint_loads(base, tmp_path):
         ({"objective": "masked"}, "for a masked model: set --data.objective causal"),
         ({"tokenizer_hash": "0" * 16}, "of another tokenizer than the model's: set --data.tokenizer"),
         ({"pretrained": "./nowhere"}, "no folder ./nowhere"),
+        ({"pretrained": None}, "no base to adapt: set --model.pretrained"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(base, settings, sentence):

@@ -159,6 +159,14 @@ def test_a_pretrained_model_learns_on_with_its_head(tmp_path, make_trainer):
         torch.testing.assert_close(value, theirs[name], rtol=0, atol=1e-6)
 
 
+def test_a_pretrained_model_is_of_use_without_a_fit(tmp_path):
+    learned = module()
+    folder = learned.export(tmp_path / "model")
+    files = {"tokenizer_files": learned.hparams["tokenizer_files"]}
+    fresh = MaskedLanguageModel(pretrained=str(folder), **files)
+    assert fresh.fill("a [MASK] film") == learned.fill("a [MASK] film")
+
+
 def test_the_picture_shows_what_was_masked_and_guessed():
     model, batch = module().eval(), masked()
     figure = model.figures(batch, {})["filled"]

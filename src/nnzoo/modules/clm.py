@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nnzoo.data.text.tokenizer import files_of, load_tokenizer, tokenizer_of
+from nnzoo.data.text.tokenizer import files_of, fingerprint, load_tokenizer, own_fingerprint, tokenizer_of
 from nnzoo.errors import InputError
 from nnzoo.modules.causal import CausalModule
 from nnzoo.nets.clm import Architecture, decoder_shape
-from nnzoo.nets.pretrained import build_model, folder_of, load_weights, read_config, save_model
+from nnzoo.nets.pretrained import build_model, load_weights, read_config, save_model
 
 KIND = "AutoModelForCausalLM"
 USUAL_LENGTH = 128
@@ -80,7 +80,12 @@ class CausalLM(CausalModule):
         if not from_checkpoint:
             self.hparams["config"] = read_config(name)
         if files is None:
-            files = self.hparams["tokenizer_files"] = files_of(load_tokenizer(str(folder_of(name))))
+            files = self.hparams["tokenizer_files"] = files_of(load_tokenizer(name))
+        elif not from_checkpoint and own_fingerprint(name) not in (None, fingerprint(tokenizer_of(files))):
+            raise InputError(
+                f"The tokenizer of the data is not that of {name}, whose weights know its own tokens only: leave out "
+                f"--data.tokenizer, or set it to {name}."
+            )
         net = build_model(KIND, self.hparams["config"])
         if not from_checkpoint:
             load_weights(net, name, KIND)

@@ -12,7 +12,7 @@ from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.causal import CausalModule
 from nnzoo.nets.lora import add_adapter, known_adapter, load_adapter, merged, plain_copy, read_adapter, save_adapter
 from nnzoo.nets.lora_base import Precision, base_hash, load_base
-from nnzoo.nets.pretrained import folder_of, save_model
+from nnzoo.nets.pretrained import save_model
 
 BASE_KEY = "nnzoo_base"
 """Where a checkpoint keeps name and fingerprint of the base."""
@@ -85,6 +85,11 @@ class LoRACausalLM(CausalModule):
         super().check_hyperparameters()
         hparams = self.hparams
         check_sizes(r=hparams["r"])
+        if not hparams["pretrained"]:
+            raise InputError(
+                "There is no base to adapt: set --model.pretrained to tiny_decoder, which is packaged, a folder, or a "
+                "name on the Hugging Face hub."
+            )
         if not hparams["alpha"] > 0:
             raise InputError(f"alpha must be above 0, got {hparams['alpha']}: set --model.alpha.")
         if not 0 <= hparams["dropout"] < 1:
@@ -96,7 +101,7 @@ class LoRACausalLM(CausalModule):
         """The base with its adapter, and the base's tokenizer."""
         hparams = self.hparams
         base = load_base(hparams["pretrained"], hparams["base_precision"], hparams["load_in_4bit"])
-        tokenizer = load_tokenizer(str(folder_of(hparams["pretrained"])))
+        tokenizer = load_tokenizer(hparams["pretrained"])
         folder, known = hparams["adapter"], hparams["adapter_config"]
         if folder is None:
             names = ("r", "alpha", "dropout", "target_modules", "modules_to_save", "init")

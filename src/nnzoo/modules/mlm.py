@@ -71,6 +71,8 @@ class MaskedLanguageModel(PretrainedModule, TokenLossModule):
     ) -> None:
         super().__init__(**shared)
         self.net = self.build_net()
+        if shared.get("config") is None:  # otherwise a checkpoint brings the weights
+            self.begin()
         self.means = StageMeans({stage: ["loss", "accuracy"] for stage in STAGES})
         self.perplexities = PerStage(lambda stage: Perplexity())
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from nnzoo.data.text.tokenizer import FILES, files_of, fingerprint, load_tokenizer, tokenizer_of
+from nnzoo.data.text.tokenizer import files_of, own_fingerprint, tokenizer_of
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
-from nnzoo.nets.pretrained import folder_of, longest_input, packaged, read_config
+from nnzoo.nets.pretrained import folder_of, longest_input, read_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,7 +21,7 @@ class PretrainedModule(ZooModule):
     """A module whose network is a model of transformers.
 
     The model's shape is found out once and kept as ``config``, so that a checkpoint loads without the folder or the
-    network that it was from. Its weights are loaded when a fit begins; a checkpoint brings its own.
+    network that it was from. Its weights are loaded when a fit begins, or before; a checkpoint brings its own.
 
     A subclass implements :meth:`load_pretrained` and sets ``self.initialized``.
 
@@ -90,10 +90,7 @@ class PretrainedModule(ZooModule):
 
     def _own_tokenizer_hash(self, name: str) -> str | None:
         """Fingerprint of the tokenizer of a pretrained model; the data's where its folder has none to compare."""
-        folder = packaged(name) or Path(name).expanduser()
-        if folder.is_dir() and not any((folder / file).is_file() for file in FILES):
-            return self.hparams["tokenizer_hash"]
-        return fingerprint(load_tokenizer(str(folder) if folder.is_dir() else name))
+        return own_fingerprint(name) or self.hparams["tokenizer_hash"]
 
     def _check_length(self) -> None:
         most, asked = longest_input(self.hparams["config"]), self.hparams.get(self.longest_name)
@@ -106,17 +103,22 @@ class PretrainedModule(ZooModule):
     def load_pretrained(self) -> None:
         """Loads the weights of ``pretrained`` into the network."""
 
-    def on_fit_start(self) -> None:
-        """Loads the pretrained weights, unless the model goes on, here or from a checkpoint."""
-        super().on_fit_start()
+    def begin(self) -> None:
+        """Loads the pretrained weights, unless they were loaded before or a checkpoint has brought others."""
         if self.initialized:
             return
         if self.hparams["pretrained"] and not self.hparams["from_scratch"]:
-            if self.local_rank == 0:  # once per machine
-                folder_of(self.hparams["pretrained"])
-            self.trainer.strategy.barrier()
+            if self._trainer is not None:
+                if self.local_rank == 0:  # once per machine
+                    folder_of(self.hparams["pretrained"])
+                self.trainer.strategy.barrier()
             self.load_pretrained()
         self.initialized.fill_(True)
+
+    def on_fit_start(self) -> None:
+        """Loads the pretrained weights, unless the model goes on, here or from a checkpoint."""
+        super().on_fit_start()
+        self.begin()
 
     def files_to_export(self) -> dict[str, str]:
         """The tokenizer's files, which tell the longest text that the model takes; none if it has no tokenizer."""

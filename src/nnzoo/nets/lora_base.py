@@ -3,13 +3,14 @@
 import hashlib
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from nnzoo.errors import InputError
-from nnzoo.nets.pretrained import folder_of, hushed, in_short
+from nnzoo.nets.pretrained import folder_of, hushed, in_short, packaged
 
 Precision = Literal["float32", "bfloat16"]
 ADAPTED = ("Linear", "Conv1D", "Embedding", "Linear4bit")
@@ -50,6 +51,8 @@ def load_base(name: str, precision: Precision = "float32", in_4bit: bool = False
             f"{name} cannot be loaded as a causal language model ({in_short(error)}): set --model.pretrained to a "
             "folder with such a model, or to a name on the hub."
         ) from error
+    if packaged(name) is None and not Path(name).expanduser().is_dir():
+        model.name_or_path = name  # what a saved adapter names as its base: not the folder that it was downloaded to
     if in_4bit:
         from peft import prepare_model_for_kbit_training
 

@@ -70,8 +70,14 @@ def test_fingerprints_tell_tokenizers_apart_but_not_how_they_were_used(wordpiece
     other(TEXTS, truncation=True, max_length=7, padding="max_length")
     assert fingerprint(first) == fingerprint(other)
     assert other(TEXTS[0], truncation=True, max_length=7)["input_ids"][-1] == other.sep_token_id
-    other.chat_template = "{{ messages }}"
-    assert fingerprint(first) != fingerprint(other)
+    for name, value in (
+        ("chat_template", "{{ messages }}"),
+        ("model_input_names", ["input_ids", "attention_mask"]),  # no kinds of tokens, as of DistilBERT
+        ("truncation_side", "left"),
+    ):
+        other = transformers.AutoTokenizer.from_pretrained(wordpiece, **{name: value})
+        assert fingerprint(first) != fingerprint(other)
+        assert fingerprint(tokenizer_of(files_of(other))) == fingerprint(other)
     larger = trained_tokenizer(TEXTS, "wordpiece", 201)
     assert fingerprint(first) != fingerprint(larger)
 

@@ -83,7 +83,7 @@ def _quotes_fields(path: str | Path) -> bool:
 
 
 def _check_closed(path: str | Path, separator: str) -> None:
-    """Raises InputError if a quotation mark at the start of a field is not closed: the rows behind it would be in it."""
+    """Raises InputError if a quotation mark at the start of a field is not closed: rows behind it would be in it."""
     text = Path(path).read_text(encoding="utf-8-sig")
     # What is enclosed leaves its lines, so that those behind keep their numbers.
     rest = _enclosed(separator).sub(lambda match: match[1] + "\n" * match[2].count("\n"), text)

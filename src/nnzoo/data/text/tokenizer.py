@@ -169,10 +169,25 @@ def fingerprint(tokenizer: Any) -> str:
     backend.no_truncation()
     backend.no_padding()
     try:
-        known = (backend.to_str(), sorted(tokenizer.special_tokens_map.items()), str(tokenizer.chat_template))
+        # Of two models one may know kinds of tokens (BERT) and one not (DistilBERT), with the same backend.
+        names, side = sorted(tokenizer.model_input_names), tokenizer.truncation_side
+        special = sorted(tokenizer.special_tokens_map.items())
+        known = (backend.to_str(), special, str(tokenizer.chat_template), names, side)
     finally:
         if truncation:
             backend.enable_truncation(**truncation)
         if padding:
             backend.enable_padding(**padding)
     return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+
+
+def own_fingerprint(name: str) -> str | None:
+    """Fingerprint of the tokenizer of a model; None where its folder has none to compare.
+
+    Args:
+        name: A packaged model, a folder, or a name on the hub.
+    """
+    folder = packaged(name) or Path(name).expanduser()
+    if folder.is_dir() and not any((folder / file).is_file() for file in FILES):
+        return None
+    return fingerprint(load_tokenizer(name))

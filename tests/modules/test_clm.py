@@ -166,7 +166,7 @@ def test_the_data_have_the_tokenizer_of_the_pretrained_model(tmp_path):
     own = decoders.tokenizer()
     for given in ({"tokenizer_files": files_of(own)}, {"tokenizer_files": files_of(own), "block_size": 8}):
         CausalLM(pretrained=str(base), tokenizer_hash=fingerprint(own), **given)
-    with pytest.raises(InputError, match="is not that of .*base, whose weights know its own tokens only"):
+    with pytest.raises(InputError, match=r"is not that of .*base, whose weights know its own tokens only"):
         CausalLM(pretrained=str(base), tokenizer_hash=fingerprint(other), tokenizer_files=files_of(other))
 
 

@@ -159,6 +159,12 @@ def test_a_pretrained_model_learns_on_with_its_head(tmp_path, make_trainer):
         torch.testing.assert_close(value, theirs[name], rtol=0, atol=1e-6)
 
 
+def test_a_head_that_is_not_there_is_said(tmp_path):
+    saved = encoders.save(tmp_path / "encoder")
+    with pytest.warns(UserWarning, match="as those without a head for masked tokens do"):
+        MaskedLanguageModel(pretrained=str(saved), **encoders.facts())
+
+
 def test_a_pretrained_model_is_of_use_without_a_fit(tmp_path):
     learned = module()
     folder = learned.export(tmp_path / "model")

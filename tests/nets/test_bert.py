@@ -52,6 +52,17 @@ def test_more_padding_changes_no_logit(tmp_path, kind):
     assert (unmasked - before).abs().max() > 1e-3
 
 
+def test_a_decoder_needs_a_token_of_padding_to_find_the_end_of_a_text():
+    shape = {"model_type": "gpt2", "vocab_size": 120, "n_positions": 40, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    with pytest.raises(InputError, match="without a token of padding cannot tell where a text ends"):
+        EncoderNet(shape, 3)
+    torch.manual_seed(0)
+    net, few = EncoderNet({**shape, "pad_token_id": 0}, 3).eval(), encoders.batch()
+    more = encoders.padded(few, 20)
+    before = net(few["input_ids"], few["attention_mask"])
+    torch.testing.assert_close(net(more["input_ids"], more["attention_mask"]), before, rtol=0, atol=1e-5)
+
+
 def test_padding_is_masked_in_float16_and_bfloat16_too(folder):
     few, more = encoders.batch(), encoders.padded(encoders.batch(), 20)
     for kind in (torch.float16, torch.bfloat16):

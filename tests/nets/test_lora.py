@@ -7,11 +7,11 @@ import pytest
 import torch
 import transformers
 
-from nnzoo import InputError
+from nnzoo import CausalLM, InputError
 from nnzoo.nets.lora import add_adapter, known_adapter, load_adapter, merged, plain_copy, read_adapter, save_adapter
 from nnzoo.nets.lora_base import base_hash, check_4bit, layer_names, load_base, targets_of
 from nnzoo.nets.pretrained import save_model
-from support import decoders
+from support import decoders, encoders
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 USUAL = {"r": 4, "alpha": 8.0, "dropout": 0.0, "target_modules": None}
@@ -247,6 +247,20 @@ def test_adapters_that_do_not_fit_are_refused_in_a_sentence(base, tmp_path):
 def test_four_bits_need_a_gpu():
     with pytest.raises(InputError, match="load_in_4bit needs a CUDA GPU"):
         check_4bit()
+
+
+def test_an_encoder_or_a_model_without_its_head_is_no_base(tmp_path):
+    """transformers loads both: the one sees what it is to predict, the other has a random head."""
+    encoder = encoders.save(tmp_path / "bert", auto="AutoModelForMaskedLM")
+    headless = decoders.save(tmp_path / "llama", "llama")
+    transformers.AutoModel.from_pretrained(headless).save_pretrained(tmp_path / "headless")
+    decoders.tokenizer().save_pretrained(tmp_path / "headless")
+    for load in (load_base, lambda name: CausalLM(pretrained=name)):
+        with pytest.raises(InputError, match=r"bert is an encoder \(bert\), whose tokens see those behind them"):
+            load(str(encoder))
+        with pytest.raises(InputError, match=r"headless lack lm_head.weight"):
+            load(str(tmp_path / "headless"))
+        load(str(headless))
 
 
 def test_a_model_of_another_task_is_no_base(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from nnzoo.data.text.tokenizer import files_of, fingerprint, load_tokenizer, own_fingerprint, tokenizer_of
 from nnzoo.errors import InputError
 from nnzoo.modules.causal import CausalModule
-from nnzoo.nets.clm import Architecture, decoder_shape
+from nnzoo.nets.clm import Architecture, check_decoder, decoder_shape
 from nnzoo.nets.pretrained import build_model, load_weights, read_config, save_model
 
 KIND = "AutoModelForCausalLM"
@@ -88,7 +88,8 @@ class CausalLM(CausalModule):
             )
         net = build_model(KIND, self.hparams["config"])
         if not from_checkpoint:
-            load_weights(net, name, KIND)
+            check_decoder(net, name)
+            check_decoder(net, name, load_weights(net, name, KIND))
         return net, tokenizer_of(files)
 
     def _small_shape(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -107,7 +108,12 @@ class MaskedLanguageModel(PretrainedModule, TokenLossModule):
 
     def load_pretrained(self) -> None:
         """Loads the weights of the pretrained model, its head included."""
-        load_weights(self.net.model, self.hparams["pretrained"], KIND)
+        missing = load_weights(self.net.model, self.hparams["pretrained"], KIND)
+        if missing:
+            rank_zero_warn(
+                f"The weights of {self.hparams['pretrained']} lack {missing[0]}, as those without a head for masked "
+                "tokens do: what is missing begins with random weights."
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean negative log-likelihood of the masked tokens."""

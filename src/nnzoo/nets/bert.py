@@ -34,7 +34,7 @@ class EncoderNet(nn.Module):
         encoder_dropout: Share of values and attention coefficients inside the encoder; that of the model if None.
 
     Raises:
-        InputError: If the model is no encoder with such a head, or has no dropout there.
+        InputError: If the model has no such head, no dropout there, or is a decoder without padding.
     """
 
     def __init__(
@@ -54,9 +54,14 @@ class EncoderNet(nn.Module):
         ):
             names = [] if value is None else [name for name in known if hasattr(config_of(shape), name)]
             if value is not None and not names:
-                raise InputError(f"A {shape['model_type']} has no such dropout: leave out --model.{option}.")
+                raise InputError(f"A {shape['model_type']} has no such dropout: set --model.{option} null.")
             changed |= dict.fromkeys(names, value)
         self.model = build_model("AutoModelForSequenceClassification", shape, **changed)
+        if hasattr(self.model, "score") and getattr(self.model.config, "pad_token_id", None) is None:
+            raise InputError(  # its head reads the last token that is no padding
+                f"A {shape['model_type']} without a token of padding cannot tell where a text ends: choose an encoder, "
+                "or set pad_token_id in the config.json of --model.pretrained."
+            )
         self.prefix = f"{self.model.base_model_prefix}."
         self.layers_name, self.num_layers = self._find_layers()
         self.learned_from = 0

@@ -64,6 +64,31 @@ def decoder_shape(
     }
 
 
+def check_decoder(net: Any, name: str, missing: Sequence[str] = ()) -> None:
+    """Raises InputError if a model is no causal one, or its weights lack some.
+
+    transformers makes a model of causal language of an encoder too, each token of which sees those behind it, which it
+    is to predict: its loss would mean nothing.
+
+    Args:
+        net: A model of transformers' AutoModelForCausalLM.
+        name: Where it is from.
+        missing: Names of weights that were not there.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as ENCODERS
+
+    kind = net.config.model_type
+    if kind in ENCODERS and not getattr(net.config, "is_decoder", False):
+        raise InputError(
+            f"{name} is an encoder ({kind}), whose tokens see those behind them: set --model.pretrained to a causal "
+            "language model, such as tiny_decoder or gpt2."
+        )
+    if missing:
+        raise InputError(
+            f"The weights of {name} lack {missing[0]}: set --model.pretrained to the folder of a whole language model."
+        )
+
+
 def longest_text(config: Any) -> int | None:
     """Tokens of the longest text that a model of a configuration reads; None where it does not say."""
     found = getattr(config.get_text_config(), "max_position_embeddings", None)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nnzoo.errors import InputError
+from nnzoo.nets.clm import check_decoder
 from nnzoo.nets.pretrained import folder_of, hushed, in_short, packaged
 
 Precision = Literal["float32", "bfloat16"]
@@ -43,14 +44,16 @@ def load_base(name: str, precision: Precision = "float32", in_4bit: bool = False
     folder = folder_of(name)
     try:
         with hushed():
-            model: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, **options
+            model: Any
+            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
             )
     except Exception as error:  # safetensors raises one of its own, which derives from Exception alone
         raise InputError(
             f"{name} cannot be loaded as a causal language model ({in_short(error)}): set --model.pretrained to a "
             "folder with such a model, or to a name on the hub."
         ) from error
+    check_decoder(model, name, sorted(info["missing_keys"]))
     if packaged(name) is None and not Path(name).expanduser().is_dir():
         model.name_or_path = name  # what a saved adapter names as its base: not the folder that it was downloaded to
     if in_4bit:

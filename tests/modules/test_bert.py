@@ -7,10 +7,11 @@ from scipy import stats
 from sklearn import metrics as sk
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from nnzoo import BertMultilabelClassifier, BertRegressor, InputError
+from nnzoo import BertMultilabelClassifier, BertRegressor, InputError, TextClassificationDataModule
 from support import encoders
 from support.encoders import CLASSES
 from support.encoders import built as module
+from support.text_files import reviews, tsv
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,25 @@ def test_the_loss_is_the_cross_entropy_of_the_heads_logits(folder):
     expected = torch.nn.functional.cross_entropy(logits, batch["labels"])
     torch.testing.assert_close(model.training_step(batch, 0), expected)
     torch.testing.assert_close(model.predict_step(batch, 0), logits.softmax(dim=1))
+
+
+def test_texts_in_order_of_length_and_in_any_give_one_loss_of_an_epoch(folder, tmp_path):
+    """For fixed weights: the same texts in other batches, with other padding."""
+    path = tsv(tmp_path / "a.tsv", reviews(64))
+    model = module(folder, num_classes=2, classes=["bad", "good"])
+    losses, widths = [], []
+    for grouped in (True, False):
+        settings = {"train_file": path, "tokenizer": folder, "batch_size": 8, "max_length": 40}
+        data = TextClassificationDataModule(
+            **settings, val_fraction=0.125, test_fraction=0.125, group_by_length=grouped
+        )
+        data.setup("fit")
+        batches = list(data.train_dataloader())
+        losses.append(sum(float(model.contract_loss(batch)) for batch in batches) / len(batches))
+        widths.append(sum(batch["input_ids"].shape[1] for batch in batches))
+    assert len(batches) == 6, "all texts"
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert widths[0] < widths[1]
 
 
 def test_metrics_are_scikit_learns(folder):

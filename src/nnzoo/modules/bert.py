@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from matplotlib.figure import Figure
 from torchmetrics import MetricCollection
 from torchmetrics.regression import PearsonCorrCoef, SpearmanCorrCoef
@@ -192,6 +193,11 @@ class BertRegressor(BertModule, Regressor):
         """The model of transformers, whose outputs are in the target's own units."""
         model = super().exported()
         offset = self.hparams["target_offset"]
+        if offset:
+            rank_zero_warn(
+                f"The folder's outputs are in single precision, which blurs numbers near {offset:.6g}: predict with "
+                "this model where their differences count."
+            )
         return self.net.rescaled(model, float(self.target_std), float(self.target_mean) + offset)
 
     def predict_numbers(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[float]:

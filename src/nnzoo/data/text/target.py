@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nnzoo.data.columns import Format, Formats, formats_of, read_columns, sorted_names
 from nnzoo.data.csv_file import line_of
+from nnzoo.data.numbers import offset_of
 from nnzoo.data.tables.target import class_names, finite_numbers, task_of
 from nnzoo.errors import InputError
 
@@ -30,6 +31,7 @@ class Target:
         columns: The columns of labels.
         formats: What they hold, where that is read as in tables.
         separator: What stands between several labels in one column.
+        offset: What is subtracted from numbers, see :func:`nnzoo.data.numbers.offset_of`.
     """
 
     task: TextTask
@@ -37,6 +39,7 @@ class Target:
     columns: list[str]
     formats: Formats
     separator: str | None = None
+    offset: float = 0.0
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, path: str, separator: str | None, asked: str) -> "Target":
@@ -65,15 +68,19 @@ class Target:
         values = _read(frame, formats, path)
         task = task_of(values) if asked == "auto" else asked
         if task == "regression":
-            finite_numbers(values)
-            return cls("regression", [], columns, formats)
+            if asked == "auto" and formats[columns[0]].style.decimal == "," and _may_be_listed(first):
+                raise InputError(
+                    f"{path}: {columns[0]} such as {first[first.str.contains(',')].iloc[0]!r} may be a number with a "
+                    "decimal comma, or several labels: say --data.task regression, or --data.separator ','."
+                )
+            return cls("regression", [], columns, formats, offset=offset_of(finite_numbers(values)))
         names = sorted_names(set(class_names(values)))
         if len(names) < 2:
             raise InputError(f"{path}: {columns[0]} has one class only, {names[0]}: there is nothing to tell.")
         return cls("classification", names, columns, formats)
 
     def read(self, frame: pd.DataFrame, path: str) -> Tensor:
-        """The labels of a file: class numbers (N,), numbers (N,) float32, or zeros and ones (N, K) float32.
+        """The labels of a file: class numbers (N,), numbers less the offset (N,), or zeros and ones (N, K), float32.
 
         Raises:
             InputError: If one is missing or none of the training file's, naming its line.
@@ -84,7 +91,7 @@ class Target:
         _check_labelled(first, path)
         values = _read(frame[self.columns], self.formats, path)
         if self.task == "regression":
-            return torch.from_numpy(finite_numbers(values).astype(np.float32))
+            return torch.from_numpy((finite_numbers(values) - self.offset).astype(np.float32))
         numbers_of = {name: number for number, name in enumerate(self.classes)}
         whole = values % 1 == 0 if pd.api.types.is_float_dtype(values) else None
         names = class_names(values) if whole is None else class_names(values.where(whole, -1)).where(whole, "")
@@ -123,7 +130,7 @@ class Target:
         """As a dictionary that a checkpoint can keep."""
         formats = {name: known.plain() for name, known in self.formats.items()}
         return {
-            **{name: getattr(self, name) for name in ("task", "classes", "columns", "separator")},
+            **{name: getattr(self, name) for name in ("task", "classes", "columns", "separator", "offset")},
             "formats": formats,
         }
 
@@ -140,6 +147,11 @@ def _check_asked(asked: str, found: str, why: str) -> None:
 
 def _split(texts: "pd.Series[str]", separator: str) -> list[list[str]]:
     return [[name.strip() for name in text.split(separator) if name.strip()] for text in texts]
+
+
+def _may_be_listed(texts: "pd.Series[str]") -> bool:
+    """Whether numbers with commas may be lists of whole ones instead: some have no comma."""
+    return bool(texts.str.fullmatch(r"\d+(,\d+)*").all() and not texts.str.contains(",").all())
 
 
 def _check_labelled(texts: "pd.Series[str]", path: str) -> None:

@@ -46,6 +46,10 @@ def test_instructions_are_put_as_in_training():
     plain.load_state_dict(module.state_dict())
     how = {"temperature": 0.0, "max_new_tokens": 8}
     assert module.generate("Why?", **how).removeprefix("Why?") == plain.generate("Why?\n", **how).removeprefix("Why?\n")
+    framed = small(instructs=True, template="Q: {text}", block_size=64)
+    framed.load_state_dict(module.state_dict())
+    asked = plain.generate("Q: Why?\n", **how).removeprefix("Q: Why?\n")
+    assert framed.generate("Why?", **how).removeprefix("Why?") == asked
     template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
     template += "{% if add_generation_prompt %}<assistant>{% endif %}"
     files = files_of(decoders.tokenizer(chat_template=template))

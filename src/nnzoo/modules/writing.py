@@ -32,6 +32,7 @@ class WritingModule(TokenLossModule):
     Args:
         instructs: Whether prompts are instructions (the command line takes it from the data), which are then put as in
             training: in the tokenizer's chat template where it has one, with a line break behind them otherwise.
+        template: What each instruction is put into before (the command line takes it from the data).
         prompt: What the texts of ``predict`` begin with: a text, or several.
         num_texts: How many texts ``predict`` writes for each prompt.
         max_new_tokens: The most tokens that are written behind a prompt.
@@ -52,6 +53,7 @@ class WritingModule(TokenLossModule):
         self,
         *,
         instructs: bool = False,
+        template: str | None = None,
         prompt: str | Sequence[str] = "The",
         num_texts: int = 1,
         max_new_tokens: int = 64,
@@ -100,7 +102,11 @@ class WritingModule(TokenLossModule):
         """The tokens of prompts, as :func:`prompt_tokens` makes them; raises InputError if there is no tokenizer."""
         if self.tokenizer is None:
             raise InputError("The model has no tokenizer, so it reads no prompts: give it tokenizer_files.")
-        return prompt_tokens(self.tokenizer, prompts, self.hparams["instructs"])
+        instructs, template = self.hparams["instructs"], self.hparams["template"]
+        if instructs and template is not None:
+            pieces = template.replace("{text_pair}", "").split("{text}")  # a prompt may hold such a place itself
+            prompts = [prompt.join(pieces) for prompt in prompts]
+        return prompt_tokens(self.tokenizer, prompts, instructs)
 
     @in_evaluation
     def written(self, prompts: Sequence[Sequence[int]], seed: int, **how: Any) -> Tensor:
@@ -197,7 +203,7 @@ def prompt_tokens(tokenizer: Any, prompts: Sequence[str], instructs: bool) -> li
     """
     chat = instructs and bool(tokenizer.chat_template)
     if instructs:
-        prompts = [InstructionEncoder(tokenizer).written(prompt, "")[0] for prompt in prompts]
+        prompts = [InstructionEncoder(tokenizer).opening(prompt) for prompt in prompts]
     before = [] if chat else special_around(tokenizer)[0]
     start = [token for token in (tokenizer.bos_token_id, tokenizer.eos_token_id) if token is not None][:1]
     found = [before + tokenizer(prompt, add_special_tokens=False)["input_ids"] or start for prompt in prompts]

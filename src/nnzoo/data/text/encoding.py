@@ -6,6 +6,10 @@ from itertools import chain
 from typing import Any
 
 from nnzoo.data.text.tokens import Chunk
+from nnzoo.errors import InputError
+
+SOME_ANSWER = "\ue000"
+"""Stands for any answer: a letter for private use, which no template has."""
 
 
 def transformers_version() -> tuple[str, str]:
@@ -84,17 +88,34 @@ class InstructionEncoder:
         self.plain = DocumentEncoder(tokenizer, causal=True)
 
     def written(self, prompt: str, answer: str) -> tuple[str, str]:
-        """Prompt and answer as the model reads them."""
+        """Prompt and answer as the model reads them.
+
+        Raises:
+            InputError: If the chat template does not write the prompt in the same way whatever the answer is.
+        """
         if not self.tokenizer.chat_template:
             return f"{prompt}\n", answer
+        opening, whole = self.opening(prompt), self._dialogue(prompt, answer)
+        if not opening or not whole.startswith(opening):
+            raise InputError(
+                f"The tokenizer's chat template does not write the answer {answer[:40]!r} behind its prompt: take a "
+                "tokenizer with another template, or without one."
+            )
+        return opening, whole[len(opening) :]
+
+    def opening(self, prompt: str) -> str:
+        """What stands before the answer to a prompt; empty if the chat template writes no answers."""
+        if not self.tokenizer.chat_template:
+            return f"{prompt}\n"
         asked = [{"role": "user", "content": prompt}]
-        start = self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
-        said = [*asked, {"role": "assistant", "content": answer}]
-        whole = self.tokenizer.apply_chat_template(said, tokenize=False)
-        if whole.startswith(start):
-            return start, whole[len(start) :]
-        place = whole.rfind(answer.strip())  # a template that opens an answer in another way than it writes one
-        return whole[:place], whole[place:]
+        start = str(self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True))
+        whole = self._dialogue(prompt, SOME_ANSWER)
+        # Some templates open an answer in another way than they write one, say with a thought.
+        return start if whole.startswith(start) else whole[: max(0, whole.find(SOME_ANSWER))]
+
+    def _dialogue(self, prompt: str, answer: str) -> str:
+        said = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+        return str(self.tokenizer.apply_chat_template(said, tokenize=False))
 
     def __call__(self, pairs: Sequence[tuple[str, ...]]) -> Chunk:
         """The tokens of some pairs; ``notes`` are those of the prompts."""

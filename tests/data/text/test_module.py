@@ -2,6 +2,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
@@ -161,6 +162,23 @@ def test_numbers(tmp_path, wordpiece):
     assert ready(train_file=few, tokenizer=wordpiece, task="regression").task == "regression"
 
 
+def test_numbers_far_from_0_are_not_blurred(tmp_path, wordpiece):
+    """Seconds of a clock differ by less than single precision tells there."""
+    seconds = {text: 1_700_000_000 + 3 * i for i, (text, _) in enumerate(reviews(40))}
+    path = tsv(tmp_path / "a.tsv", [(text, str(number)) for text, number in seconds.items()])
+    made = ready(train_file=path, tokenizer=wordpiece)
+    texts, numbers = made.texts("train")
+    expected = np.array([seconds[text] for text in texts], dtype=np.float64)
+    np.testing.assert_array_equal(numbers.double().numpy() + made.target_offset, expected)
+    assert made.target_mean == pytest.approx(expected.mean(), abs=1e-3)
+    assert made.target_std == pytest.approx(expected.std())
+    further = data(train_file=path, test_file=path)
+    further.load_state_dict(made.state_dict())
+    further.setup("test")
+    assert torch.equal(further.parts["test"].labels[:5], made._labels_of_all[:5])
+    assert made._labels_of_all[:5].abs().max() < 100
+
+
 def test_class_weights_and_balanced(tmp_path, wordpiece):
     rows = [(text, "rare" if i < 10 else "often") for i, (text, _) in enumerate(reviews(100))]
     made = ready(train_file=tsv(tmp_path / "a.tsv", rows), tokenizer=wordpiece, balanced=True)
@@ -225,6 +243,7 @@ GOOD, BAD = ("a fine film", "good"), ("a dull film", "bad")
         ([GOOD, BAD], {"task": "multilabel"}, "say what is between them in label by --data.separator"),
         ([GOOD, BAD], {"separator": ";", "task": "regression"}, "--data.task regression does not go with"),
         ([GOOD, BAD], {"folds": 2, "test_file": "f"}, "leave out --data.test_file"),
+        ([("a", "27"), ("b", "2,27"), ("c", "3")], {}, r"label such as '2,27' may be .* or --data.separator ','"),
         ([GOOD, BAD] * 5, {"balanced": True, "separator": ";"}, "--data.balanced needs one class of each text"),
         ([GOOD, BAD], {"max_length": 0}, "max_length must be positive"),
         ([GOOD, BAD], {"vocab_size": 100}, "vocab_size does nothing with tokenizer"),
@@ -237,6 +256,24 @@ def test_bad_input(tmp_path, wordpiece, rows, settings, says):
     settings = {name: path if value == "f" else value for name, value in settings.items()}
     with pytest.raises(InputError, match=says):
         ready(train_file=path, tokenizer=wordpiece, **settings).train_dataloader()
+
+
+def test_texts_of_training_among_those_of_a_test_are_counted(tmp_path, wordpiece):
+    rows = reviews(30)
+    train, other = tsv(tmp_path / "a.tsv", rows), tsv(tmp_path / "b.tsv", [*rows[:3], *reviews(7, seed=1)])
+    files = {"train_file": train, "val_file": other, "test_file": tsv(tmp_path / "c.tsv", reviews(7, seed=2))}
+    with pytest.warns(UserWarning, match="3 of the 10 val texts are among those of training too") as given:
+        ready(**files, tokenizer=wordpiece)
+    assert not any("test texts" in str(warning.message) for warning in given)
+
+
+def test_second_texts_that_are_left_out_are_said(tmp_path, wordpiece):
+    path = tsv(tmp_path / "a.tsv", [("a", "b", text, label) for text, label in reviews(20)],
+               ("sentence1", "sentence2", "idx", "label"))  # fmt: skip
+    with pytest.warns(UserWarning, match="sentence2 is left out, .* add --data.text_pair sentence2"):
+        ready(train_file=path, tokenizer=wordpiece)
+    made = ready(train_file=path, tokenizer=wordpiece, text="sentence1", target="label")
+    assert made._loaded["train"].pairs is None
 
 
 @pytest.mark.parametrize("part", ["val", "test"])

@@ -104,8 +104,32 @@ def test_a_large_set_is_streamed(hub, byte_pairs):
     made = TextDataModule(**settings, most_samples=20)
     made.setup()
     assert asked == [("some/reviews", None, True)]
-    assert made.texts("train") == [text for text, _ in rows[:20]]
-    assert made.texts("test") == [text for text, _ in rows[:20]]
+    texts = [text for text, _ in rows]
+    assert len(set(made.texts("train"))) == 20
+    assert set(made.texts("train")) < set(texts)
+    assert made.texts("train") != texts[:20]
+
+
+def test_some_samples_of_a_set_are_a_random_choice_and_always_the_same(hub):
+    """Sets are often sorted by class."""
+    size, _, rows = hub
+    for size["bytes"] in (1000, 10**10):
+        chosen = [[row["sentence"] for row in HubSet("some/reviews", most=10).rows("train")] for _ in range(2)]
+        assert chosen[0] == chosen[1]
+        assert len(set(chosen[0])) == 10
+        assert chosen[0] != [text for text, _ in rows[:10]]
+
+
+def test_splits_that_are_not_used_are_said(hub, monkeypatch):
+    load = datasets.load_dataset
+
+    def as_mnli(*names, **settings):
+        found = load(*names, **settings)
+        return {"train": found["train"], "validation_matched": found["validation"], "test_matched": found["test"]}
+
+    monkeypatch.setattr(datasets, "load_dataset", as_mnli)
+    with pytest.warns(UserWarning, match=r"splits test_matched, validation_matched of .* val and test is drawn from"):
+        assert list(HubSet("some/mnli").splits) == ["train"]
 
 
 def test_sets_that_cannot_be_had(hub, monkeypatch):

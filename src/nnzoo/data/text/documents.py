@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+
 from nnzoo.data.csv_file import check_columns
 from nnzoo.data.text.files import PLAIN, USUAL_TEXTS, check_texts, column_of, read_texts
 from nnzoo.errors import InputError
@@ -50,6 +52,11 @@ def read_documents(
             check_texts(frame[column], path)
         return Documents(list(zip(frame[prompt].tolist(), frame[answer].tolist(), strict=True)))
     column = column_of(frame, text, USUAL_TEXTS, "text", path)
+    if not frame.attrs["header"] and len(frame.columns) > 1:
+        rank_zero_warn(
+            f"{path} has no header: of its {len(frame.columns)} columns the first alone is read, such as "
+            f"{frame[column].iloc[0][:40]!r}. If its lines are whole texts, save it as .txt."
+        )
     check_texts(frame[column], path)
     return Documents([(text,) for text in frame[column].tolist()])
 

@@ -8,11 +8,13 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from nnzoo.data.text.files import USUAL_LABELS, USUAL_TEXTS, as_text, column_of
-from nnzoo.data.text.rows import Columns
+from nnzoo.data.text.rows import Columns, say_which
 from nnzoo.errors import InputError
 
 LARGE = 2**30
 """Bytes of a data set beyond which it is streamed rather than downloaded first."""
+BUFFER = 10_000
+"""Samples of a stream among which the next one is chosen."""
 PARTS = {"train": "train", "validation": "val", "valid": "val", "dev": "val", "test": "test"}
 """Which part a split of the hub is."""
 
@@ -60,6 +62,13 @@ class HubSet:
         parts = {PARTS[name]: split for name, split in found.items() if name in PARTS}
         if "train" not in parts:
             raise InputError(f"The data set {self.name} has no split train, but {', '.join(found)}.")
+        unused = sorted(set(found) - set(PARTS))
+        if unused and len(parts) < 3:  # such as the two test parts of MNLI
+            drawn = " and ".join(part for part in ("val", "test") if part not in parts)
+            rank_zero_warn(
+                f"The splits {', '.join(unused)} of {self.name} are not used, and {drawn} is drawn from train: save "
+                "those that you want as files, for --data.val_file and --data.test_file."
+            )
         return parts
 
     @property
@@ -71,17 +80,22 @@ class HubSet:
         """Which of its columns are what: those named, or those of usual names."""
         labels = [self.column(name, (), "target") for name in target]
         found = self.column(text, USUAL_TEXTS, "text")
-        return Columns(found, pair, labels or [self.column(None, USUAL_LABELS, "target")])
+        columns = Columns(found, pair, labels or [self.column(None, USUAL_LABELS, "target")])
+        say_which(list(self.features), columns, text, self.name)
+        return columns
 
     def column(self, name: str | None, usual: Sequence[str], option: str) -> str:
         """The column of a name, or of the first of the usual names that is there."""
         return column_of(pd.DataFrame(columns=list(self.features)), name, usual, option, self.name)
 
     def rows(self, part: str) -> Iterator[dict[str, Any]]:
-        """The samples of a part, one by one."""
+        """The samples of a part, one by one; of some of them a random choice, the same each time."""
         split = self.splits[part]
-        taken = split if self.most is None else split.take(self.most)
-        return iter(taken)
+        if self.most is None:
+            return iter(split)
+        # The first ones may be of one class only: many sets are sorted by it. A stream is shuffled in part.
+        buffer = {} if hasattr(split, "__len__") else {"buffer_size": BUFFER}
+        return iter(split.shuffle(seed=0, **buffer).take(self.most))
 
     def frames(self, columns: Sequence[str | None]) -> dict[str, pd.DataFrame]:
         """Some columns of each part as texts, classes by their names; parts without known classes are left out."""

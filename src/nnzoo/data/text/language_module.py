@@ -17,7 +17,7 @@ from nnzoo.data.text.blocks import Blocks, CausalBlocks, MaskedBlocks, divided
 from nnzoo.data.text.documents import Documents
 from nnzoo.data.text.encoding import DocumentEncoder, InstructionEncoder, special_around, transformers_version
 from nnzoo.data.text.language_sources import SOURCES, LanguageSource
-from nnzoo.data.text.tokenized_module import TokenizedDataModule
+from nnzoo.data.text.tokenized_module import TokenizedDataModule, warn_of_repeated
 from nnzoo.data.text.tokens import TokenTable, cached_tokens, digest
 from nnzoo.errors import InputError, check_sizes
 
@@ -208,6 +208,11 @@ class TextDataModule(TokenizedDataModule):
         else:
             kept = rows[table.lengths[rows] > int(causal)]
             blocks = divided(kept, table.lengths[kept], most, int(causal))
+        if not len(blocks.lengths) and self.instructs:
+            raise InputError(
+                f"All prompts for {part} fill a block of {self.block_size} tokens, so nothing of an answer is left: "
+                "raise --data.block_size."
+            )
         if not len(blocks.lengths):
             raise InputError(f"The texts for {part} have no tokens to predict: give longer ones.")
         if causal:
@@ -255,6 +260,7 @@ class TextDataModule(TokenizedDataModule):
             return
         table = self._tokens(self._all)
         self.parts |= {part: self._dataset(table, self._rows[part], part) for part in PARTS}
+        warn_of_repeated(self._all, self._rows)
         blocks = ", ".join(f"{len(self.parts[part]):,} {part}" for part in PARTS)  # type: ignore[arg-type]
         rank_zero_info(
             f"{self.named} ({self.objective}): {blocks} blocks of "

@@ -19,7 +19,7 @@ from nnzoo.data.text.encoding import TextEncoder, transformers_version
 from nnzoo.data.text.rows import TextRows
 from nnzoo.data.text.sources import SOURCES, TextSource
 from nnzoo.data.text.target import Target, TextTask
-from nnzoo.data.text.tokenized_module import Batch, TokenizedDataModule
+from nnzoo.data.text.tokenized_module import Batch, TokenizedDataModule, warn_of_repeated
 from nnzoo.data.text.tokenizer import longest_input
 from nnzoo.data.text.tokens import TokenTable, cached_tokens, digest, table_of
 from nnzoo.errors import InputError, check_sizes
@@ -148,13 +148,14 @@ class TextClassificationDataModule(TokenizedDataModule):
 
     @fact
     def target_offset(self) -> float:
-        """What is subtracted from the targets in batches: 0."""
-        return 0.0
+        """What is subtracted from the targets in batches: 0, unless they are so far from 0 that float32 blurs them."""
+        return self._target.offset
 
     @fact
     def target_mean(self) -> float:
         """Mean of the training targets; 0 if they are no numbers."""
-        return float(self._training_labels.double().mean()) if self.task == "regression" else 0.0
+        known = self.task == "regression"
+        return self.target_offset + float(self._training_labels.double().mean()) if known else 0.0
 
     @fact
     def target_std(self) -> float:
@@ -248,6 +249,7 @@ class TextClassificationDataModule(TokenizedDataModule):
         table = self._tokens(self._all_written, "")
         for part in PARTS:
             self.parts[part] = TextDataset(table, self._rows[part], self._labels_of_all, self.pad_token_id)
+        warn_of_repeated(self._all_written, self._rows)
         counts = ", ".join(f"{len(rows):,} {part}" for part, rows in self._rows.items())
         lengths = table.lengths[self._rows["train"]]
         kind = (

@@ -1,14 +1,23 @@
 """Rows of texts with what is known of them, as sources give them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
 from nnzoo.data.csv_file import check_columns
 from nnzoo.data.text.files import LABEL, TEXT, USUAL_LABELS, USUAL_TEXTS, check_texts, column_of, read_texts
 from nnzoo.errors import InputError
 
+SECOND_TEXTS = {
+    "sentence1": ("sentence2",),
+    "text1": ("text2",),
+    "premise": ("hypothesis",),
+    "question": ("sentence", "context", "passage"),
+    "sentence": ("question",),
+}
+"""Usual names of second texts, by those of first ones."""
 ENOUGH = 8
 """Rows that tell whether the first one is odd."""
 
@@ -88,7 +97,29 @@ def read_training(
     labels = target or [
         column_of(frame.drop(columns=[found, *([pair] if pair in frame else [])]), None, USUAL_LABELS, "target", path)
     ]
-    return frame, Columns(found, pair, labels)
+    columns = Columns(found, pair, labels)
+    say_which(list(frame.columns), columns, text, path)
+    return frame, columns
+
+
+def say_which(names: Sequence[str], columns: Columns, named: str | None, path: str) -> None:
+    """Says which columns are taken where there are others, and warns if the texts seem to be pairs.
+
+    Args:
+        names: Of all columns.
+        columns: Those that are taken.
+        named: The column of texts if the user has named it.
+        path: The file, or the name of the data set.
+    """
+    second = [name for name in names if name.lower() in SECOND_TEXTS.get(columns.text.lower(), ())]
+    if second and columns.pair is None and named is None:
+        rank_zero_warn(
+            f"{path}: {second[0]} is left out, only {columns.text} is read: add --data.text_pair {second[0]} if these "
+            "are pairs of texts."
+        )
+    others = set(names) - {columns.text, columns.pair, *columns.target}
+    if others:
+        rank_zero_info(f"{path}: the text is {columns.text}, the label {', '.join(columns.target)}.")
 
 
 def read_new(path: str, option: str, columns: Columns, header: bool) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
 from nnzoo.data.csv_file import check_file
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Batch = dict[str, Tensor]
 SAME_TOKENIZER = "set --data.tokenizer to the one that it was trained with"
 FILES = ("train_file", "val_file", "test_file", "predict_file")
+MOST_REPEATED = 0.01
+"""Share of texts to validate or test on that may be those of training too, as short ones are, without a warning."""
 PLACE = re.compile(r"\{(text_pair|text)\}")
 
 
@@ -179,3 +182,20 @@ class TokenizedDataModule(SplitDataModule):
     def size_of(self, batch: Batch) -> int:
         """Number of texts."""
         return len(batch["input_ids"])
+
+
+def warn_of_repeated(texts: Sequence[tuple[str, ...]], rows: Mapping[str, Tensor]) -> None:
+    """Warns if texts to validate or to test on are among those of training: they tell nothing of new ones.
+
+    Args:
+        texts: All texts, or pairs of them.
+        rows: Numbers of the texts of each part.
+    """
+    known = {texts[row] for row in rows["train"].tolist()}
+    for part in ("val", "test"):
+        again = sum(texts[row] in known for row in rows[part].tolist())
+        if again > MOST_REPEATED * len(rows[part]):
+            rank_zero_warn(
+                f"{again:,} of the {len(rows[part]):,} {part} texts are among those of training too, so their scores "
+                "say little of new texts: remove what is there twice."
+            )

@@ -58,10 +58,12 @@ def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
     if folder.is_dir() and not any((folder / file).is_file() for file in FILES):
         raise InputError(
             f"The folder {name} has no tokenizer ({', '.join(FILES[:4])}): save one there with "
-            "tokenizer.save_pretrained, or set --data.tokenizer to another folder or name."
+            "tokenizer.save_pretrained, or set --model.pretrained or --data.tokenizer to another folder or name."
         )
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
-        raise InputError(f"There is no folder {name}: set --data.tokenizer to a folder, or to a name on the hub.")
+        raise InputError(
+            f"There is no folder {name}: set --model.pretrained or --data.tokenizer to a folder or a name on the hub."
+        )
     try:
         found = {"local_files_only": True} if folder.is_dir() or is_offline() else {}
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else name, **found)
@@ -71,7 +73,7 @@ def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
             raise InputError(f"The tokenizer in {name} cannot be read ({reason}): save it anew.") from error
         raise InputError(
             f"There is no folder {name}, and no tokenizer of that name could be had from the Hugging Face hub "
-            f"({reason}): check the name and the network, or set --data.tokenizer to a folder."
+            f"({reason}): check the name and the network, or set --model.pretrained or --data.tokenizer to a folder."
         ) from error
     if not tokenizer.is_fast:
         raise InputError(f"The tokenizer {name} has no tokenizer.json: save it with one, as a fast tokenizer.")

@@ -21,6 +21,12 @@ def has_kernel(dtype: torch.dtype) -> bool:
     return True
 
 
+def lacks_kernel(inputs: Tensor) -> bool:
+    """Whether autocast asks for a precision of these inputs in which this CPU's LSTM does not learn."""
+    asked = inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    return asked and not has_kernel(torch.get_autocast_dtype("cpu"))
+
+
 class LSTM(nn.LSTM):
     """``torch.nn.LSTM``, in float32 where autocast asks for a precision for which this CPU has no kernel.
 
@@ -32,9 +38,7 @@ class LSTM(nn.LSTM):
     @torch.compiler.disable
     def forward(self, input: Any, hx: Any = None) -> Any:
         """What ``torch.nn.LSTM`` returns."""
-        if not isinstance(input, Tensor) or input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
-            return super().forward(input, hx)
-        if has_kernel(torch.get_autocast_dtype("cpu")):
+        if not isinstance(input, Tensor) or not lacks_kernel(input):
             return super().forward(input, hx)
         with torch.autocast("cpu", enabled=False):
             return super().forward(input.float(), None if hx is None else tuple(state.float() for state in hx))

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.nets.lstm import LSTM
+from nnzoo.nets.padded import pays, read_padded
 from nnzoo.nets.precision import at_least_float32
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -22,9 +23,10 @@ CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": LSTM, "gru
 class SequenceEncoder(nn.Module):
     """Maps sequences (B, T, D) to the states of a recurrent network at every step.
 
-    Padding is never read: sequences are packed, so a backward direction starts at the last valid step and further
-    padding changes no output. The GRU is PyTorch's, which applies the reset gate after the recurrent product; that of
-    the paper (arXiv:1406.1078) applies it before, and their weights cannot be exchanged.
+    Padding is never read: a backward direction starts at the last valid step, and further padding changes no output but
+    by rounding. On a CPU sequences stay padded (:mod:`nnzoo.nets.padded`), unless so few steps are valid that packing
+    is faster; elsewhere they are packed. The GRU is PyTorch's, which applies the reset gate after the recurrent
+    product; that of the paper (arXiv:1406.1078) applies it before, and their weights cannot be exchanged.
 
     Args:
         num_inputs: Values per step, D.
@@ -95,26 +97,31 @@ class SequenceEncoder(nn.Module):
 
         Args:
             inputs: (B, T, D); what stands after a sequence's end is not read.
-            lengths: Valid steps of each sequence (B,), from 1 to T; all T if None.
+            lengths: Valid steps of each sequence (B,), from 1 to T; all T if None. Best on the CPU, where they are read
+                at every call: asking a GPU for them waits for it.
 
         Returns:
             Outputs (B, T, H * directions), zero after a sequence's end, and PyTorch's state after its last valid step:
             h, or (h, c) of an LSTM, each (layers * directions, B, H).
         """
-        steps = inputs.shape[1]
         if inputs.shape[2] != self.num_inputs:
             raise InputError(f"The network takes {self.num_inputs} values per step, got {inputs.shape[2]}.")
         inputs = self.standardized(inputs)
-        if lengths is None:
-            return self.rnn(inputs)
-        lengths = lengths.cpu()  # where PyTorch needs them for packing
+        return self.rnn(inputs) if lengths is None else self._read(inputs, lengths.cpu())
+
+    @torch.compiler.disable  # decisions by the values of lengths, and kernels that it would unroll step by step
+    def _read(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+        steps = inputs.shape[1]
         if int(lengths.min()) < 1 or int(lengths.max()) > steps:
             raise InputError(
                 f"Sequences must have 1 to {steps} valid steps, got {int(lengths.min())} to {int(lengths.max())}: "
                 "remove empty sequences."
             )
         if int(lengths.min()) == steps:
-            return self.rnn(inputs)  # nothing is padded; packing takes about twice as long for an RNN or a GRU on a CPU
+            return self.rnn(inputs)
+        if pays(self.rnn, inputs, lengths):
+            outputs, final = read_padded(self.rnn, inputs, lengths)
+            return outputs, final[0] if len(final) == 1 else (final[0], final[1])
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
         outputs, state = self.rnn(packed)
         return pad_packed_sequence(outputs, batch_first=True, total_length=steps)[0], state

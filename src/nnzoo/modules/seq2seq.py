@@ -237,8 +237,8 @@ class Seq2Seq(ZooModule):
         Raises:
             InputError: If a string is empty.
         """
-        source, lengths = (tensor.to(self.device) for tensor in self.characters.sources(texts))
-        parts = zip(source.split(TRANSLATED_AT_ONCE), lengths.split(TRANSLATED_AT_ONCE), strict=True)
+        source, lengths = self.characters.sources(texts)
+        parts = zip(source.to(self.device).split(TRANSLATED_AT_ONCE), lengths.split(TRANSLATED_AT_ONCE), strict=True)
         found = torch.cat([self.search(*part, beam_size).tokens for part in parts])
         return self.characters.texts(found)
 

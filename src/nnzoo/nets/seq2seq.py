@@ -121,7 +121,7 @@ class EncoderDecoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
-        """The memory of sources (B, S) of the given lengths (B,)."""
+        """The memory of sources (B, S) of the given lengths (B,), which are best on the CPU."""
         keys, state = self.encoder.states(self.dropout(self.embedding(source)), lengths)
         states: Rows = (state,) if isinstance(state, Tensor) else state
         layers = self.encoder.num_layers
@@ -129,7 +129,8 @@ class EncoderDecoder(nn.Module):
         sides = (h.unflatten(0, (layers, -1)).permute(2, 0, 1, 3).flatten(2) for h in states)
         # An LSTM's second tensor is its cell, which has no bounds; its h, like any other cell's, lies in (-1, 1).
         first = tuple(bridge(h) for bridge, h in zip(self.bridges, sides, strict=True))
-        return Memory(keys, valid_steps(lengths, source.shape[1]), (first[0].tanh(), *first[1:]))
+        valid = valid_steps(lengths.to(keys.device, non_blocking=True), source.shape[1])
+        return Memory(keys, valid, (first[0].tanh(), *first[1:]))
 
     def decode(self, tokens: Tensor, state: Rows, memory: Memory) -> tuple[Tensor, Rows, Tensor | None]:
         """Scores (B, T, V) of the tokens that follow ``tokens`` (B, T), the next state, and attention (B, T, S)."""

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from nnzoo.data.columns import summary
 from nnzoo.data.facts import fact, held
+from nnzoo.data.lengths import move_all_but_lengths
 from nnzoo.data.room import SplitDataModule
 from nnzoo.data.sequences.dataset import SequenceDataset
 from nnzoo.data.sequences.source import SequenceSource
@@ -209,6 +210,10 @@ class SequenceDataModule(SplitDataModule):
             dataset = self.source.later(later, self) if later not in self.parts else None
             if dataset is not None:
                 self.parts[later] = dataset
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Moves a batch, but for the lengths, which are read on the CPU."""
+        return move_all_but_lengths(batch, device)
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """The sequences of ``predict_csv``, or the test sequences."""

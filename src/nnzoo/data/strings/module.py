@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from nnzoo.data.csv_file import check_file
 from nnzoo.data.facts import fact
+from nnzoo.data.lengths import move_all_but_lengths
 from nnzoo.data.room import RoomDataModule
 from nnzoo.data.sources import options_of
 from nnzoo.data.splits import PARTS, split_indices
@@ -202,6 +203,10 @@ class StringPairsDataModule(RoomDataModule):
         counts = ", ".join(f"{len(pairs)} {part}" for part, pairs in self.pairs.items())
         name = self.hparams["csv"] or self.hparams["dataset"]
         rank_zero_info(f"{name}: {counts} pairs of strings, {len(self.vocabulary)} tokens")
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Moves a batch, but for the lengths, which are read on the CPU."""
+        return move_all_but_lengths(batch, device)
 
     @cached_property
     def _new_sources(self) -> list[str] | None:

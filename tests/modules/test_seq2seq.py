@@ -247,6 +247,7 @@ def test_the_baselines_copy_the_source_and_look_up_the_nearest(make_trainer, tmp
     assert results["baseline/nearest/char_error_rate"] == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*")
 def test_the_recipe_takes_the_users_own_file(in_tmp):
     lines = [f"{n},{n}!" for n in range(100)]
     (in_tmp / "mine.csv").write_text("\n".join(["before,after", *lines]))

@@ -31,7 +31,9 @@ ENOUGH = 0.95
 # Imported once and not for each mistake; nothing of nnzoo, of which each mistake has another.
 PRELOADED = ["torch", "lightning.pytorch.cli", "torchvision.transforms.v2", "torchmetrics.image", "torchmetrics.text",
              "matplotlib.figure", "pandas", "scipy.stats", "sklearn.ensemble", "sklearn.neural_network", "h5py",
-             "torchvision.datasets", "torch.utils.tensorboard", "pytest"]  # fmt: skip
+             "torchvision.datasets", "torch.utils.tensorboard", "pytest", "peft", "transformers.pipelines",
+             "transformers.models.bert.modeling_bert", "transformers.models.gpt2.modeling_gpt2",
+             "transformers.models.llama.modeling_llama", "transformers.models.auto.modeling_auto"]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ Paper: Devlin et al. 2018, arXiv:1810.04805.
     python -m nnzoo.recipes.bert --model.tuning lora --model.lr 0.002
     python -m nnzoo.recipes.bert predict --ckpt_path runs/bert/RUN/best.ckpt --data.predict_file new.txt
 
+--config multi_gpu trains on all GPUs of a node; --config fsdp too, with the weights divided among them, for a model
+that is too large for one.
+
 Any encoder of transformers will do: a folder or a name on the Hugging Face hub, with its own tokenizer. Without one the
 recipe takes a tiny BERT that comes with the package, which the recipe mlm has trained. The labels say whether it
 classifies, finds several labels or regresses.

@@ -8,6 +8,9 @@ learns to predict the next token; a Llama (arXiv:2302.13971) by --model.architec
     python -m nnzoo.recipes.clm --model.pretrained FOLDER_OR_NAME --data.train_file book.txt
     python -m nnzoo.recipes.clm predict --ckpt_path runs/clm/RUN/best.ckpt --model.prompt "Return the"
 
+--config multi_gpu trains on all GPUs of a node; --config fsdp too, with the weights divided among them, for a model
+that is too large for one.
+
 With --model.pretrained all weights of that model are trained further; recipes.lora trains an adapter instead.
 """
 

@@ -10,6 +10,9 @@ it learns to write Python code, the functions of the standard library without th
     python -m nnzoo.recipes.lora --config lora_local --model.pretrained FOLDER --data.train_file chats.csv \
         --data.prompt question --data.answer reply
 
+--config multi_gpu trains on all GPUs of a node; --config fsdp too, with the weights divided among them, for a model
+that is too large for one.
+
 Checkpoints hold the adapter alone; in Python, `LoRACausalLM.load_from_checkpoint(PATH).merge(FOLDER)` writes a plain
 model for transformers, and `save_adapter(FOLDER)` an adapter for peft.
 """

@@ -6,6 +6,9 @@ Paper: Devlin et al. 2018, arXiv:1810.04805.
     python -m nnzoo.recipes.mlm --data.train_file my_texts.txt
     python -m nnzoo.recipes.mlm --model.pretrained FOLDER --data.train_file my_texts.txt
 
+--config multi_gpu trains on all GPUs of a node; --config fsdp too, with the weights divided among them, for a model
+that is too large for one.
+
 The recipe bert takes further what it has learned: ``MaskedLanguageModel.load_from_checkpoint(...).export(FOLDER)``,
 then ``python -m nnzoo.recipes.bert --model.pretrained FOLDER``.
 """

@@ -3,17 +3,20 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score, f1_score, r2_score
 
+from nnzoo import BertClassifier
 from nnzoo.baselines.text import TextBaselines
 from support.text_files import reviews
+
+CLASSES = ["bad", "good"]
 
 
 class Data:
     """Texts of three parts."""
 
-    def __init__(self, task, labels):
-        self.task = task
+    def __init__(self, task, labels, num_classes=3):
+        self.task, self.num_classes = task, num_classes
         rows = [(text, labels(i, label == "good")) for i, (text, label) in enumerate(reviews(120))]
         kind = torch.int64 if task == "classification" else torch.float32
         self.parts = {
@@ -42,6 +45,20 @@ def test_classes():
     assert scores["majority"]["accuracy"] == pytest.approx(float((data.texts("test")[1] == most).double().mean()))
     assert scores["majority"]["mcc"] == 0
     assert scores["tfidf"]["accuracy"] > scores["majority"]["accuracy"]
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_of_two_classes_f1_is_that_of_the_positive_one_as_a_classifiers(positive):
+    data = Data("classification", lambda i, good: int(good and i % 5 > 0), 2)
+    expected, true = fitted(data, LogisticRegression(C=10, max_iter=2000)), data.texts("test")[1].numpy()
+    module = BertClassifier(pretrained="tiny_encoder", num_classes=2, classes=CLASSES, positive_class=CLASSES[positive])
+    measured = module.metrics["test"]
+    scores = TextBaselines().scores(module, data)["tfidf"]
+    measured.update(torch.eye(2)[torch.from_numpy(expected)], torch.from_numpy(true))
+    own = {name.removeprefix("test/"): float(value) for name, value in measured.compute().items()}
+    assert scores["f1"] == pytest.approx(f1_score(true, expected, pos_label=positive)) == pytest.approx(own["f1"])
+    assert scores["macro_f1"] == pytest.approx(f1_score(true, expected, average="macro")) != scores["f1"]
+    assert scores == pytest.approx({name: own[name] for name in scores}, abs=1e-6), "names and numbers of the module's"
 
 
 def test_numbers():

@@ -1,22 +1,16 @@
 """Encoders of texts in the tests over all families."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from support.case import Case
 from support.pretrained_folders import write_folder
+from support.text_files import write_reviews
 
 
 def write_texts() -> None:
     """FOLDER, reviews.tsv, and new.txt without labels."""
     write_folder("tiny_encoder", "FOLDER")
-    words = {
-        "good": ["a fine film", "warm and funny", "well acted"],
-        "bad": ["a dull film", "cold and long", "badly cut"],
-    }
-    rows = [f"{text}, take {i}\t{label}" for i in range(20) for label, texts in words.items() for text in texts]
-    Path("reviews.tsv").write_text("\n".join(rows) + "\n")
-    Path("new.txt").write_text("a fine and funny film\na cold one\n")
+    write_reviews()
 
 
 bert = Case(

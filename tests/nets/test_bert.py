@@ -216,6 +216,16 @@ def test_adapters_are_pefts_and_change_nothing_at_the_start(folder):
     assert sum(learned.values()) - adapters == 16 * 3 + 3
 
 
+def test_an_adapter_adds_alpha_over_r_times_b_a_x(folder):
+    net = network(folder)
+    net.add_lora(4, 6, 0.0, ["query"])
+    layer = net.model.bert.encoder.layer[1].attention.self.query
+    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    torch.nn.init.normal_(b)
+    x = torch.randn(3, 16)
+    torch.testing.assert_close(layer(x), layer.base_layer(x) + 6 / 4 * x @ a.T @ b.T)
+
+
 def test_pretrained_weights_load_beneath_adapters(folder):
     torch.manual_seed(0)
     net = EncoderNet(read_config(folder), 3).eval()

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from nnzoo.plots.strings import END, attention_maps, string_table
+from nnzoo.plots.strings import END, attention_maps
 from support.drawn import pixels, texts
 
 
@@ -19,12 +19,3 @@ def test_outputs_are_rows_and_sources_are_columns():
 def test_an_output_that_was_cut_has_no_end():
     axis = attention_maps([("ab", "xyz", torch.rand(3, 2))]).axes[0]
     assert texts(axis.get_yticklabels()) == ["x", "y", "z"]
-
-
-def test_wrong_outputs_are_red_and_dollars_are_dollars():
-    figure = string_table(["ab", "$x$"], ["ba", "x$"], ["ba", "xx"])
-    assert texts(figure.texts) == ["source", "target", "output", "ab", "ba", "ba", "$x$", "x$", "xx"]
-    assert [text.get_text() for text in figure.texts if text.get_color() == "tab:red"] == ["xx"]
-    x, y = (np.array([text.get_position()[i] for text in figure.texts]).reshape(3, 3) for i in (0, 1))
-    assert (np.diff(x, axis=1) > 0).all(), "columns from left to right"
-    assert (np.diff(y, axis=0) < 0).all(), "rows from top to bottom"

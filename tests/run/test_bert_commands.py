@@ -9,20 +9,11 @@ from nnzoo.recipes import bert, mlm
 
 from nnzoo import BertClassifier, InputError
 from support import encoders
+from support.text_files import write_reviews
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 FEW = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.max_epochs", "1",
        "--trainer.limit_train_batches", "2", "--figures.draw", "false", "--baselines", "null"]  # fmt: skip
-
-
-def write_reviews():
-    words = {
-        "good": ["a fine film", "warm and funny", "well acted"],
-        "bad": ["a dull film", "cold and long", "badly cut"],
-    }
-    rows = [f"{text}, take {i}\t{label}" for i in range(12) for label, texts in words.items() for text in texts]
-    Path("reviews.tsv").write_text("\n".join(rows) + "\n")
-    Path("new.txt").write_text("a fine and funny film\na cold one\n")
 
 
 @pytest.fixture

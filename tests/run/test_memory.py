@@ -8,8 +8,10 @@ from nnzoo.recipes import autoencoder, mlp, rnn, seq2seq, vae
 from torch import nn
 
 import nnzoo.run.memory as memory_module
-from nnzoo import InputError
+from nnzoo import InputError, LoRACausalLM
+from nnzoo.nets.layers import frozen_later
 from nnzoo.run.memory import total_memory, within_memory
+from support import decoders
 from support.runs import QUICK
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
@@ -39,6 +41,39 @@ def test_weights_of_several_layers_count_once_and_those_of_no_shape_yet_not_at_a
         first, second, _ = nn.Linear(10, 10), nn.Linear(0, 0), nn.LazyLinear(1000)
         second.weight, second.bias = first.weight, first.bias
         second.register_parameter("none", None)
+
+
+def test_weights_that_are_frozen_count_once_and_those_that_replace_others_alone(with_memory):
+    with_memory(4 * (110 + 4 * 22))
+
+    def build(outputs, frozen=True):
+        with within_memory(4):
+            with frozen_later():
+                base = nn.Linear(10, 10)
+                base.bias = nn.Parameter(base.bias.detach().clone())
+            return base.requires_grad_(not frozen), nn.Linear(10, outputs)
+
+    build(2)
+    with pytest.raises(InputError, match="with 3 x 10 weights of a Linear it takes"):
+        build(3)
+    with pytest.raises(InputError, match="with what its weights need in training"):
+        build(1, frozen=False)
+
+
+def test_a_base_counts_once_beside_its_adapter(with_memory, tmp_path):
+    base = str(decoders.save(tmp_path / "base"))
+    with within_memory(4):
+        sizes = {learns: sum(p.numel() for p in LoRACausalLM(pretrained=base).parameters() if p.requires_grad is learns)
+                 for learns in (True, False)}  # fmt: skip
+    needed = 4 * (sizes[False] + 4 * sizes[True])
+    assert sizes[False] > 4 * sizes[True]
+    with_memory(needed)
+    with within_memory(4):
+        module = LoRACausalLM(pretrained=base)
+    with_memory(needed - 1)
+    with pytest.raises(InputError, match="The model is too large"), within_memory(4):
+        module = LoRACausalLM(pretrained=base)
+    del module
 
 
 def test_afterwards_nothing_is_counted(with_memory):

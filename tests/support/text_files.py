@@ -1,6 +1,7 @@
-"""Small files of texts, and a small tokenizer, for tests."""
+"""Small files of texts for tests."""
 
 import random
+from pathlib import Path
 
 GOOD = ["fine", "great", "lovely", "moving", "bright", "warm"]
 BAD = ["dull", "weak", "boring", "empty", "cold", "flat"]
@@ -15,6 +16,17 @@ def reviews(count, seed=0):
         chosen = [*rng.choices(FILLING, k=rng.randint(2, 30)), *rng.choices(words, k=2)]
         rows.append((f"{' '.join(chosen)} {number}", label))
     return rows
+
+
+def write_reviews():
+    """reviews.tsv, and new.txt without labels, in the working directory."""
+    words = {
+        "good": ["a fine film", "warm and funny", "well acted"],
+        "bad": ["a dull film", "cold and long", "badly cut"],
+    }
+    rows = [(f"{text}, take {i}", label) for i in range(20) for label, texts in words.items() for text in texts]
+    tsv(Path("reviews.tsv"), rows)
+    write(Path("new.txt"), ["a fine and funny film", "a cold one"])
 
 
 def write(path, lines):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nnzoo.baselines.base import Baselines, Scores, fitting
 from nnzoo.errors import check_sizes
+from nnzoo.modules.sharded import is_sharded
 from nnzoo.tokens import IGNORED
 
 
@@ -44,6 +45,8 @@ class LanguageBaselines(Baselines):
                     total -= float(counted.log_likelihoods(row)[predicted].sum())
                     tokens += predicted.sum()
         found[name] = {"loss": total / tokens, "perplexity": math.exp(total / tokens)}
+        if is_sharded(module._trainer):  # of which this process has a piece
+            return found
         with module.before_training() as was:
             if was:
                 with fitting("base"), torch.no_grad():

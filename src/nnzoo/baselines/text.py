@@ -33,7 +33,7 @@ class TextBaselines(Baselines):
         most_words: The most words and pairs that are counted, the most frequent ones.
     """
 
-    needs = ("texts", "task")
+    needs = ("texts", "task", "num_classes")
     itemised = True
 
     def __init__(self, most_words: int = 200_000) -> None:
@@ -53,16 +53,28 @@ class TextBaselines(Baselines):
         simple: Any = DummyRegressor() if data.task == "regression" else DummyClassifier(strategy="most_frequent")
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=self.most_words)
         models = {"tfidf": make_pipeline(words, linear), "mean" if data.task == "regression" else "majority": simple}
-        found = {}
+        found, positive = {}, None
+        if data.task == "classification" and data.num_classes == 2:
+            positive = getattr(module, "positive", 1)
         for name, model in models.items():
             with fitting(name):
                 predicted = model.fit(texts, target).predict(tested)
-            found[name] = text_scores(truth.numpy(), predicted, data.task)
+            found[name] = text_scores(truth.numpy(), predicted, data.task, positive)
         return found
 
 
-def text_scores(truth: Any, predicted: Any, task: str) -> dict[str, float]:
-    """Metrics of predictions: of classes, of several labels (N, K), or of numbers, by scikit-learn."""
+def text_scores(truth: Any, predicted: Any, task: str, positive: int | None = None) -> dict[str, float]:
+    """Metrics of predictions: of classes, of several labels (N, K), or of numbers, by scikit-learn.
+
+    F1 is the mean over classes or labels; of two classes ``f1`` is that of the positive one, as of a classifier, and
+    ``macro_f1`` the mean.
+
+    Args:
+        truth: What is right.
+        predicted: What was said.
+        task: classification | multilabel | regression.
+        positive: Number of the positive one of two classes; None of more.
+    """
     if task == "regression":
         found = {
             "rmse": root_mean_squared_error(truth, predicted),
@@ -75,5 +87,8 @@ def text_scores(truth: Any, predicted: Any, task: str) -> dict[str, float]:
         found = {"accuracy": accuracy_score(truth, predicted),
                  "f1": f1_score(truth, predicted, average="macro", zero_division=0)}  # fmt: skip
         if task == "classification":
+            if positive is not None:
+                found["macro_f1"] = found["f1"]
+                found["f1"] = f1_score(truth == positive, predicted == positive, zero_division=0)
             found["mcc"] = matthews_corrcoef(truth, predicted)
     return {name: float(value) for name, value in found.items()}

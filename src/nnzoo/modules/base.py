@@ -17,6 +17,7 @@ from nnzoo.data.sampler import BatchIndex, GlobalBatchSampler
 from nnzoo.errors import check_choices
 from nnzoo.metrics.means import StageMeans
 from nnzoo.modules.optimizers import Optimizer, Schedule, build_optimizer, check_optimizer
+from nnzoo.modules.sharded import check_shardable, is_sharded, keep_shapes
 from nnzoo.parameters import check_options, constructor_arguments, is_resolved, parameters_of
 from nnzoo.plots.images import Picture
 from nnzoo.seeds import mix_seed
@@ -55,6 +56,8 @@ class ZooModule(L.LightningModule):
     means: StageMeans
     most_loss: ClassVar[float] = math.inf
     """A training loss, or a term of it, that is farther from 0 will not come back: it stops the run, as NaN does."""
+    shardable: ClassVar[bool] = False
+    """Whether its weights may be divided over devices, as FSDP does: it then reads them in ``forward`` alone."""
     found_out: ClassVar[Sequence[str]] = ()
     """Hyperparameters that the constructor finds out where they are not given. The command line takes them from a
     checkpoint, so that what they were found in need not be there any more."""
@@ -95,9 +98,28 @@ class ZooModule(L.LightningModule):
         key = self.CHECKPOINT_HYPER_PARAMS_KEY
         checkpoint[key] = {name: value for name, value in checkpoint[key].items() if name in taken}
 
+    def configure_model(self) -> None:
+        """Prepares weights that are about to be divided over devices; raises InputError if they cannot be."""
+        if is_sharded(self._trainer):
+            check_shardable(self)
+            keep_shapes(self.parameters())
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The configured optimiser with its schedule."""
         return self.build_optimizer(self.parameters())
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips gradients as the Trainer is told to; the norm of those in pieces is that of all pieces together."""
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm") and is_sharded(self._trainer):
+            root: Any = self.trainer.strategy.model  # the one that Lightning has wrapped, which knows all pieces
+            root.clip_grad_norm_(gradient_clip_val)
+            return
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def build_optimizer(
         self,

@@ -18,8 +18,8 @@ from nnzoo.modules.evaluating import evaluating
 from nnzoo.modules.multilabel import MultilabelClassifier
 from nnzoo.modules.regressor import Regressor
 from nnzoo.modules.text_encoder import TextEncoderModule
-from nnzoo.plots.strings import text_table
 from nnzoo.plots.texts import attention_layers, word_values
+from nnzoo.plots.written import text_table
 
 MISTAKES, EXPLAINED, MOST_TOKENS = 12, 5, 32
 LOOKED_AT = 256

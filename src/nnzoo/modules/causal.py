@@ -13,6 +13,7 @@ from nnzoo.data.text.tokenizer import fingerprint
 from nnzoo.errors import InputError
 from nnzoo.metrics.means import STAGES, Perplexity, PerStage, StageMeans
 from nnzoo.modules.pace import Pace
+from nnzoo.modules.sharded import size_of
 from nnzoo.modules.writing import WritingModule
 from nnzoo.nets.clm import longest_text, token_losses
 from nnzoo.nets.pretrained import hushed
@@ -43,6 +44,7 @@ class CausalModule(WritingModule):
         InputError: If a value is out of range, or the data do not fit the model.
     """
 
+    shardable = True
     metric_note = "loss: nats per token; word_perplexity and bits_per_byte do not depend on the tokenizer"
 
     def __init__(
@@ -160,7 +162,7 @@ class CausalModule(WritingModule):
         """Share of the weights that are trained."""
         sizes = {True: 0, False: 0}
         for parameter in self.net.parameters():
-            sizes[parameter.requires_grad] += parameter.numel()
+            sizes[parameter.requires_grad] += size_of(parameter)
         return sizes[True] / sum(sizes.values())
 
     def _in_other_units(self, total: Tensor) -> dict[str, Tensor]:

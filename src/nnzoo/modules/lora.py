@@ -10,6 +10,7 @@ import torch
 from nnzoo.data.text.tokenizer import files_of, load_tokenizer
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.causal import CausalModule
+from nnzoo.modules.sharded import is_sharded
 from nnzoo.nets.lora import add_adapter, known_adapter, load_adapter, merged, plain_copy, read_adapter, save_adapter
 from nnzoo.nets.lora_base import Precision, base_hash, load_base
 from nnzoo.nets.pretrained import save_model
@@ -165,10 +166,23 @@ class LoRACausalLM(CausalModule):
         """The weights that are trained, and not the base's."""
         prefix = kwargs.get("prefix", args[1] if len(args) > 1 else "")
         state = super().state_dict(*args, **kwargs)
+        if not is_sharded(self._trainer):  # FSDP looks for all it has gathered: a checkpoint then leaves them out
+            self._leave_out_base(state, prefix)
+        return state
+
+    def _leave_out_base(self, state: dict[str, Any], prefix: str = "") -> None:
         frozen = [name for name in state if name.startswith(f"{prefix}net.") and name[len(prefix) :] not in self._saved]
         for name in frozen:
             del state[name]
-        return state
+
+    @property
+    def strict_loading(self) -> bool:
+        """Whether a checkpoint must have all weights: Lightning asks where it loads weights in pieces by itself."""
+        return super().strict_loading and not is_sharded(self._trainer)
+
+    @strict_loading.setter
+    def strict_loading(self, strict_loading: bool) -> None:
+        self._strict_loading = strict_loading
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Loads the weights that are trained; the base has its own."""
@@ -186,6 +200,7 @@ class LoRACausalLM(CausalModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Names the base."""
         super().on_save_checkpoint(checkpoint)
+        self._leave_out_base(checkpoint["state_dict"])
         checkpoint[BASE_KEY] = {"name": self.hparams["pretrained"], "hash": self.base_hash()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

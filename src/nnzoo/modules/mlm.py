@@ -17,7 +17,7 @@ from nnzoo.modules.pretrained import PretrainedModule
 from nnzoo.modules.token_loss import TokenLossModule
 from nnzoo.nets.mlm import KIND, MaskedNet, bert_config, masked_nll
 from nnzoo.nets.pretrained import load_weights, save_model
-from nnzoo.plots.strings import text_table
+from nnzoo.plots.written import text_table
 from nnzoo.tokens import IGNORED
 
 Batch = Mapping[str, Tensor]
@@ -237,7 +237,7 @@ class MaskedLanguageModel(PretrainedModule, TokenLossModule):
             entry = (guess[number] for guess in guesses)
             columns[f"{number + 1}. guess"] = [f"{one['word']} {one['score']:.2f}" for one in entry]
         wrong = [guess[0]["word"] != word for guess, word in zip(guesses, words, strict=True)]
-        return {"filled": text_table(columns, {"1. guess": wrong})}
+        return {"filled": text_table(columns, red={"1. guess": wrong})}
 
     def _written(self, ids: Tensor) -> str:
         return " ".join(str(self.tokenizer.decode(ids.tolist())).replace(self.tokenizer.mask_token or "", "_").split())

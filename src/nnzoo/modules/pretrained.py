@@ -10,6 +10,7 @@ from torch import Tensor
 from nnzoo.data.text.tokenizer import files_of, own_fingerprint, tokenizer_of
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
+from nnzoo.modules.sharded import is_sharded
 from nnzoo.nets.pretrained import folder_of, longest_input, read_config
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class PretrainedModule(ZooModule):
     """
 
     found_out: ClassVar[tuple[str, ...]] = ("config",)
+    shardable = True
     longest_name: ClassVar[str] = "max_length"
     """The hyperparameter that says how many tokens a text has at most."""
     initialized: Tensor
@@ -114,10 +116,20 @@ class PretrainedModule(ZooModule):
             self.load_pretrained()
         self.initialized.fill_(True)
 
+    def configure_model(self) -> None:
+        """Loads the pretrained weights while they are whole, where they are about to be divided over devices.
+
+        A fit that goes on loads them too: that there is a checkpoint is not known yet.
+        """
+        super().configure_model()
+        if is_sharded(self._trainer) and self.trainer.state.fn == "fit":
+            self.begin()
+
     def on_fit_start(self) -> None:
         """Loads the pretrained weights, unless the model goes on, here or from a checkpoint."""
         super().on_fit_start()
-        self.begin()
+        if not is_sharded(self._trainer):
+            self.begin()
 
     def files_to_export(self) -> dict[str, str]:
         """The tokenizer's files, which tell the longest text that the model takes; none if it has no tokenizer."""

@@ -16,7 +16,8 @@ from nnzoo.modules.evaluating import in_evaluation
 from nnzoo.nets.decoding import Decoded, State, beam_search, greedy_search
 from nnzoo.nets.rnn import Cell
 from nnzoo.nets.seq2seq import AttentionName, EncoderDecoder, Memory, same_tokens, token_loss
-from nnzoo.plots.strings import attention_maps, string_table
+from nnzoo.plots.strings import attention_maps
+from nnzoo.plots.written import string_table
 from nnzoo.tokens import PAD, SOS, SPECIAL, Characters
 
 Batch = tuple[Tensor, Tensor, Tensor]

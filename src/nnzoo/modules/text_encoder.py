@@ -12,8 +12,10 @@ from torch import Tensor
 from nnzoo.errors import InputError, check_sizes
 from nnzoo.modules.evaluating import evaluating
 from nnzoo.modules.pretrained import PretrainedModule
+from nnzoo.modules.sharded import size_of
 from nnzoo.modules.supervised import SupervisedModule
 from nnzoo.nets.bert import NEW_POOLER, EncoderNet
+from nnzoo.nets.layers import frozen_later
 from nnzoo.nets.pretrained import save_model, weight_names
 
 Batch = Mapping[str, Tensor]
@@ -117,7 +119,8 @@ class TextEncoderModule(PretrainedModule, SupervisedModule):
     def build_net(self) -> EncoderNet:
         """A network from (input_ids, attention_mask, token_type_ids) to outputs (B, ``num_outputs`` or 1)."""
         dropouts = (self.hparams["dropout"], self.hparams["encoder_dropout"])
-        return EncoderNet(self.hparams["config"], max(1, self.num_outputs), *dropouts)
+        with frozen_later(self.hparams["tuning"] in ("frozen", "last", "lora")):
+            return EncoderNet(self.hparams["config"], max(1, self.num_outputs), *dropouts)
 
     def learned_depth(self, epoch: int) -> int:
         """The least depth that learns in an epoch, see :class:`nnzoo.nets.bert.EncoderNet`."""
@@ -158,7 +161,7 @@ class TextEncoderModule(PretrainedModule, SupervisedModule):
         super().on_train_start()
         self._open_layers()
         counts = [
-            sum(p.numel() for p in self.net.parameters() if p.requires_grad or not only) for only in (True, False)
+            sum(size_of(p) for p in self.net.parameters() if p.requires_grad or not only) for only in (True, False)
         ]
         rank_zero_info(f"{counts[0]:,} of {counts[1]:,} parameters learn ({100 * counts[0] / counts[1]:.3g} %)")
 

@@ -47,7 +47,8 @@ class TokenLossModule(ZooModule):
             first, total = self._counts[0].clamp(min=1), torch.stack(self._counts).sum().clamp(min=1)
             factor = self.trainer.accumulate_grad_batches * first / total
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            torch._foreach_mul_(gradients, factor.to(gradients[0]))
+            if gradients:  # of weights in pieces a device may have none
+                torch._foreach_mul_(gradients, factor.to(gradients[0]))
             self._counts.clear()
 
     def on_train_epoch_start(self) -> None:

@@ -22,6 +22,8 @@ from nnzoo.tokens import IGNORED
 
 SHOWN, OPENING, WRITTEN = 4, 8, 40
 """Texts of the picture; the tokens of a held-out text that they begin with, and the most tokens written behind them."""
+WIDTH = 46
+"""Characters of a line of the picture."""
 DRAWN_AT_ONCE = 16
 """Texts of a batch of ``predict``."""
 
@@ -177,7 +179,7 @@ class WritingModule(TokenLossModule):
                 columns["before training"] = self._continued(openings, length)
         columns["after training"] = self._continued(openings, length)
         columns["as it was written"] = [self.decoded(rest[:length]) for _, rest in texts]
-        return {"texts": text_table(columns, "how held-out texts go on")}
+        return {"texts": text_table(columns, "how held-out texts go on", width=WIDTH)}
 
     def _continued(self, openings: Sequence[Tensor], length: int) -> list[str]:
         written = self.written([opening.tolist() for opening in openings], 0, max_new_tokens=length)

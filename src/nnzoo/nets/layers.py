@@ -1,6 +1,8 @@
 """Small parts that networks share: activations, perceptrons, classes to condition on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import Literal
 
@@ -50,9 +52,28 @@ def checked_labels(labels: Tensor | None, num_classes: int) -> Tensor:
     return labels
 
 
+_FROZEN_LATER = ContextVar("frozen_later", default=False)
+
+
+@contextmanager
+def frozen_later(frozen: bool = True) -> Iterator[None]:
+    """Weights that are built within need no memory for gradients and the optimiser's means, as most do not learn."""
+    token = _FROZEN_LATER.set(frozen)
+    try:
+        yield
+    finally:
+        _FROZEN_LATER.reset(token)
+
+
+def are_frozen_later() -> bool:
+    """Whether weights are built within :func:`frozen_later`."""
+    return _FROZEN_LATER.get()
+
+
 def is_decayed(parameter: nn.Parameter) -> bool:
     """Whether weight decay and penalties act on a parameter: weight matrices and kernels, not biases and norms.
 
     A network spares others, such as centres or embeddings of positions, by ``parameter.no_decay = True``.
     """
-    return parameter.dim() > 1 and not getattr(parameter, "no_decay", False)
+    shape = getattr(parameter, "whole_shape", parameter.shape)  # that of a weight of which only a piece is here
+    return len(shape) > 1 and not getattr(parameter, "no_decay", False)

@@ -11,6 +11,7 @@ from torch import nn
 
 from nnzoo.errors import InputError
 from nnzoo.nets.clm import check_decoder
+from nnzoo.nets.layers import frozen_later
 from nnzoo.nets.pretrained import folder_of, hushed, in_short, packaged
 
 Precision = Literal["float32", "bfloat16"]
@@ -43,7 +44,7 @@ def load_base(name: str, precision: Precision = "float32", in_4bit: bool = False
         )
     folder = folder_of(name)
     try:
-        with hushed():
+        with hushed(), frozen_later():
             model: Any
             model, info = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options

@@ -7,37 +7,55 @@ from matplotlib.figure import Figure
 
 LINES = 8
 """The most lines of a cell."""
+GAP = 3
+"""Characters between columns."""
 
 
-def text_table(columns: Mapping[str, Sequence[str]], title: str = "", width: int = 46) -> Figure:
-    """Texts side by side, each wrapped within its column; line breaks are kept.
+def text_table(
+    columns: Mapping[str, Sequence[str]],
+    title: str = "",
+    width: int | None = None,
+    red: Mapping[str, Sequence[bool]] | None = None,
+) -> Figure:
+    """Columns of texts under their names.
 
     Args:
-        columns: The texts of each column by its name.
+        columns: The texts of each column by its name; all of one length.
         title: What stands above.
-        width: Characters of a line.
+        width: Characters of a line, within which texts are wrapped, line breaks kept; if not given, a text is a line,
+            and a column as wide as its longest.
+        red: Which texts of a column are red.
     """
-    cells = [[wrapped(text, width) for text in texts] for texts in zip(*columns.values(), strict=True)]
-    heights = [max(cell.count("\n") + 1 for cell in row) + 1 for row in cells]
-    total = sum(heights) + 3.5
-    figure = Figure(figsize=(0.075 * width * len(columns) + 0.4, 0.19 * total), dpi=120)
-    figure.suptitle(title, fontsize="medium", y=1 - 0.4 / total, va="top", parse_math=False)
-    written = [(list(columns), 2.0, "bold")]
+    rows = [list(columns), *zip(*columns.values(), strict=True)]
+    cells = [[text if width is None or not number else wrapped(text, width) for text in row]
+             for number, row in enumerate(rows)]  # fmt: skip
+    widths = [width or max(map(len, texts)) + GAP for texts in zip(*cells, strict=True)]
+    heights = [max(cell.count("\n") + 1 for cell in row) + (0.25 if width is None else 1) for row in cells]
+    above = 2.0 if title else 0.5
+    total, whole = sum(heights) + above, sum(widths)
+    figure = Figure(figsize=(0.075 * whole + 0.4, 0.19 * total), dpi=120)
+    if title:
+        figure.suptitle(title, fontsize="medium", y=1 - 0.4 / total, va="top", parse_math=False)
     for number, row in enumerate(cells):
-        written.append((row, 3.5 + sum(heights[:number]), "normal"))
-    for texts, line, weight in written:
-        for column, text in enumerate(texts):
+        for column, (name, text) in enumerate(zip(columns, row, strict=True)):
             figure.text(
-                0.02 + 0.98 * column / len(columns),
-                1 - line / total,
+                0.02 + 0.98 * sum(widths[:column]) / whole,
+                1 - (above + sum(heights[:number])) / total,
                 text,
                 family="monospace",
                 fontsize="small",
-                weight=weight,
+                weight="normal" if number else "bold",
+                color="tab:red" if number and red and name in red and red[name][number - 1] else "black",
                 va="top",
                 parse_math=False,  # a dollar is a dollar
             )
     return figure
+
+
+def string_table(sources: Sequence[str], targets: Sequence[str], outputs: Sequence[str]) -> Figure:
+    """Sources, targets and outputs side by side; wrong outputs in red."""
+    wrong = [output != target for output, target in zip(outputs, targets, strict=True)]
+    return text_table({"source": sources, "target": targets, "output": outputs}, red={"output": wrong})
 
 
 def wrapped(text: str, width: int) -> str:

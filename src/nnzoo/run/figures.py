@@ -16,6 +16,7 @@ from nnzoo.data.facts import Facts, datamodule_of
 from nnzoo.errors import InputError
 from nnzoo.modules.base import ZooModule
 from nnzoo.modules.evaluating import evaluating
+from nnzoo.modules.sharded import is_sharded
 from nnzoo.plots.curves import learning_curves
 from nnzoo.plots.images import Picture
 from nnzoo.run.best import best_epoch, keeper, rule
@@ -69,7 +70,7 @@ class Figures(Callback):
     @torch.no_grad()
     def _draw(self, trainer: L.Trainer, module: Any, part: str) -> None:
         wanted = self.draw and trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False)
-        if not wanted or not isinstance(module, ZooModule):
+        if not wanted or not isinstance(module, ZooModule) or is_sharded(trainer):
             return
         try:
             batch = held_out(trainer, part)

@@ -19,6 +19,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from nnzoo.data.facts import datamodule_of
 from nnzoo.files import replacing, to_json
 from nnzoo.modules.base import ZooModule
+from nnzoo.modules.sharded import size_of
 from nnzoo.run.best import keeper, rule
 from nnzoo.run.carried import changed_hparams
 from nnzoo.run.checkpoint import public_name
@@ -140,8 +141,8 @@ class RunRecord(Callback):
                 "model": _plain(pl_module.hparams),
                 "data": _plain(getattr(datamodule_of(trainer), "hparams", {})),
             },
-            "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
-            "trained_parameters": sum(p.numel() for p in pl_module.parameters() if p.requires_grad),
+            "parameters": sum(map(size_of, pl_module.parameters())),
+            "trained_parameters": sum(size_of(p) for p in pl_module.parameters() if p.requires_grad),
             "costs": pl_module.costs() if isinstance(pl_module, ZooModule) else {},
             "seed": int(os.environ["PL_GLOBAL_SEED"]) if "PL_GLOBAL_SEED" in os.environ else None,
             "changes": self._changes,

@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 
 from nnzoo.data.sampler import BatchIndex
+from nnzoo.data.text import language_module
 from nnzoo.data.text.blocks import divided
 from nnzoo.data.text.language_module import TextDataModule
 from nnzoo.data.text.tokenizer import load_tokenizer
@@ -143,6 +144,15 @@ def test_whole_words(tmp_path, wordpiece):
         hit = {word for word, label in zip(words, row[1:].tolist(), strict=False) if label != -100}
         assert hit
         assert all((label != -100) == (word in hit) for word, label in zip(words, row[1:].tolist(), strict=False))
+
+
+def test_the_cache_tells_tokenizers_objectives_and_whole_words_apart(lines, wordpiece, monkeypatch):
+    ready(**lines, tokenizer=wordpiece)
+    monkeypatch.setattr(language_module.DocumentEncoder, "__call__", lambda *_: pytest.fail("tokenised again"))
+    ready(**lines, tokenizer=wordpiece, block_size=20)
+    for other in ({"whole_words": True}, {"objective": "causal"}, {"tokenizer": "wordpiece"}):
+        with pytest.raises(pytest.fail.Exception, match="tokenised again"):
+            ready(**{**lines, "tokenizer": wordpiece, **other})
 
 
 # Files

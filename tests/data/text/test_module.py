@@ -75,12 +75,15 @@ def test_batches_depend_on_the_seed_and_parts_on_the_split_seed(file, wordpiece)
 
 
 def test_files_for_each_part(tmp_path, wordpiece):
-    rows = reviews(40)
+    rows = sorted(reviews(40))
     paths = {f"{part}_file": tsv(tmp_path / f"{part}.tsv", rows[start:end])
              for part, start, end in (("train", 0, 20), ("val", 20, 30), ("test", 30, 40))}  # fmt: skip
     made = ready(**paths, tokenizer=wordpiece)
     assert [made.texts(part)[0] for part in ("val", "test")] == [[t for t, _ in rows[20:30]], [t for t, _ in rows[30:]]]
     assert sorted(made.texts("train")[0]) == sorted(text for text, _ in rows[:20])
+    for part in ("train", "val", "test"):
+        texts, labels = made.texts(part)
+        assert [made.classes[label] for label in labels] == [dict(rows)[text] for text in texts]
     del paths["val_file"]
     made = ready(**paths, tokenizer=wordpiece)
     assert len(made.texts("val")[0]) == 3, "drawn from the training file"
@@ -143,6 +146,8 @@ def test_several_labels_and_their_weights(tmp_path, wordpiece):
     path = tsv(tmp_path / "b.tsv", columns, ("text", "odd", "third"))
     made = ready(train_file=path, target=["odd", "third"], tokenizer=wordpiece)
     assert (made.classes, made.texts("test")[1].shape[1]) == (["odd", "third"], 2)
+    on = made.texts("train")[1].mean(0)
+    torch.testing.assert_close(made.class_weights, (1 - on) / on)
     listed = write(tmp_path / "c.jsonl", [json.dumps({"text": t, "labels": k.split(";")}) for t, k in rows])
     assert ready(train_file=listed, tokenizer=wordpiece).classes == ["fun", "sad"]
 
@@ -181,7 +186,8 @@ def test_numbers_far_from_0_are_not_blurred(tmp_path, wordpiece):
 
 def test_class_weights_and_balanced(tmp_path, wordpiece):
     rows = [(text, "rare" if i < 10 else "often") for i, (text, _) in enumerate(reviews(100))]
-    made = ready(train_file=tsv(tmp_path / "a.tsv", rows), tokenizer=wordpiece, balanced=True)
+    other = tsv(tmp_path / "b.tsv", [(text, "often") for text, _ in reviews(30, seed=1)])
+    made = ready(train_file=tsv(tmp_path / "a.tsv", rows), test_file=other, tokenizer=wordpiece, balanced=True)
     counts = torch.bincount(made.texts("train")[1]).float()
     torch.testing.assert_close(made.class_weights, counts.sum() / (2 * counts))
     shares = torch.cat([batch["labels"] for _ in range(20) for batch in made.train_dataloader()]).float().mean()

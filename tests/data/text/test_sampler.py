@@ -54,6 +54,9 @@ def test_little_is_padding_and_the_order_of_lengths_is_random():
     assert padded(batches) < 1.12 < 2 < padded(plain)
     means = torch.stack([LENGTHS[batch].float().mean() for batch in batches])
     assert abs(stats.spearmanr(range(len(means)), means).statistic) < 0.3
+    for other in (samples(seed=1), samples(position=lambda: (1, 0))):
+        theirs = torch.stack([LENGTHS[batch].float().mean() for batch in other])
+        assert abs(stats.spearmanr(means, theirs).statistic) < 0.4, "in an order of their own"
 
 
 @pytest.mark.parametrize("balanced", [False, True])

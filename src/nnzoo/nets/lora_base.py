@@ -45,10 +45,10 @@ def load_base(name: str, precision: Precision = "float32", in_4bit: bool = False
     folder = folder_of(name)
     try:
         with hushed(), frozen_later():
-            model: Any
-            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
             )
+            model, info = loaded
     except Exception as error:  # safetensors raises one of its own, which derives from Exception alone
         raise InputError(
             f"{name} cannot be loaded as a causal language model ({in_short(error)}): set --model.pretrained to a "

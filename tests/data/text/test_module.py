@@ -1,6 +1,5 @@
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,6 @@ from nnzoo.data.text.module import TextClassificationDataModule
 from nnzoo.data.text.tokenizer import load_tokenizer
 from nnzoo.errors import InputError
 from support.text_files import reviews, tsv, write
-
-MINILM = Path(os.environ.get("NNZOO_DATA", "absent"), "models", "all-MiniLM-L6-v2")
 
 
 def data(**settings):
@@ -288,15 +285,3 @@ def test_a_label_that_training_does_not_have(tmp_path, wordpiece, part):
     other = tsv(tmp_path / "b.tsv", [GOOD, ("so so", "middling"), BAD])
     with pytest.raises(InputError, match=r"b\.tsv, line 2: the label 'middling' is not among .*: bad, good"):
         ready(train_file=train, tokenizer=wordpiece, **{f"{part}_file": other})
-
-
-@pytest.mark.realdata
-@pytest.mark.skipif(not MINILM.is_dir(), reason="needs sst2 and a model under $NNZOO_DATA")
-def test_sst2():
-    made = ready(dataset="sst2", tokenizer=str(MINILM))
-    assert made.classes == ["negative", "positive"]
-    assert [len(made.texts(part)[0]) for part in ("train", "val", "test")] == [6920, 872, 1821]
-    assert made.texts("train")[1][:2].tolist() == [1, 0]
-    assert made.encode(["one long string of cliches"])["input_ids"].tolist() == [
-        [101, 2028, 2146, 5164, 1997, 18856, 17322, 2015, 102]
-    ]

@@ -35,6 +35,20 @@ def test_a_translation_equals_torchvisions():
     assert torch.equal(translate(images, torch.zeros(5, 2, dtype=torch.int64)), images)
 
 
+@pytest.mark.parametrize("shape", [(64, 1, 28, 28), (7, 3, 5, 9), (1, 2, 1, 1)])
+@pytest.mark.parametrize("reach", [0, 1, 12])
+def test_each_pixel_of_a_translation_has_the_bits_of_the_one_it_comes_from(shape, reach):
+    generator = torch.Generator().manual_seed(reach)
+    images = torch.rand(shape, generator=generator)
+    offsets = torch.randint(-reach, reach + 1, (shape[0], 2), generator=generator)
+    expected = [
+        scipy.ndimage.shift(image, (0, *offset), order=0) for image, offset in zip(images, offsets, strict=True)
+    ]
+    moved = translate(images, offsets)
+    assert moved.is_contiguous()
+    assert torch.equal(moved, torch.from_numpy(np.stack(expected)))
+
+
 def test_a_blur_equals_torchvisions():
     images, sigma = torch.rand(4, 3, 9, 11), torch.tensor([0.05, 0.5, 1.0, 1.7])
     expected = [

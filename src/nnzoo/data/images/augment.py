@@ -93,11 +93,11 @@ def translate(images: Tensor, offsets: Tensor) -> Tensor:
     """Images (B, C, H, W) moved down and right by whole pixels (B, 2); what enters is 0."""
     height, width = images.shape[2:]
     margin = int(offsets.abs().max())
-    padded = F.pad(images, (margin, margin, margin, margin)).permute(0, 2, 3, 1)
-    rows = torch.arange(height) + margin - offsets[:, :1]
-    columns = torch.arange(width) + margin - offsets[:, 1:]
-    chosen = padded[torch.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return chosen.permute(0, 3, 1, 2).contiguous()
+    padded = F.pad(images, (margin, margin, margin, margin))
+    # A view of every window that an image can be seen through; one of each is copied, rows of pixels at a time.
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+    down, right = (margin - offsets).T
+    return windows[torch.arange(len(images), device=images.device), :, down, right]
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:

@@ -56,6 +56,8 @@ class Format:
         Raises:
             InputError: If a value does not fit, naming its line.
         """
+        if pd.api.types.is_float_dtype(texts):
+            return texts  # read as plain numbers, as which training has them too
         if self.kind == "text":
             if self.whole:
                 texts = texts.str.replace(r"^([+-]?\d+)\.0*$", r"\1", regex=True)
@@ -116,17 +118,19 @@ def formats_of(frame: pd.DataFrame, path: str | Path, texts: Collection[str] = (
     leading zeros, and whole numbers that double precision cannot hold, are texts.
 
     Args:
-        frame: As :func:`nnzoo.data.csv_file.read_csv` gives it.
+        frame: As :func:`nnzoo.data.csv_file.read_csv` or :func:`nnzoo.data.plain_csv.read_table` gives it.
         path: The file, for errors.
         texts: Columns that are texts, whatever they look like.
 
     Raises:
         InputError: If a column is numbers or dates but for a few values, or can be read in two ways.
     """
-    present = {name: _present(frame[name]) for name in frame.columns}
+    plain = frame.attrs.get("plain", {})
+    present = {name: pd.Series(plain[name][0]) if name in plain else _present(frame[name]) for name in frame.columns}
     free = [name for name in frame.columns if name not in texts and len(present[name])]
     truths = [name for name in free if _are_truths(present[name])]
-    readings = {name: plain_reading(present[name]) or reading_of(present[name].unique())
+    readings = {name: Reading([POINT], marked=plain[name][1]) if name in plain
+                else plain_reading(present[name]) or reading_of(present[name].unique())
                 for name in free if name not in truths}  # fmt: skip
     numbers = {name: reading for name, reading in readings.items() if _is_numeric(reading, present[name], name, path)}
     marks = {mark for reading in numbers.values() if len(reading.decimals) == 1 for mark in reading.decimals}
@@ -163,7 +167,8 @@ def read_columns(frame: pd.DataFrame, formats: Formats, path: str | Path) -> pd.
         path: The file, for errors.
     """
     check_columns(frame, list(formats), "the same columns as in training", path)
-    return pd.DataFrame({name: known.read(frame[name], path) for name, known in formats.items()}, index=frame.index)
+    columns = {name: known.read(frame[name], path) for name, known in formats.items()}
+    return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
 def without_counter(frame: pd.DataFrame, path: str | Path, named: Collection[str | None] = ()) -> pd.DataFrame:

@@ -49,8 +49,8 @@ def read_csv(
     try:
         how: Any = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
         how["quoting"] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-        header, separator = _header(path, [separator] if separator else SEPARATORS, how)
-        before = _blank_lines_before_header(path)
+        header, separator = header_of(path, [separator] if separator else SEPARATORS, how)
+        before = blank_lines_before_header(path)
         settings: Any = {**how, "sep": separator, "header": None if names else 0}
         table = pd.read_csv(path, skiprows=before, skip_blank_lines=False, **settings)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -119,12 +119,13 @@ def _further_lines(table: pd.DataFrame, path: str | Path) -> "np.ndarray[tuple[i
     return breaks.cumsum()[:-1]
 
 
-def _blank_lines_before_header(path: str | Path) -> int:
+def blank_lines_before_header(path: str | Path) -> int:
+    """How many lines of spaces stand above the header."""
     with Path(path).open(encoding="utf-8-sig") as file:
         return sum(1 for _ in itertools.takewhile(lambda line: not line.strip(), file))
 
 
-def _header(path: str | Path, marks: Sequence[str], how: Any) -> tuple["pd.Series[str]", str]:
+def header_of(path: str | Path, marks: Sequence[str], how: Any) -> tuple["pd.Series[str]", str]:
     """The names of the columns and what separates them: the mark that makes the most columns."""
     headers = {mark: pd.read_csv(path, sep=mark, header=None, nrows=1, **how).iloc[0] for mark in marks}
     separator = max(marks, key=lambda mark: len(headers[mark]))

@@ -25,6 +25,8 @@ def split_dates(table: pd.DataFrame, dates: Sequence[str], hours: Sequence[str])
         dates: Names of the columns of dates.
         hours: Those that have times of day in training.
     """
+    if not dates:
+        return table
     parts = {}
     for column in dates:
         times = table[column]

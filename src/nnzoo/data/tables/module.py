@@ -127,7 +127,7 @@ class TabularDataModule(TargetFacts, SplitDataModule):
             return []
         if self.source.classes:
             return self.source.classes
-        values = sorted_names(set(class_names(self.known_target)))
+        values = sorted_names(class_names(self.known_target).unique().tolist())
         if len(values) < 2:
             raise InputError(
                 f"The target {self.known_target.name} has one class only, {values[0]}: there is nothing to tell."
@@ -255,11 +255,11 @@ class TabularDataModule(TargetFacts, SplitDataModule):
 
     def predicted_rows(self) -> pd.DataFrame | None:
         """The rows to predict, as they stand in their file; of the built-in sets only their number and target."""
-        if self._new is not None:
-            return self._new.written
+        if self._new is not None and self._new.written is not None:
+            return self._new.written()
         chosen = self._rows["test"].numpy()
         if self.table.written is not None:
-            return self.table.written.iloc[chosen].reset_index(drop=True)
+            return self.table.written().iloc[chosen].reset_index(drop=True)
         target = self.table.target
         return pd.DataFrame({"row": chosen + 1, str(target.name): target.iloc[chosen].to_numpy()})
 

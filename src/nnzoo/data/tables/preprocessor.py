@@ -19,6 +19,10 @@ Scaling = Literal["standardize", "minmax", "none"]
 MISSING = "(missing)"
 ENOUGH = 20
 """Rows that do not happen to hold their own numbers."""
+WHITE = "white"
+"""Of the ``attrs`` of a table of grey values that are kept as bytes: the one that stands for 1."""
+ROWS, COLUMNS = 1024, 8
+"""Of how many rows, and of how many columns, the numbers are in double precision at once."""
 ID = re.compile(r"(^|_| )id$|^index$|[a-z]Id$|[a-zA-Z]ID$|^ID$|^Id$")
 """Names of columns that number the rows."""
 
@@ -38,6 +42,7 @@ class Preprocessor:
     mean), and a column with missing values gets an indicator column beside it.
     Texts and truth values are categories; a missing one is a category of its own; one never seen in training is 0.
     Dates become days, months and weekdays (:func:`nnzoo.data.tables.dates.split_dates`).
+    Where a table's ``attrs`` name the number of white, its numbers are grey values, which become 1 there.
     Columns of one value are left out, and so are identifiers: texts that differ in most rows that have one, and whole
     numbers that differ in all, in a column called id or something_id.
 
@@ -87,7 +92,7 @@ class Preprocessor:
         train = split_dates(train, dates, hours)
         numeric = train.select_dtypes("number").columns.difference(list(categorical), sort=False)
         texts = train.columns.difference(numeric, sort=False)
-        left_out = {c: "one value only" for c in train.columns if train[c].nunique(dropna=False) <= 1}
+        left_out = {c: "one value only" for c in train.columns if _constant(train[c])}
         for c in texts:
             # An embedding of names that are different in every row learns the training rows by heart.
             if c not in categorical and train[c].nunique() > max(20, 0.5 * train[c].count()):
@@ -96,7 +101,7 @@ class Preprocessor:
             if ID.search(str(c)) and train[c].is_unique and (train[c].dropna() % 1 == 0).all():
                 left_out[c] = "numbers the rows by its name; rename it to keep it"
         _warn_left_out(left_out)
-        _warn_of_counters(train[[c for c in numeric if c not in left_out]])
+        _warn_of_counters(train, [c for c in numeric if c not in left_out])
         categories = {c: sorted(set(_texts(train[c]))) for c in texts if c not in left_out}
         fitted = cls(dates, hours, [c for c in numeric if c not in left_out], categories, left_out)
         if required and not fitted.numeric and not categories:
@@ -105,29 +110,30 @@ class Preprocessor:
             for column in log_columns:
                 if column not in fitted.numeric or train[column].min() < 0:
                     raise InputError(f"--data.log_columns takes numeric columns that are never negative: not {column}.")
-        if fitted.numeric:
-            fitted._fit_numbers(fitted._numbers(train), log_columns, scaling)
+        for start in range(0, len(fitted.numeric), COLUMNS):
+            fitted._fit_numbers(train, fitted.numeric[start : start + COLUMNS], log_columns, scaling)
         return fitted
 
     def _fit_numbers(
-        self, numbers: NDArray[np.float64], log_columns: Sequence[str] | Literal["auto"], scaling: Scaling
+        self, train: pd.DataFrame, names: list[str], log_columns: Sequence[str] | Literal["auto"], scaling: Scaling
     ) -> None:
-        auto = log_columns == "auto"
-        self.logged = heavy_tailed(numbers) if auto else [c in log_columns for c in self.numeric]
+        """Adds what becomes of some columns to that of the columns before them."""
+        numbers, before = _numbers(train, names), len(self.logged)
+        logged = heavy_tailed(numbers) if log_columns == "auto" else [c in log_columns for c in names]
         columns = [values[values > 0] for values in numbers.T]
-        self.medians = [float(np.median(values)) if len(values) else 1.0 for values in columns]
-        logs = self._log(numbers)
+        medians = [float(np.median(values)) if len(values) else 1.0 for values in columns]
+        logs = _log(numbers, logged, medians)
+        centers, spreads = np.zeros(len(names)), np.ones(len(names))
         if scaling == "standardize":
             standard = StandardScaler().fit(logs)
-            self.centers, self.spreads = standard.mean_.tolist(), standard.scale_.tolist()
+            centers, spreads = standard.mean_, standard.scale_
         elif scaling == "minmax":
             limits = MinMaxScaler().fit(logs)
             # A column of one value and gaps has no range.
-            spreads = np.where(limits.data_range_ == 0, 1.0, limits.data_range_)
-            self.centers, self.spreads = limits.data_min_.tolist(), spreads.tolist()
-        else:
-            self.centers, self.spreads = [0.0] * len(self.numeric), [1.0] * len(self.numeric)
-        self.indicators = np.flatnonzero(np.isnan(numbers).any(axis=0)).tolist()
+            centers, spreads = limits.data_min_, np.where(limits.data_range_ == 0, 1.0, limits.data_range_)
+        self.logged, self.medians = [*self.logged, *logged], [*self.medians, *medians]
+        self.centers, self.spreads = [*self.centers, *centers.tolist()], [*self.spreads, *spreads.tolist()]
+        self.indicators = [*self.indicators, *(before + np.flatnonzero(np.isnan(numbers).any(axis=0))).tolist()]
 
     def plain(self) -> dict[str, Any]:
         """All fields, as a checkpoint can keep them."""
@@ -154,36 +160,60 @@ class Preprocessor:
 
     def __call__(self, table: pd.DataFrame) -> Columns:
         """Transforms rows of a table with the same columns."""
-        table = split_dates(table, self.dates, self.hours)
-        numeric = self._scaled(self._numbers(table)) if self.numeric else np.zeros((len(table), 0), np.float32)
-        if not np.isfinite(numeric).all():
-            raise InputError("The table holds numbers too large for single precision: rescale those columns.")
-        codes = [pd.Index(names).get_indexer(_texts(table[c])) for c, names in self.categories.items()]
-        categories = np.stack(codes, axis=1).astype(np.int64) + 1 if codes else np.zeros((len(table), 0), np.int64)
-        return Columns(numeric, categories)
-
-    def _numbers(self, table: pd.DataFrame) -> NDArray[np.float64]:
-        numbers = table[self.numeric].to_numpy(dtype=np.float64, na_value=np.nan)
-        if np.isinf(numbers).any():
-            column = self.numeric[int(np.flatnonzero(np.isinf(numbers).any(axis=0))[0])]
-            raise InputError(f"The column {column} holds infinite values: repair or remove them.")
-        return numbers
-
-    def _log(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not any(self.logged):
-            return numbers
-        # A value below 0 can turn up outside the training rows only; its size still counts, with its sign.
-        logs = np.sign(numbers) * np.log1p(np.abs(numbers) / self.medians)
-        return np.where(self.logged, logs, numbers)
+        size = len(table)
+        columns = Columns(
+            np.zeros((size, self.num_numeric), np.float32), np.zeros((size, len(self.categories)), np.int64)
+        )
+        for start in range(0, size, ROWS):
+            rows = slice(start, start + ROWS)
+            some = split_dates(table.iloc[rows], self.dates, self.hours)
+            if self.numeric:
+                columns.numeric[rows] = self._scaled(_numbers(some, self.numeric))
+            if not np.isfinite(columns.numeric[rows]).all():
+                raise InputError("The table holds numbers too large for single precision: rescale those columns.")
+            for number, (name, known) in enumerate(self.categories.items()):
+                columns.categories[rows, number] = pd.Index(known).get_indexer(_texts(some[name])) + 1
+        return columns
 
     def _scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-        scaled = (self._log(numbers) - self.centers) / self.spreads
+        scaled = (_log(numbers, self.logged, self.medians) - self.centers) / self.spreads
         missing = np.isnan(numbers)
+        if not missing.any() and not self.indicators:
+            return scaled.astype(np.float32)
         return np.concatenate([np.where(missing, 0.0, scaled), missing[:, self.indicators]], axis=1).astype(np.float32)
 
 
+def _numbers(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+    columns = table[list(names)]
+    if WHITE in table.attrs:
+        numbers = (columns.to_numpy(dtype=np.float32) / np.float32(table.attrs[WHITE])).astype(np.float64)
+    else:
+        numbers = columns.to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isinf(numbers).any():
+        column = names[int(np.flatnonzero(np.isinf(numbers).any(axis=0))[0])]
+        raise InputError(f"The column {column} holds infinite values: repair or remove them.")
+    return numbers
+
+
+def _log(numbers: NDArray[np.float64], logged: Sequence[bool], medians: Sequence[float]) -> NDArray[np.float64]:
+    if not any(logged):
+        return numbers
+    # A value below 0 can turn up outside the training rows only; its size still counts, with its sign.
+    logs = np.sign(numbers) * np.log1p(np.abs(numbers) / medians)
+    return np.where(logged, logs, numbers)
+
+
 def _texts(column: "pd.Series[Any]") -> NDArray[np.str_]:
+    if WHITE in column.attrs:
+        column = column.astype(np.float32) / np.float32(column.attrs[WHITE])
     return column.astype(object).where(column.notna(), MISSING).astype(str).to_numpy()
+
+
+def _constant(column: "pd.Series[Any]") -> bool:
+    values = column.to_numpy() if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiu" else None
+    if values is not None and len(values) and not np.isnan(values[0]):
+        return bool((values == values[0]).all())  # ten times as fast as counting different ones
+    return column.nunique(dropna=False) <= 1
 
 
 def _warn_left_out(left_out: Mapping[str, str]) -> None:
@@ -193,11 +223,14 @@ def _warn_left_out(left_out: Mapping[str, str]) -> None:
         rank_zero_warn(f"Left out ({reason}): {shown}.")
 
 
-def _warn_of_counters(numbers: pd.DataFrame) -> None:
+def _warn_of_counters(train: pd.DataFrame, names: Sequence[str]) -> None:
     """Warns of columns that count the lines of the file, whatever their name: of sorted rows they tell the target."""
-    lines = numbers.index.to_series()
+    lines = train.index.to_series()
+    ahead = train.iloc[: ENOUGH + 1][names].to_numpy(np.float64) - lines.to_numpy()[: ENOUGH + 1, None]
+    # The first rows spare most columns the rest; a gap there says nothing.
+    likely = np.flatnonzero(~(np.abs(ahead - ahead[:1]) > 0).any(axis=0)) if len(train) > ENOUGH else []
     # Rows are a random part of the file, so that a column that rises with the lines by chance does not go with all.
-    counting = [column for column in numbers if len(numbers) > ENOUGH and (numbers[column] - lines).nunique() == 1]
+    counting = [names[number] for number in likely if (train[names[number]] - lines).nunique() == 1]
     if counting:
         rank_zero_warn(
             f"{', '.join(map(str, counting))} counts the rows as they stand in the file: leave it out with --data.drop "

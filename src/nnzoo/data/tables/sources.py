@@ -3,7 +3,7 @@
 import sys
 import typing
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,12 +13,15 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from sklearn import datasets
 
-from nnzoo.data.columns import Formats, formats_of, read_columns, without_counter
+from nnzoo.data.columns import POINT, Formats, formats_of, read_columns, without_counter
 from nnzoo.data.csv_file import check_columns, line_of, read_csv
+from nnzoo.data.images.dataset import ImageDataset
 from nnzoo.data.images.module import ImageDataModule
 from nnzoo.data.numbers import MISSING
+from nnzoo.data.plain_csv import read_table
 from nnzoo.data.sources import Source, sources_in
 from nnzoo.data.splits import PARTS
+from nnzoo.data.tables.preprocessor import WHITE
 from nnzoo.errors import InputError
 
 
@@ -29,13 +32,13 @@ class Table(NamedTuple):
         rows: All rows without the target.
         target: The target of each row: numbers, or classes by their names.
         official: The part that the data set gives each row; "train" where it gives none.
-        written: All rows as they stand in the file, the target included, where there is a file.
+        written: Reads all rows as they stand in the file, the target included, where there is a file.
     """
 
     rows: pd.DataFrame
     target: pd.Series
     official: list[str]
-    written: pd.DataFrame | None = None
+    written: Callable[[], pd.DataFrame] | None = None
 
 
 class TableSource(Source):
@@ -131,13 +134,18 @@ class MNIST(TableSource):
         self.images.prepare_data()
 
     def load(self) -> Table:
-        """All images, part by part."""
-        parts = {part: self.images.tensors(part) for part in PARTS}
-        pixels = torch.cat([images.flatten(1) for images, _ in parts.values()]).numpy()
-        labels = torch.cat([labels for _, labels in parts.values()]).numpy()
-        rows = pd.DataFrame(pixels, columns=[f"pixel {i}" for i in range(pixels.shape[1])])
+        """All images, part by part; grey values stay bytes, a quarter of what they are in batches."""
+        self.images.setup()
+        parts = {part: typing.cast(ImageDataset, self.images.parts[part]) for part in PARTS}
+        pixels = torch.cat([each.images.flatten(1) for each in parts.values()]).numpy()
+        labels = torch.cat([each.labels for each in parts.values()]).numpy()
+        self.images.parts.clear()
+        # Column by column in memory, as which they are looked through.
+        columns = [f"pixel {i}" for i in range(pixels.shape[1])]
+        rows = pd.DataFrame(np.asfortranarray(pixels), columns=columns, copy=False)
+        rows.attrs[WHITE] = parts["train"].levels - 1
         check_columns(rows, self.settings["categorical"], "--data.categorical", self.name)
-        official = [part for part, (_, labels) in parts.items() for _ in range(len(labels))]
+        official = [part for part, each in parts.items() for _ in range(len(each.labels))]
         return Table(rows, pd.Series(labels.astype(str), name="digit"), official)
 
 
@@ -152,42 +160,57 @@ class CSV(TableSource):
         if not (settings["csv"] and settings["target"]):
             raise InputError("A table of your own needs --data.csv FILE and --data.target COLUMN.")
 
+    @property
+    def _texts(self) -> set[str]:
+        """Columns that are texts whatever they hold."""
+        return {*self.settings["categorical"], *[self.settings["target"]] * (self.settings["task"] == "classification")}
+
+    def _read(self, option: str, texts: Collection[str] | None) -> pd.DataFrame:
+        """The rows of a file without what is dropped: its numbers as such but in some columns, or all as texts."""
+        path, name, drop, categorical = (self.settings[key] for key in (option, "target", "drop", "categorical"))
+        frame = read_csv(path, option) if texts is None else read_table(path, option, {*drop, *texts})
+        if option == "csv":
+            for key, columns in {"target": [name], "drop": drop, "categorical": categorical}.items():
+                check_columns(frame, columns, f"--data.{key}", path)
+            frame = without_counter(frame.drop(columns=list(drop)), path, {name, *categorical})
+        return frame
+
     @cached_property
     def _training(self) -> pd.DataFrame:
-        """The rows of the file as written, without what is dropped."""
-        path, name, drop, categorical = (self.settings[option] for option in ("csv", "target", "drop", "categorical"))
-        frame = read_csv(path)
-        for option, columns in {"target": [name], "drop": drop, "categorical": categorical}.items():
-            check_columns(frame, columns, f"--data.{option}", path)
-        return without_counter(frame.drop(columns=list(drop)), path, {name, *categorical})
+        """The rows of the file; texts are as written."""
+        return self._read("csv", self._texts)
 
     @cached_property
     def formats(self) -> Formats:
         """What the columns hold; a checkpoint's are put in their place where the file is not at hand."""
-        named = {*self.settings["categorical"]}
-        if self.settings["task"] == "classification":
-            named.add(self.settings["target"])
-        return formats_of(self._training, self.settings["csv"], named)
+        return formats_of(self._training, self.settings["csv"], self._texts)
 
     def load(self) -> Table:
         """The rows of the file, and after them those of ``test_csv``."""
         first = self._table(self._training, "csv", "train")
+        del self._training
         if not self.settings["test_csv"]:
             return first
         second = self.load_test()
         rows, target = pd.concat([first.rows, second.rows]), pd.concat([first.target, second.target])
-        return Table(rows, target, first.official + second.official, pd.concat([first.written, second.written]))
+        return Table(rows, target, first.official + second.official, self._written)
+
+    def _written(self) -> pd.DataFrame:
+        """All rows as texts, which only a table of predictions wants."""
+        files = ["csv", "test_csv"] if self.settings["test_csv"] else ["csv"]
+        return pd.concat([self._read(option, None) for option in files])
 
     def load_test(self) -> Table:
         """The rows of ``test_csv``."""
-        return self._table(read_csv(self.settings["test_csv"], "test_csv"), "test_csv", "test")
+        texts = [name for name, known in self.formats.items() if known.kind != "number" or known.style != POINT]
+        return self._table(self._read("test_csv", texts), "test_csv", "test")
 
     def load_new(self) -> Table:
         """The rows of ``predict_csv``, whose target may be missing."""
         path, name = self.settings["predict_csv"], self.settings["target"]
         written = read_csv(path, "predict_csv")
         rows = read_columns(written, {column: known for column, known in self.formats.items() if column != name}, path)
-        return Table(rows, pd.Series(np.nan, rows.index, name=name), ["predict"] * len(rows), written)
+        return Table(rows, pd.Series(np.nan, rows.index, name=name), ["predict"] * len(rows), lambda: written)
 
     def _table(self, written: pd.DataFrame, option: str, part: str) -> Table:
         path, name = self.settings[option], self.settings["target"]
@@ -204,7 +227,7 @@ class CSV(TableSource):
                 f"{path}: {absent.sum()} rows have the text {written[name][absent].iloc[0]} as their {name}, which "
                 "counts as a class: leave the field out, or remove these rows, if it stands for a missing value."
             )
-        return Table(rows.drop(columns=name), rows[name], [part] * len(rows), written)
+        return Table(rows.drop(columns=name), rows[name], [part] * len(rows), self._written)
 
 
 SOURCES = typing.cast("dict[str, type[TableSource]]", sources_in(sys.modules[__name__]))

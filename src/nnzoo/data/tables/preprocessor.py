@@ -228,9 +228,10 @@ def _warn_of_counters(train: pd.DataFrame, names: Sequence[str]) -> None:
     lines = train.index.to_series()
     ahead = train.iloc[: ENOUGH + 1][names].to_numpy(np.float64) - lines.to_numpy()[: ENOUGH + 1, None]
     # The first rows spare most columns the rest; a gap there says nothing.
-    likely = np.flatnonzero(~(np.abs(ahead - ahead[:1]) > 0).any(axis=0)) if len(train) > ENOUGH else []
+    steady = ~(np.abs(ahead - ahead[:1]) > 0).any(axis=0) if len(train) > ENOUGH else [False] * len(names)
     # Rows are a random part of the file, so that a column that rises with the lines by chance does not go with all.
-    counting = [names[number] for number in likely if (train[names[number]] - lines).nunique() == 1]
+    likely = [name for name, is_steady in zip(names, steady, strict=True) if is_steady]
+    counting = [name for name in likely if (train[name] - lines).nunique() == 1]
     if counting:
         rank_zero_warn(
             f"{', '.join(map(str, counting))} counts the rows as they stand in the file: leave it out with --data.drop "

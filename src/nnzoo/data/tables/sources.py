@@ -137,7 +137,7 @@ class MNIST(TableSource):
         """All images, part by part; grey values stay bytes, a quarter of what they are in batches."""
         self.images.setup()
         parts = {part: typing.cast(ImageDataset, self.images.parts[part]) for part in PARTS}
-        pixels = torch.cat([each.images.flatten(1) for each in parts.values()]).numpy()
+        pixels = torch.cat([typing.cast(torch.Tensor, each.images).flatten(1) for each in parts.values()]).numpy()
         labels = torch.cat([each.labels for each in parts.values()]).numpy()
         self.images.parts.clear()
         # Column by column in memory, as which they are looked through.

@@ -54,7 +54,8 @@ def class_names(target: pd.Series) -> pd.Series:
 def class_numbers(target: pd.Series, classes: Sequence[str], path: str | None) -> Tensor:
     """The number of each row's class; raises InputError if the file holds a class that training does not have."""
     names = class_names(target)
-    codes = pd.Index(classes, dtype=object).get_indexer(names.to_numpy(dtype=object)).astype(np.int64)
+    known: Any = np.array(classes, dtype=object)
+    codes = pd.Index(known).get_indexer(pd.Index(names.to_numpy(dtype=object))).astype(np.int64)
     if (codes < 0).any():
         name = names.iloc[int(np.flatnonzero(codes < 0)[0])]
         raise InputError(f"{path} holds the class {name}, which is not in --data.csv.")

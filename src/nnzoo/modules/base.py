@@ -23,6 +23,8 @@ from nnzoo.plots.images import Picture
 from nnzoo.seeds import mix_seed
 
 FEW_STEPS, ENOUGH_STEPS = 200, 1000
+PRETRAINED_SHARE = 0.2
+"""Of these, for a network that knows something already: more epochs would make it learn little data by heart."""
 
 
 class ZooModule(L.LightningModule):
@@ -194,14 +196,15 @@ class ZooModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Warns if the fit has too few steps for a network to learn much, as on a small file of the user's."""
-        trainer = self.trainer
+        trainer, hparams = self.trainer, self.hparams
         steps, epochs = trainer.estimated_stepping_batches, trainer.max_epochs
         if trainer.limit_train_batches != 1.0 or getattr(trainer, "fast_dev_run", False) or not epochs or epochs < 0:
             return  # as asked for
-        if steps < FEW_STEPS:
+        share = PRETRAINED_SHARE if hparams.get("pretrained") and not hparams.get("from_scratch") else 1
+        if steps < FEW_STEPS * share:
             rank_zero_warn(
                 f"This fit takes {steps:.0f} steps of the optimiser only, few for a network: set --trainer.max_epochs "
-                f"{math.ceil(epochs * ENOUGH_STEPS / steps)}, say, or a smaller --data.batch_size."
+                f"{math.ceil(epochs * ENOUGH_STEPS * share / steps)}, say, or a smaller --data.batch_size."
             )
 
     def on_train_epoch_end(self) -> None:

@@ -45,7 +45,7 @@ class CausalModule(WritingModule):
     """
 
     shardable = True
-    metric_note = "loss: nats per token; word_perplexity and bits_per_byte do not depend on the tokenizer"
+    metric_note = "loss: nats per token"
 
     def __init__(
         self,
@@ -155,7 +155,10 @@ class CausalModule(WritingModule):
             total = self.means.of("test")["loss"].compute() * self.tested_tokens.compute()
             self.tested_tokens.reset()
             self.log("test/trainable_share", self.trainable_share)
-            self.log_dict({f"test/{name}": value for name, value in self._in_other_units(total).items()})
+            others = self._in_other_units(total)
+            self.log_dict({f"test/{name}": value for name, value in others.items()})
+            apart = f"; {' and '.join(others)} do not depend on the tokenizer" if others else ""
+            self.metric_note = f"{CausalModule.metric_note}{apart}"
 
     @property
     def trainable_share(self) -> float:

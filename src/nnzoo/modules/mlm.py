@@ -231,8 +231,9 @@ class MaskedLanguageModel(PretrainedModule, TokenLossModule):
         for row, place in places:
             end = int(batch["attention_mask"][row].sum())
             before, after = (self._written(ids[row, part]) for part in (slice(1, place), slice(place + 1, end - 1)))
-            columns["before"].append(before[-AROUND:].rjust(AROUND))
-            columns["after"].append(after[:AROUND])
+            cut_off = [len(text) > AROUND for text in (before, after)]
+            columns["before"].append((f"…{before[1 - AROUND :]}" if cut_off[0] else before).rjust(AROUND))
+            columns["after"].append(f"{after[: AROUND - 1]}…" if cut_off[1] else after)
         for number in range(min(map(len, guesses))):
             entry = (guess[number] for guess in guesses)
             columns[f"{number + 1}. guess"] = [f"{one['word']} {one['score']:.2f}" for one in entry]

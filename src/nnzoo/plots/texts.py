@@ -7,8 +7,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from torch import Tensor
 
-LINE = 90
+LINE = 110
 """Characters of a line."""
+CHARACTER = 0.06
+"""Inches that a character of matplotlib's monospaced font takes in size x-small, with a little room."""
+DARK = 0.7
+"""Share of the largest value from which on a word is too dark for black letters."""
 MOST_LAYERS = 6
 
 
@@ -58,24 +62,26 @@ def word_values(texts: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> Fig
     lines: list[list[tuple[str, float | None]]] = []
     for title, words in texts:
         lines += [[(title, None)], *_broken(words), []]
-    figure = Figure(figsize=(0.082 * LINE + 0.4, 0.23 * len(lines) + 0.5), dpi=120)
+    note = "gradient times input of each word: blue speaks for the prediction, red against it"
+    width = max(len(note), *(sum(len(text) + 1 for text, _ in line) for line in lines))
+    figure = Figure(figsize=(CHARACTER * width / 0.96, 0.23 * len(lines) + 0.5), dpi=120)
     colors = colormaps["RdBu"]
     for number, line in enumerate(lines):
         column = 0
         for text, value in line:
             shade = "none" if value is None else to_hex(colors(0.5 + 0.4 * value))
             figure.text(
-                0.02 + 0.96 * column / LINE,
+                0.02 + 0.96 * column / width,
                 1 - (number + 0.9) / (len(lines) + 2),
                 text,
                 family="monospace",
                 fontsize="x-small",
                 weight="bold" if value is None else "normal",
+                color="white" if abs(value or 0) > DARK else "black",
                 parse_math=False,  # a dollar is a dollar
                 bbox={"facecolor": shade, "edgecolor": "none", "pad": 1.2},
             )
             column += len(text) + 1
-    note = "gradient times input of each word: blue speaks for the prediction, red against it"
     figure.text(0.02, 0.5 / (len(lines) + 2), note, fontsize="x-small", style="italic")
     return figure
 

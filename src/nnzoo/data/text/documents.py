@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+import pandas as pd
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
 from nnzoo.data.csv_file import check_columns
 from nnzoo.data.text.files import PLAIN, USUAL_TEXTS, check_texts, column_of, read_texts
@@ -15,6 +16,8 @@ from nnzoo.errors import InputError
 Unit = Literal["file", "paragraph", "line"]
 BREAKS = {"paragraph": re.compile(r"\n[ \t]*\n\s*"), "line": re.compile(r"\n\s*")}
 """What stands between documents of plain text."""
+PROMPTS = ("prompt", "question")
+"""Columns beside which answers are to be expected."""
 
 
 class Documents(NamedTuple):
@@ -51,14 +54,20 @@ def read_documents(
             check_columns(frame, [column], f"--data.{name}", path)
             check_texts(frame[column], path)
         return Documents(list(zip(frame[prompt].tolist(), frame[answer].tolist(), strict=True)))
-    column = column_of(frame, text, USUAL_TEXTS, "text", path)
-    if not frame.attrs["header"] and len(frame.columns) > 1:
-        rank_zero_warn(
-            f"{path} has no header: of its {len(frame.columns)} columns the first alone is read, such as "
-            f"{frame[column].iloc[0][:40]!r}. If its lines are whole texts, save it as .txt."
-        )
+    column = _column_read(frame, text, path)
     check_texts(frame[column], path)
     return Documents([(text,) for text in frame[column].tolist()])
+
+
+def _column_read(frame: pd.DataFrame, text: str | None, path: str) -> str:
+    """The column of texts; said where nobody has named it, as answers to prompts would be lost silently."""
+    usual = [name for name in USUAL_TEXTS if len(frame.columns) == 1 or name not in PROMPTS]
+    hint = "; of prompts with answers, both --data.prompt and --data.answer"
+    column = column_of(frame, text, usual, "text", path, hint)
+    if text is None and len(frame.columns) > 1:
+        which = f"column {column}" if frame.attrs["header"] else "first column (there is no header with usual names)"
+        rank_zero_info(f"{path}: the {which} is read alone; name another by --data.text{hint}.")
+    return column
 
 
 def _pieces(path: Path, unit: Unit) -> list[str]:

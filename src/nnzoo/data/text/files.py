@@ -162,8 +162,18 @@ def as_text(value: Any) -> str:
     return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
-def column_of(frame: pd.DataFrame, name: str | None, usual: Sequence[str], option: str, path: str | Path) -> str:
+def column_of(
+    frame: pd.DataFrame, name: str | None, usual: Sequence[str], option: str, path: str | Path, hint: str = ""
+) -> str:
     """The column that a user names, or the first of the usual names.
+
+    Args:
+        frame: The rows of a file.
+        name: What the user says.
+        usual: Names that need not be said.
+        option: The flag that says it, for errors.
+        path: The file, for errors.
+        hint: What else the user may want, for errors.
 
     Raises:
         InputError: If it is not there; the columns that are there are named.
@@ -174,7 +184,7 @@ def column_of(frame: pd.DataFrame, name: str | None, usual: Sequence[str], optio
     found = next((column for known in usual for column in frame.columns if str(column).lower() == known), None)
     if found is None:
         shown = ", ".join(map(str, frame.columns[:20]))
-        raise InputError(f"{path}: which column is it? Set --data.{option} to one of {shown}.")
+        raise InputError(f"{path}: which column is it? Set --data.{option} to one of {shown}{hint}.")
     return found
 
 

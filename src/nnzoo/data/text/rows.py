@@ -142,7 +142,16 @@ def read_new(path: str, option: str, columns: Columns, header: bool) -> pd.DataF
 
 
 def _check_first_line(frame: pd.DataFrame, path: str) -> None:
-    """Raises InputError if the first line may be a header after all: its label is not like any other."""
+    """Raises InputError if the first line may be a header after all: its label is not like any other.
+
+    With more than two columns nobody has said which ones are text and label.
+    """
+    if len(frame.columns) > 2:
+        first_line = ", ".join(frame.iloc[0].str[:20])
+        raise InputError(
+            f"{path}: which of its {len(frame.columns)} columns are text and label? Name them by --data.text and "
+            f"--data.target if its first line is a header ({first_line}); if not, put one above it."
+        )
     first, others = frame[LABEL].iloc[0], frame[LABEL].iloc[1:]
     numbers = pd.to_numeric(others, errors="coerce").notna()
     odd_one = len(numbers) > 0 and numbers.all() and pd.isna(pd.to_numeric(first, errors="coerce"))

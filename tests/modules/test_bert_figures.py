@@ -7,6 +7,7 @@ from matplotlib.colors import to_rgb
 from nnzoo import BertMultilabelClassifier, BertRegressor
 from nnzoo.plots.texts import attention_layers, word_values
 from support import encoders
+from support.drawn import apart
 from support.encoders import CLASSES
 from support.encoders import built as module
 
@@ -81,6 +82,9 @@ def test_words_are_shaded_by_their_share_of_the_largest():
     assert found["bad (0.90)"].get_weight() == "bold"
     long = word_values([("t", [(f"word{i}", 1.0) for i in range(60)])])
     assert len({text.get_position()[1] for text in long.texts}) > 4, "broken into lines"
+    assert apart(figure)
+    assert apart(long)
+    assert {text.get_color() for text in long.texts if text.get_text().startswith("word")} == {"white"}
 
 
 def test_the_importance_of_a_word_is_the_sum_over_its_tokens(folder):
@@ -117,3 +121,12 @@ def test_labels_are_counted_as_they_are_true_predicted_and_both(folder):
     expected = {"true": true, "predicted": predicted, "both": true & predicted}
     assert shown == {name: value.sum(dim=0).tolist() for name, value in expected.items()}
     assert [tick.get_text() for tick in axis.get_yticklabels()] == CLASSES
+
+
+def test_both_texts_of_a_pair_are_shown_and_their_words_are_not_taken_for_one_text(folder):
+    model = module(folder)
+    batch = model.tokenize(["a fine film", "a dull one"], ["warm", "cold and long"])
+    assert model.texts_of(batch) == ["a fine film | warm", "a dull one | cold and long"]
+    figures = model.figures(batch | {"labels": torch.tensor([0, 1])}, {})
+    assert "attention" in figures
+    assert "words" not in figures

@@ -103,6 +103,7 @@ def test_units_that_do_not_depend_on_the_tokenizer(texts, in_tmp):
     size = sum(len(text.encode()) for text in documents)
     assert metrics["test/word_perplexity"] == pytest.approx(math.exp(total / words), rel=1e-4)
     assert metrics["test/bits_per_byte"] == pytest.approx(total / math.log(2) / size, rel=1e-4)
+    assert module.metric_note.endswith("; word_perplexity and bits_per_byte do not depend on the tokenizer")
     (metrics,) = L.Trainer(**QUIET, limit_test_batches=1).test(module, texts, verbose=False)
     assert len(list(texts.batches("test"))) == 1 or "test/word_perplexity" not in metrics
 
@@ -141,6 +142,7 @@ def test_of_instructions_the_answers_alone_are_learned(tmp_path, in_tmp):
     assert module.loss_weights(batch).tolist() == tokens
     (metrics,) = L.Trainer(**QUIET).test(module, data, verbose=False)
     assert "test/word_perplexity" not in metrics, "which would be of the prompts too"
+    assert module.metric_note == "loss: nats per token"
     figure = module.figures(batch, {})["texts"]
     assert figure.texts[4].get_text().startswith("What is")
 

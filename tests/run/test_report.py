@@ -120,17 +120,28 @@ def test_a_cross_validation_that_is_not_possible_is_refused(args, folds):
 
 
 @pytest.mark.parametrize(
-    ("length", "warned"), [({"max_epochs": 3}, True), ({"max_epochs": 120}, False), ({"max_steps": 6}, False)]
+    ("length", "begun", "more"),
+    [
+        ({"max_epochs": 3}, {}, 500),
+        ({"max_epochs": 3}, {"pretrained": "a"}, 100),
+        ({"max_epochs": 3}, {"pretrained": "a", "from_scratch": True}, 500),
+        ({"max_epochs": 30}, {}, 500),
+        ({"max_epochs": 30}, {"pretrained": "a"}, None),
+        ({"max_epochs": 120}, {}, None),
+        ({"max_steps": 6}, {}, None),
+    ],
 )
-def test_a_fit_of_few_steps_is_warned_of_unless_they_were_set(length, warned, recwarn):
+def test_a_fit_of_few_steps_is_warned_of_unless_they_were_set(length, begun, more, recwarn):
     """104 training samples of iris in batches of 50 are two steps an epoch."""
     data = TabularDataModule(dataset="iris", batch_size=50)
     model = MLPClassifier(**linked(MLPClassifier, data), hidden=[4])
+    model.hparams.update(begun)
     settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     L.Trainer(**length, limit_val_batches=0, enable_model_summary=False, **settings).fit(model, data)
     said = [str(warning.message) for warning in recwarn if "steps of the optimiser only" in str(warning.message)]
-    assert bool(said) == warned
-    assert not said or "takes 6 steps" in said[0]
+    assert bool(said) == bool(more)
+    assert not said or f"takes {2 * length['max_epochs']} steps" in said[0]
+    assert not said or f"set --trainer.max_epochs {more}, say" in said[0]
 
 
 @pytest.mark.parametrize(("model", "settings"), [(SequenceRegressor, {"num_inputs": 2}), (Forecaster, {})])

@@ -38,3 +38,11 @@ def pixels(axis, number=0):
 def points(axis, number=0):
     """The points (N, 2) of a cloud."""
     return np.asarray(axis.collections[number].get_offsets())
+
+
+def apart(figure):
+    """Whether the texts of a figure are all inside it, and none overlaps another."""
+    boxes = [text.get_window_extent() for text in figure.texts]
+    inside = all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    overlapping = any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    return inside and not overlapping

@@ -17,7 +17,7 @@ from nnzoo.modules.classifier import Classifier
 from nnzoo.modules.evaluating import evaluating
 from nnzoo.modules.multilabel import MultilabelClassifier
 from nnzoo.modules.regressor import Regressor
-from nnzoo.modules.text_encoder import TextEncoderModule
+from nnzoo.modules.text_encoder import PAIRED, TextEncoderModule
 from nnzoo.plots.texts import attention_layers, word_values
 from nnzoo.plots.written import text_table
 
@@ -61,12 +61,12 @@ class BertModule(TextEncoderModule):
                 weights = self.net.attention(*self.split(one)[0])[0]
             except InputError:  # such as one that mixes tokens without attention
                 return figures
-        texts = [text for text in self.texts_of(batch)[: 2 * EXPLAINED] if text][:EXPLAINED]
-        titles = self.titles_of(texts)
-        importance = [self.word_importance(text) for text in texts] if self.hparams["template"] is None else []
+        first = {name: values[: 2 * EXPLAINED] for name, values in batch.items()}
+        texts = [text for text in self.texts_of(first) if text and PAIRED not in text][:EXPLAINED]
         figures["attention"] = attention_layers(self.tokens_of(one, 0), weights)
-        if importance:
-            figures["words"] = word_values(list(zip(titles, importance, strict=True)))
+        if texts and self.hparams["template"] is None:
+            importance = [self.word_importance(text) for text in texts]
+            figures["words"] = word_values(list(zip(self.titles_of(texts), importance, strict=True)))
         return figures
 
     def titles_of(self, texts: Sequence[str]) -> list[str]:

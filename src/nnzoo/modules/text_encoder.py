@@ -1,6 +1,7 @@
 """What modules of encoders of transformers share: how the encoder is tuned, raw texts, where it looks."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +22,8 @@ from nnzoo.nets.pretrained import save_model, weight_names
 Batch = Mapping[str, Tensor]
 Tuning = Literal["full", "frozen", "last", "gradual", "lora"]
 TOKENS = ("input_ids", "attention_mask", "token_type_ids")
+PAIRED = " | "
+"""What stands between the texts of a pair in pictures."""
 AT_ONCE = 64
 """Texts that are read together, so that memory does not grow with their number."""
 
@@ -246,9 +249,14 @@ class TextEncoderModule(PretrainedModule, SupervisedModule):
         return [str(token) for token in self.tokenizer.convert_ids_to_tokens(ids.tolist())]
 
     def texts_of(self, batch: Batch) -> list[str]:
-        """The texts of a batch, on one line each."""
-        found = self.tokenizer.batch_decode(batch["input_ids"], skip_special_tokens=True)
-        return [" ".join(text.split()) for text in found]
+        """The texts of a batch, on one line each; of a pair both, with ``PAIRED`` between them."""
+        end, found = self.tokenizer.sep_token_id, []
+        for ids in batch["input_ids"].tolist():
+            ends = [place for place, token in enumerate(ids) if token == end] if end is not None else []
+            parts = [ids[start:stop] for start, stop in pairwise([0, *ends, len(ids)])]
+            texts = self.tokenizer.batch_decode(parts, skip_special_tokens=True)
+            found.append(PAIRED.join(" ".join(text.split()) for text in texts if text.strip()))
+        return found
 
     def word_importance(self, text: str, output: int | None = None) -> list[tuple[str, float]]:
         """How much each word of a text counts: gradient times input, added up over its tokens.

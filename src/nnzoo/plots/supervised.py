@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from nnzoo.plots.images import short_names
@@ -58,6 +59,7 @@ def label_shares(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> F
         axis.barh(np.arange(size) + 0.27 * (number - 1), which.sum(dim=0).cpu().numpy(), height=0.25, label=name)
     axis.set_yticks(range(size), names)
     axis.invert_yaxis()
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="held-out samples", title="labels")
     axis.legend(fontsize="small")
     return figure

@@ -9,6 +9,8 @@ LINES = 8
 """The most lines of a cell."""
 GAP = 3
 """Characters between columns."""
+CHARACTER = 0.072
+"""Inches that a character of matplotlib's monospaced font takes in size small, with a little room."""
 
 
 def text_table(
@@ -29,11 +31,11 @@ def text_table(
     rows = [list(columns), *zip(*columns.values(), strict=True)]
     cells = [[text if width is None or not number else wrapped(text, width) for text in row]
              for number, row in enumerate(rows)]  # fmt: skip
-    widths = [width or max(map(len, texts)) + GAP for texts in zip(*cells, strict=True)]
+    widths = [(width or max(map(len, texts))) + GAP for texts in zip(*cells, strict=True)]
     heights = [max(cell.count("\n") + 1 for cell in row) + (0.25 if width is None else 1) for row in cells]
     above = 2.0 if title else 0.5
     total, whole = sum(heights) + above, sum(widths)
-    figure = Figure(figsize=(0.075 * whole + 0.4, 0.19 * total), dpi=120)
+    figure = Figure(figsize=(CHARACTER * whole / 0.98, 0.19 * total), dpi=120)
     if title:
         figure.suptitle(title, fontsize="medium", y=1 - 0.4 / total, va="top", parse_math=False)
     for number, row in enumerate(cells):

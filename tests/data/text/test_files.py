@@ -40,16 +40,30 @@ def test_named_columns_make_the_first_line_a_header(tmp_path):
     assert frame["phrase"].tolist() == ["x", "y"]
     with pytest.raises(InputError, match=r"no column sentence for --data.text.* Its columns are phrase, polarity"):
         training(path, text="sentence", target=["polarity"])
-    with pytest.raises(InputError, match=r"which column is it\? Set --data.target to one of polarity"):
+    with pytest.raises(InputError, match=r"which column is the target\? Set --data.target to one of polarity"):
         training(path, text="phrase")
 
 
 def test_a_header_of_unusual_names_is_suspected(tmp_path):
-    for labels in (["0", "1"], ["good", "bad"], ["1.5", "2.25"]):
+    for labels in (["0", "1"], ["good", "bad"], ["1.5", "2.25"], ["1,5", "2,25"]):
         rows = [[f"text {i}", labels[i % 2]] for i in range(10)]
         with pytest.raises(InputError, match=r"--data\.text 'phrase' --data.target 'polarity'; if not"):
             training(tsv(tmp_path / "a.tsv", rows, ["phrase", "polarity"]))
         assert len(training(tsv(tmp_path / "b.tsv", rows))[0]) == 10
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet", "a.json"])
+def test_other_kinds_of_files_are_refused_in_a_sentence(tmp_path, name):
+    path = write(tmp_path / name, ['[{"text": "a", "label": "b"}]'])
+    with pytest.raises(InputError, match=r"save it as one of these|write one a line"):
+        training(path)
+
+
+def test_several_columns_without_a_known_header_are_asked_about(tmp_path):
+    path = write(tmp_path / "a.csv", ["id,what they wrote,verdict", "1,a fine film,good", "2,a dull one,bad"])
+    with pytest.raises(InputError, match=r"which of its 3 columns are meant.*header \(id, what they wrote, verdict\)"):
+        training(path)
+    assert training(path, text="what they wrote", target=["verdict"])[1].target == ["verdict"]
 
 
 def test_quotation_marks_of_a_tsv_file(tmp_path):

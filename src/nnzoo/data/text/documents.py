@@ -10,7 +10,7 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
 from nnzoo.data.csv_file import check_columns
-from nnzoo.data.text.files import PLAIN, USUAL_TEXTS, check_texts, column_of, read_texts
+from nnzoo.data.text.files import PLAIN, USUAL_TEXTS, check_header, check_texts, column_of, read_texts
 from nnzoo.errors import InputError
 
 Unit = Literal["file", "paragraph", "line"]
@@ -61,6 +61,8 @@ def read_documents(
 
 def _column_read(frame: pd.DataFrame, text: str | None, path: str) -> str:
     """The column of texts; said where nobody has named it, as answers to prompts would be lost silently."""
+    if text is None:
+        check_header(frame, path, "--data.text, or --data.prompt and --data.answer")
     usual = [name for name in USUAL_TEXTS if len(frame.columns) == 1 or name not in PROMPTS]
     hint = "; of prompts with answers, both --data.prompt and --data.answer"
     column = column_of(frame, text, usual, "text", path, hint)

@@ -21,6 +21,8 @@ USUAL_TEXTS = ("text", "sentence", "review", "content", "document", "comment", "
                "sentence1", "text1", "tweet", "phrase", "title", "prompt")  # fmt: skip
 USUAL_LABELS = ("label", "labels", "target", "class", "category", "sentiment", "score", "rating", "y", "answer")
 JSON_LINES, PLAIN = (".jsonl", ".ndjson", ".json"), (".txt", ".text", "")
+OTHERS = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow", ".docx", ".pdf", ".zip", ".gz")
+"""Files that are no texts."""
 LOOKED_AT = 200
 """Lines that say how a file is written."""
 
@@ -45,6 +47,8 @@ def read_texts(path: str | Path, option: str, named: Sequence[str] = ()) -> pd.D
     """
     check_file(path, option)
     suffix = Path(path).suffix.lower()
+    if suffix in OTHERS:
+        raise InputError(f"{path} is no CSV, TSV, JSONL or plain text: save it as one of these.")
     try:
         if suffix in JSON_LINES:
             return _read_json_lines(path)
@@ -138,7 +142,9 @@ def _read_json_lines(path: str | Path) -> pd.DataFrame:
                     "lines=True) of pandas does."
                 )
             if not isinstance(row, dict):
-                raise InputError(f'{path}, line {number} is no JSON object such as {{"text": ..., "label": ...}}.')
+                raise InputError(
+                    f'{path}, line {number} is no JSON object such as {{"text": ..., "label": ...}}: write one a line.'
+                )
             rows.append({name: as_text(value) for name, value in row.items()})
             numbers.append(number - 2)
     if not rows:
@@ -160,6 +166,22 @@ def as_text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
+
+
+def check_header(frame: pd.DataFrame, path: str | Path, flags: str) -> None:
+    """Raises InputError if a file has no header with usual names, but so many columns that it needs one.
+
+    Args:
+        frame: Its rows.
+        path: The file.
+        flags: Those that name its columns.
+    """
+    if not frame.attrs["header"] and len(frame.columns) > 2:
+        first = ", ".join(frame.iloc[0, :6].str[:20])
+        raise InputError(
+            f"{path}: which of its {len(frame.columns)} columns are meant? Name them by {flags} if its first line is a "
+            f"header ({first}); if not, put one above it."
+        )
 
 
 def column_of(
@@ -184,7 +206,7 @@ def column_of(
     found = next((column for known in usual for column in frame.columns if str(column).lower() == known), None)
     if found is None:
         shown = ", ".join(map(str, frame.columns[:20]))
-        raise InputError(f"{path}: which column is it? Set --data.{option} to one of {shown}{hint}.")
+        raise InputError(f"{path}: which column is the {option}? Set --data.{option} to one of {shown}{hint}.")
     return found
 
 

@@ -7,7 +7,16 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
 from nnzoo.data.csv_file import check_columns
-from nnzoo.data.text.files import LABEL, TEXT, USUAL_LABELS, USUAL_TEXTS, check_texts, column_of, read_texts
+from nnzoo.data.text.files import (
+    LABEL,
+    TEXT,
+    USUAL_LABELS,
+    USUAL_TEXTS,
+    check_header,
+    check_texts,
+    column_of,
+    read_texts,
+)
 from nnzoo.errors import InputError
 
 SECOND_TEXTS = {
@@ -142,19 +151,11 @@ def read_new(path: str, option: str, columns: Columns, header: bool) -> pd.DataF
 
 
 def _check_first_line(frame: pd.DataFrame, path: str) -> None:
-    """Raises InputError if the first line may be a header after all: its label is not like any other.
-
-    With more than two columns nobody has said which ones are text and label.
-    """
-    if len(frame.columns) > 2:
-        first_line = ", ".join(frame.iloc[0].str[:20])
-        raise InputError(
-            f"{path}: which of its {len(frame.columns)} columns are text and label? Name them by --data.text and "
-            f"--data.target if its first line is a header ({first_line}); if not, put one above it."
-        )
+    """Raises InputError if the first line may be a header after all: its label is not like any other."""
+    check_header(frame, path, "--data.text and --data.target")
     first, others = frame[LABEL].iloc[0], frame[LABEL].iloc[1:]
-    numbers = pd.to_numeric(others, errors="coerce").notna()
-    odd_one = len(numbers) > 0 and numbers.all() and pd.isna(pd.to_numeric(first, errors="coerce"))
+    numbers = pd.to_numeric(frame[LABEL].str.replace(",", ".", n=1, regex=False), errors="coerce").notna()
+    odd_one = len(others) > 0 and numbers.iloc[1:].all() and not numbers.iloc[0]
     alone = len(others) >= ENOUGH and first not in set(others) and others.value_counts().min() > 1
     if odd_one or alone:
         raise InputError(

@@ -89,7 +89,7 @@ class MaskedLanguageModel(PretrainedModule, TokenLossModule):
         if not 0 <= hparams["dropout"] < 1:
             raise InputError(f"dropout is a share, from 0 to below 1, got {hparams['dropout']}: set --model.dropout.")
         if hparams["objective"] != "masked":
-            raise InputError("The data are for a causal model: set --data.objective masked.")
+            raise InputError("The data are for a causal model, such as clm: set --data.objective masked.")
         super().check_hyperparameters()
 
     def find_config(self) -> dict[str, Any]:

@@ -213,6 +213,16 @@ def test_some_of_a_batch_and_what_is_predicted(lines, wordpiece):
     assert " ".join(rows).split() == " ".join(made.texts("test")).split()
 
 
+def test_masks_of_new_texts_are_all_that_is_to_be_filled_in(lines, wordpiece, tmp_path):
+    (tmp_path / "new.txt").write_text("the list [MASK] names\n")
+    made = ready(**lines, tokenizer=wordpiece, predict_file=str(tmp_path / "new.txt"))
+    (batch,) = made.predict_dataloader()
+    wanted = made.text_tokenizer("the list [MASK] names", return_tensors="pt")["input_ids"]
+    assert batch["input_ids"].tolist() == wanted.tolist()
+    assert (batch["labels"] == -100).all()
+    assert "[MASK]" in made.predicted_rows()["text"][0]
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

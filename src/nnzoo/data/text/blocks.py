@@ -79,7 +79,7 @@ class MaskedBlocks(Dataset[dict[str, Tensor]]):
         around: Special tokens before and behind a text.
         special: The tokens of padding and of what is masked.
         ordinary: Tokens that are not special.
-        share: Of the tokens that are to be predicted.
+        share: Of the tokens that are to be predicted; 0 leaves the texts with the masks that they have.
         most: Tokens of the longest block.
         train: Whether each epoch masks other tokens.
     """
@@ -106,9 +106,11 @@ class MaskedBlocks(Dataset[dict[str, Tensor]]):
         documents, starts, lengths = (values[batch.samples] for values in self.blocks)
         padding, mask = self.special
         found = self.table.batch(self.table.starts[documents] + starts, lengths, {"input_ids": padding})
-        uniform = draws(batch, self.most, self.train)
-        words = found.get("word_starts")
-        tokens, labels = masked(found["input_ids"], lengths, uniform, self.share, mask, self.ordinary, words)
+        tokens, words = found["input_ids"], found.get("word_starts")
+        labels = torch.full_like(tokens, IGNORED)
+        if self.share:
+            uniform = draws(batch, self.most, self.train)
+            tokens, labels = masked(tokens, lengths, uniform, self.share, mask, self.ordinary, words)
         before, behind = (torch.tensor(ids, dtype=torch.int64).expand(len(lengths), -1) for ids in self.around)
         blank = torch.full_like(behind, padding)
         tokens, labels = (

@@ -102,7 +102,7 @@ class TextDataModule(TokenizedDataModule):
         if (hparams["prompt"] is None) != (hparams["answer"] is None):
             raise InputError("Instructions have two columns: give both --data.prompt and --data.answer, or neither.")
         if self.instructs and hparams["objective"] == "masked":
-            raise InputError("Prompts and answers are for a causal model: add --data.objective causal.")
+            raise InputError("Prompts and answers are for a causal model, as clm or lora: add --data.objective causal.")
         if hparams["learn_prompt"] and not self.instructs:
             raise InputError("learn_prompt does nothing without --data.prompt and --data.answer: leave it out.")
         for name in ("folds", "balanced"):
@@ -226,6 +226,8 @@ class TextDataModule(TokenizedDataModule):
         ordinary = torch.tensor([number for number in range(self.vocab_size) if number not in known])
         special = (self.pad_token_id, self.mask_token_id)
         share, train = self.hparams["mask_share"], part == "train"
+        if part == "predict" and bool((table.columns["input_ids"] == self.mask_token_id).any()):
+            share = 0.0  # what is to be filled in is masked already
         return MaskedBlocks(table, blocks, self._around, special, ordinary, share, most, train)
 
     def _pairs(self, table: TokenTable, rows: Tensor, part: str) -> Blocks:
@@ -276,6 +278,6 @@ class TextDataModule(TokenizedDataModule):
         dataset: Any = self.parts["predict" if "predict" in self.parts else "test"]
         documents, starts, lengths = dataset.blocks
         places = dataset.table.starts[documents] + starts
-        ids = dataset.table.columns["input_ids"]
+        ids, causal = dataset.table.columns["input_ids"], self.objective == "causal"  # a mask is to be seen
         texts = [ids[start : start + length].tolist() for start, length in zip(places, lengths, strict=True)]
-        return pd.DataFrame({"text": self.text_tokenizer.batch_decode(texts, skip_special_tokens=True)})
+        return pd.DataFrame({"text": self.text_tokenizer.batch_decode(texts, skip_special_tokens=causal)})

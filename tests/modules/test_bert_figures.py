@@ -107,7 +107,9 @@ def test_titles_say_what_is_predicted_and_regressors_give_numbers(folder):
         assert title == f"{one['label']} ({one['score']:.2f})"
     regressor, batch = module(folder, BertRegressor, target_mean=5.0), encoders.batch()
     batch["labels"] = torch.randn(6)
-    assert {"predictions", "attention", "words"} <= set(regressor.figures(batch, {}))
+    figures = regressor.figures(batch, {})
+    assert {"predictions", "attention", "words"} <= set(figures)
+    assert figures["words"].texts[-1].get_text().endswith("blue raises the number, red lowers it")
     assert regressor.titles_of(texts) == [f"{value:.4g}" for value in regressor.predict_numbers(texts)]
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from nnzoo.plots.written import LINES, string_table, text_table, wrapped
-from support.drawn import texts
+from support.drawn import apart, texts
 
 
 def test_texts_stand_in_their_columns_and_dollars_are_dollars():
@@ -40,3 +40,10 @@ def test_wrong_outputs_are_red_and_dollars_are_dollars():
     x, y = (np.array([text.get_position()[i] for text in figure.texts]).reshape(3, 3) for i in (0, 1))
     assert (np.diff(x, axis=1) > 0).all(), "columns from left to right"
     assert (np.diff(y, axis=0) < 0).all(), "rows from top to bottom"
+
+
+def test_columns_are_as_wide_as_their_texts():
+    figure = text_table({"text": ["m" * 90, "w"], "true": ["a" * 40] * 2, "p": ["0.9"] * 2})
+    assert apart(figure)
+    first, second = (text.get_window_extent() for text in figure.texts[3:5])
+    assert second.x0 - first.x1 < 0.1 * first.width, "and no wider"

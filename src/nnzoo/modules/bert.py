@@ -3,7 +3,7 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
@@ -30,6 +30,9 @@ WIDTH = 90
 
 class BertModule(TextEncoderModule):
     """What the tasks share: names of outputs in exported folders, pictures of attention and of words."""
+
+    colors: ClassVar[str] = "blue speaks for the prediction, red against it"
+    """Of words, by how much they count."""
 
     @abstractmethod
     def exported_as(self) -> dict[str, Any]:
@@ -66,7 +69,7 @@ class BertModule(TextEncoderModule):
         figures["attention"] = attention_layers(self.tokens_of(one, 0), weights)
         if texts and self.hparams["template"] is None:
             importance = [self.word_importance(text) for text in texts]
-            figures["words"] = word_values(list(zip(self.titles_of(texts), importance, strict=True)))
+            figures["words"] = word_values(list(zip(self.titles_of(texts), importance, strict=True)), self.colors)
         return figures
 
     def titles_of(self, texts: Sequence[str]) -> list[str]:
@@ -175,6 +178,8 @@ class BertRegressor(BertModule, Regressor):
     Loss: squared error of the standardised target. Metrics are those of :class:`nnzoo.modules.regressor.Regressor`,
     and the correlations of Pearson and Spearman.
     """
+
+    colors: ClassVar[str] = "blue raises the number, red lowers it"
 
     def build_metrics(self, stage: str) -> MetricCollection:
         """Those of a regressor, and two correlations in validation and test."""

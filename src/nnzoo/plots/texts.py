@@ -53,16 +53,20 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def word_values(texts: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> Figure:
+def word_values(
+    texts: Sequence[tuple[str, Sequence[tuple[str, float]]]],
+    meaning: str = "blue speaks for the prediction, red against it",
+) -> Figure:
     """Texts whose words are shaded by a value each, red below 0 and blue above, of the largest in the text.
 
     Args:
         texts: A title and the words with their values, of each.
+        meaning: Of the colours.
     """
     lines: list[list[tuple[str, float | None]]] = []
     for title, words in texts:
         lines += [[(title, None)], *_broken(words), []]
-    note = "gradient times input of each word: blue speaks for the prediction, red against it"
+    note = f"gradient times input of each word: {meaning}"
     width = max(len(note), *(sum(len(text) + 1 for text, _ in line) for line in lines))
     figure = Figure(figsize=(CHARACTER * width / 0.96, 0.23 * len(lines) + 0.5), dpi=120)
     colors = colormaps["RdBu"]

@@ -9,7 +9,7 @@ LINES = 8
 """The most lines of a cell."""
 GAP = 3
 """Characters between columns."""
-CHARACTER = 0.072
+CHARACTER = 0.07
 """Inches that a character of matplotlib's monospaced font takes in size small, with a little room."""
 
 

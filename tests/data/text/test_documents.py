@@ -20,20 +20,18 @@ def test_prompts_are_not_read_without_their_answers_unless_that_is_said(tmp_path
     assert read(path, text=names.split(",")[1]) == ["A list.", "A file."]
 
 
-def test_several_columns_without_a_known_header_are_asked_about(tmp_path):
+def test_several_columns_without_a_known_header_are_warned_of(tmp_path):
     path = write(tmp_path / "a.csv", ["id,what they wrote,verdict", "1,a fine film,good", "2,a dull one,bad"])
-    with pytest.raises(InputError, match=r"which of its 3 columns are meant\? Name them by --data.text, or"):
+    with pytest.warns(
+        UserWarning, match=r"of its 3 columns the first alone .* name a column by --data.text; of prompts"
+    ):
         read(path)
     assert read(path, text="what they wrote") == ["a fine film", "a dull one"]
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
-    [
-        (["sentence,label", "one,1", "two,0"], "the column sentence is read alone"),
-        (["one,1", "two,0"], "the first column (there is no header with usual names) is read alone"),
-        (["text", "one", "two"], None),
-    ],
+    [(["sentence,label", "one,1", "two,0"], "the column sentence is read alone"), (["text", "one", "two"], None)],
 )
 def test_it_is_said_which_of_several_columns_is_read(tmp_path, capsys, caplog, rows, said):
     caplog.set_level("INFO")

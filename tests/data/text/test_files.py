@@ -55,7 +55,7 @@ def test_a_header_of_unusual_names_is_suspected(tmp_path):
 @pytest.mark.parametrize("name", ["a.xlsx", "a.parquet", "a.json"])
 def test_other_kinds_of_files_are_refused_in_a_sentence(tmp_path, name):
     path = write(tmp_path / name, ['[{"text": "a", "label": "b"}]'])
-    with pytest.raises(InputError, match=r"save it as one of these|write one a line"):
+    with pytest.raises(InputError, match=r"save it as one of these|write (one|an object) a line"):
         training(path)
 
 

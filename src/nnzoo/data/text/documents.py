@@ -10,7 +10,7 @@ import pandas as pd
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
 from nnzoo.data.csv_file import check_columns
-from nnzoo.data.text.files import PLAIN, USUAL_TEXTS, check_header, check_texts, column_of, read_texts
+from nnzoo.data.text.files import PLAIN, USUAL_TEXTS, check_texts, column_of, read_texts
 from nnzoo.errors import InputError
 
 Unit = Literal["file", "paragraph", "line"]
@@ -61,14 +61,17 @@ def read_documents(
 
 def _column_read(frame: pd.DataFrame, text: str | None, path: str) -> str:
     """The column of texts; said where nobody has named it, as answers to prompts would be lost silently."""
-    if text is None:
-        check_header(frame, path, "--data.text, or --data.prompt and --data.answer")
     usual = [name for name in USUAL_TEXTS if len(frame.columns) == 1 or name not in PROMPTS]
     hint = "; of prompts with answers, both --data.prompt and --data.answer"
     column = column_of(frame, text, usual, "text", path, hint)
-    if text is None and len(frame.columns) > 1:
-        which = f"column {column}" if frame.attrs["header"] else "first column (there is no header with usual names)"
-        rank_zero_info(f"{path}: the {which} is read alone; name another by --data.text{hint}.")
+    if not frame.attrs["header"] and len(frame.columns) > 1:
+        rank_zero_warn(
+            f"{path} has no header: of its {len(frame.columns)} columns the first alone is read, such as "
+            f"{frame[column].iloc[0][:40]!r}. If its lines are whole texts, save it as .txt; if the first one is a "
+            f"header, name a column by --data.text{hint}."
+        )
+    elif text is None and len(frame.columns) > 1:
+        rank_zero_info(f"{path}: the column {column} is read alone; name another by --data.text{hint}.")
     return column
 
 

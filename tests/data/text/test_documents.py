@@ -22,9 +22,7 @@ def test_prompts_are_not_read_without_their_answers_unless_that_is_said(tmp_path
 
 def test_several_columns_without_a_known_header_are_warned_of(tmp_path):
     path = write(tmp_path / "a.csv", ["id,what they wrote,verdict", "1,a fine film,good", "2,a dull one,bad"])
-    with pytest.warns(
-        UserWarning, match=r"of its 3 columns the first alone .* name a column by --data.text; of prompts"
-    ):
+    with pytest.warns(UserWarning, match=r"of its 3 columns the first alone .* name a column by --data.text"):
         read(path)
     assert read(path, text="what they wrote") == ["a fine film", "a dull one"]
 

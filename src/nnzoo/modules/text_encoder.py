@@ -22,10 +22,8 @@ from nnzoo.nets.pretrained import save_model, weight_names
 Batch = Mapping[str, Tensor]
 Tuning = Literal["full", "frozen", "last", "gradual", "lora"]
 TOKENS = ("input_ids", "attention_mask", "token_type_ids")
-PAIRED = " | "
-"""What stands between the texts of a pair in pictures."""
-AT_ONCE = 64
-"""Texts that are read together, so that memory does not grow with their number."""
+PAIRED = " | "  # between the texts of a pair in pictures
+AT_ONCE = 64  # texts that are read together, so that memory does not grow with their number
 
 
 class TextEncoderModule(PretrainedModule, SupervisedModule):

@@ -70,7 +70,9 @@ def padded(rows: Sequence[Row], fills: Mapping[str, int], width: int = 0) -> Bat
     return found
 
 
-def by_hand(model: Any, rows: Sequence[Row], fills: Mapping[str, int], hparams: Mapping[str, Any], warmup: int) -> Speed:
+def by_hand(
+    model: Any, rows: Sequence[Row], fills: Mapping[str, int], hparams: Mapping[str, Any], warmup: int
+) -> Speed:
     """A bare loop over batches of texts sorted by length, in random order, which are there before the clock starts."""
     size, watch = hparams["batch_size"], Stopwatch(warmup)
     ordered = sorted(rows, key=lambda row: len(row["input_ids"]))
@@ -106,7 +108,7 @@ class Steps(TrainerCallback):
 def of_trainer(
     model: Any, rows: Sequence[Row], collate: Callable[[Any], Any], order: str, hparams: Mapping[str, Any], warmup: int
 ) -> Speed:
-    """transformers' Trainer for one epoch, without evaluation, checkpoints, logs or a bar.
+    """The Trainer of transformers for one epoch, without evaluation, checkpoints, logs or a bar.
 
     Args:
         model: Of transformers, or with an adapter of peft.

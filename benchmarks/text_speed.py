@@ -8,9 +8,9 @@
 ``--data.train_file``. ``lora``: the recipe ``lora`` adapts a decoder.
 
 All train the same model on the same texts, once each, with the same tokens, optimiser, schedule, clipping and dropout.
-Texts are tokenised before; the bare loop's batches, of texts sorted by length, are made before, too. Trainer pads to
-``max_length``, or to the longest text of a batch, or groups texts by their length as well. Validation, checkpoints, logs
-and bars are left out for all. What is timed goes from the end of a few first steps to the end of the last, batches
+Texts are tokenised before, and the bare loop's batches, of texts sorted by length, are made before as well. Trainer pads to
+``max_length``, or to the longest text of a batch, or groups texts by their length as well. Validation, checkpoints,
+logs and bars are left out for all. What is timed goes from the end of a few first steps to the end of the last, batches
 included. All take turns, round after round, so that a change in the machine's load meets all; ratios are those of the
 processor's time (set ``OMP_NUM_THREADS=1``), so that other programs do not count, and what counts is their median.
 Further flags go to the recipe.
@@ -29,11 +29,13 @@ import torch
 from peft import LoraConfig, TaskType, get_peft_model
 from text_contenders import Row, Speed, Stopwatch, block_trainers, by_hand, of_trainer, text_trainers
 from torch.utils.data import Dataset
+from transformers import AutoModelForCausalLM
 from vae_throughput import NVML, quiet
 
 from nnzoo import BertClassifier, LoRACausalLM, TextClassificationDataModule, TextDataModule
 from nnzoo.data.sampler import BatchIndex
-from nnzoo.nets.lora_base import load_base
+from nnzoo.nets.lora_base import without_dropout
+from nnzoo.nets.pretrained import folder_of
 from nnzoo.run.cli import ZooCLI
 from nnzoo.tokens import IGNORED
 
@@ -104,7 +106,8 @@ def plain_model(cli: ZooCLI) -> Any:
         task_type=TaskType.CAUSAL_LM, r=hparams["r"], lora_alpha=hparams["alpha"], lora_dropout=hparams["dropout"],
         target_modules=hparams["target_modules"],
     )  # fmt: skip
-    return get_peft_model(load_base(hparams["pretrained"]), settings)
+    base = AutoModelForCausalLM.from_pretrained(folder_of(hparams["pretrained"]), dtype=torch.float32)
+    return get_peft_model(without_dropout(base), settings)  # type: ignore[arg-type]
 
 
 def contenders(cli: ZooCLI, warmup: int) -> dict[str, Callable[[], Speed]]:

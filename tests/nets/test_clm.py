@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 import transformers
 
 from nnzoo import InputError
-from nnzoo.nets.clm import continue_texts, decoder_shape, end_tokens, longest_text, token_losses
+from nnzoo.nets.clm import TokenLosses, continue_texts, decoder_shape, end_tokens, longest_text, token_losses
 from nnzoo.nets.pretrained import build_model, config_of
 from support import decoders
 
@@ -35,6 +36,18 @@ def test_the_loss_of_a_text_is_the_sum_of_its_tokens_by_hand(net):
     logits = net(input_ids=batch["input_ids"]).logits[0].log_softmax(dim=1)
     by_hand = -sum(logits[place, token] for place, token in enumerate(batch["input_ids"][0, 1:]))
     torch.testing.assert_close(token_losses(net, **batch)[0][0], by_hand)
+
+
+def test_gradients_of_token_losses_are_those_of_torch():
+    logits = torch.randn(7, 11, dtype=torch.float64, requires_grad=True)
+    targets, weights = torch.randint(11, (7,)), torch.rand(7, dtype=torch.float64)
+    targets[[1, 4]] = -100
+    ours = TokenLosses.apply(logits, targets)
+    theirs = F.cross_entropy(logits, targets, ignore_index=-100, reduction="none")
+    torch.testing.assert_close(ours, theirs)
+    found, expected = (torch.autograd.grad((losses * weights).sum(), logits) for losses in (ours, theirs))
+    torch.testing.assert_close(found, expected)
+    assert not found[0][1].any(), "what is not to be predicted"
 
 
 def test_a_text_without_labels_costs_nothing(net):

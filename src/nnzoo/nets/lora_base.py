@@ -11,6 +11,7 @@ from torch import nn
 
 from nnzoo.errors import InputError
 from nnzoo.nets.clm import check_decoder
+from nnzoo.nets.fast_gelu import with_fast_gelu
 from nnzoo.nets.layers import frozen_later
 from nnzoo.nets.pretrained import folder_of, hushed, in_short, packaged
 
@@ -61,7 +62,7 @@ def load_base(name: str, precision: Precision = "float32", in_4bit: bool = False
         from peft import prepare_model_for_kbit_training
 
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    return without_dropout(model.train())
+    return with_fast_gelu(without_dropout(model.train()))
 
 
 def without_dropout(model: nn.Module) -> nn.Module:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.errors import InputError
+from nnzoo.nets.fast_gelu import with_fast_gelu
 
 PACKAGED = Path(__file__).parent.parent / "pretrained"
 """Folder of the tiny models that come with the package, each in a folder of its own."""
@@ -173,7 +174,7 @@ def build_model(kind: str, values: Mapping[str, Any], **changed: Any) -> Any:
     config = config_of(values, **changed)
     try:
         with hushed():
-            return getattr(transformers, kind).from_config(config, dtype=torch.float32)
+            return with_fast_gelu(getattr(transformers, kind).from_config(config, dtype=torch.float32))
     except ValueError as error:
         task = kind.removeprefix("AutoModelFor")
         raise InputError(

@@ -8,7 +8,7 @@
 ``--data.train_file``. ``lora``: the recipe ``lora`` adapts a decoder.
 
 All train the same model on the same texts, once each, with the same tokens, optimiser, schedule, clipping and dropout.
-Texts are tokenised before, and the bare loop's batches, of texts sorted by length, are made before as well. Trainer pads to
+Texts are tokenised before, and so are the bare loop's batches made, of texts sorted by length. Trainer pads to
 ``max_length``, or to the longest text of a batch, or groups texts by their length as well. Validation, checkpoints,
 logs and bars are left out for all. What is timed goes from the end of a few first steps to the end of the last, batches
 included. All take turns, round after round, so that a change in the machine's load meets all; ratios are those of the

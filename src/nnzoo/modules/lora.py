@@ -85,11 +85,6 @@ class LoRACausalLM(CausalModule):
         """Raises InputError if a hyperparameter cannot be used."""
         super().check_hyperparameters()
         hparams = self.hparams
-        if hparams["pretrained"] is None:
-            raise InputError(
-                "An adapter needs a model to adapt: set --model.pretrained to a folder, a name on the Hugging Face "
-                "hub, or tiny_decoder."
-            )
         check_sizes(r=hparams["r"])
         if not hparams["pretrained"]:
             raise InputError(

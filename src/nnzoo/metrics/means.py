@@ -36,6 +36,10 @@ class WeightedMean(MeanMetric):
 
     def update(self, value: Tensor, weight: Tensor | float = 1.0) -> None:  # type: ignore[override]
         """Adds values, each with its weight."""
+        if not isinstance(weight, Tensor) and weight == 1:  # the same bits with fewer kernels, each as long as a layer's
+            self.mean_value += value.to(self.dtype).sum()
+            self.weight += value.numel()
+            return
         weight = weight if isinstance(weight, Tensor) else torch.full_like(value, weight)
         self.mean_value += (value * weight).to(self.dtype).sum()
         self.weight += weight.to(self.dtype).sum()

@@ -20,7 +20,7 @@ from nnzoo import MaskedLanguageModel
 from nnzoo.data.text.running import running
 from nnzoo.errors import run_main
 
-EPOCHS = "120"
+EPOCHS = "60"
 """The recipe has fewer, for a first look."""
 CARD = """---
 license: other

@@ -36,7 +36,7 @@ class WeightedMean(MeanMetric):
 
     def update(self, value: Tensor, weight: Tensor | float = 1.0) -> None:  # type: ignore[override]
         """Adds values, each with its weight."""
-        if not isinstance(weight, Tensor) and weight == 1:  # the same bits with fewer kernels, each as long as a layer's
+        if not isinstance(weight, Tensor) and weight == 1:  # the same bits with fewer kernels
             self.mean_value += value.to(self.dtype).sum()
             self.weight += value.numel()
             return

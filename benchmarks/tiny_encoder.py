@@ -44,6 +44,7 @@ positions), pretrained to fill in masked words. It is for trying things out with
 
 ```python
 from transformers import pipeline
+
 pipeline("fill-mask", model=FOLDER)("Return a [MASK] of all names.")
 ```
 """

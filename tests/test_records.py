@@ -28,7 +28,14 @@ def asked(monkeypatch, in_tmp):
         run = dict(RESULTS[seed])
         metrics = {"test/accuracy": run.pop("accuracy"), "baseline/majority/accuracy": 0.1 * seed, "val/loss": 1.0}
         metrics["test/strange"] = None if seed == 4 else 1.0
-        about = {"parameters": 42, "devices": "1 x cpu", "precision": "32-true", "versions": {}, "commit": "abc"}
+        about = {
+            "parameters": 42,
+            "trained_parameters": 42,
+            "devices": "1 x cpu",
+            "precision": "32-true",
+            "versions": {},
+            "commit": "abc",
+        }
         about["hyperparameters"] = {"data": {"dataset": "olives"}}
         (root / "result.json").write_text(json.dumps({"metrics": metrics, **run, **about}))
 

@@ -19,6 +19,7 @@ gnn = Case(
     small={"hidden": (8, 4)},
     other_values={"heads": [2, 4], "dropout": [0.1, 0.9]},
     apart={"class_weights"},  # as many labels of each class
+    tied={"spectral", "spreading"},  # over the splits of the record by less than a tenth of their spread
     files=write_graph,
     trained_on=["--data.edges", "edges.csv", "--data.nodes", "nodes.csv", "--data.target", "label"],
 )

@@ -5,7 +5,7 @@ from scipy import stats
 from nnzoo.data.sampler import GlobalBatchSampler
 from nnzoo.data.text.sampler import LengthGroupedSampler
 
-LENGTHS = torch.distributions.Geometric(0.04).sample((3001,)).long() + 3
+LENGTHS = torch.from_numpy(stats.geom(0.04).rvs(3001, random_state=0)) + 2
 
 
 def samples(**settings):
@@ -51,7 +51,7 @@ def test_little_is_padding_and_the_order_of_lengths_is_random():
 
     plain = [index.samples for index in GlobalBatchSampler(3001, 32)]
     batches = samples()
-    assert padded(batches) < 1.12 < 2 < padded(plain)
+    assert padded(batches) < 1.2 < 3 < padded(plain)
     means = torch.stack([LENGTHS[batch].float().mean() for batch in batches])
     assert abs(stats.spearmanr(range(len(means)), means).statistic) < 0.3
     for other in (samples(seed=1), samples(position=lambda: (1, 0))):

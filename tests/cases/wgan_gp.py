@@ -18,7 +18,7 @@ class NoiselessWGANGP(WGANGP):
         return self.generator(steps.expand(count, -1), labels)
 
     def critic_terms(self, *args):
-        with mock.patch("nnzoo.modules.wgan_gp.uniform", lambda shape, like, *_: torch.full(shape, 0.5)):
+        with mock.patch("nnzoo.modules.wgan_gp.uniform", lambda shape, like, *_: like.new_full(shape, 0.5)):
             return super().critic_terms(*args)
 
 

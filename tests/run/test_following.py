@@ -1,4 +1,4 @@
-"""Settings of the data that follow from the model's, and of the model that a checkpoint knows."""
+"""Settings of the data that follow from the model's, and of the model that a checkpoint or the data's task knows."""
 
 from typing import ClassVar
 
@@ -6,11 +6,11 @@ import torch
 import yaml
 from jsonargparse import Namespace
 
-from nnzoo import TabularDataModule
+from nnzoo import BertClassifier, BertRegressor, TabularDataModule
 from nnzoo.modules.base import ZooModule
 from nnzoo.run.arguments import Arguments, parse
-from nnzoo.run.configs import recipe_config
-from nnzoo.run.following import take_found, with_following
+from nnzoo.run.configs import read_yaml, recipe_config
+from nnzoo.run.following import for_task, take_found, with_following
 
 
 class Data(TabularDataModule):
@@ -62,6 +62,23 @@ def test_what_a_recipe_sets_itself_follows(tmp_path, monkeypatch):
 def test_data_without_such_settings_change_nothing():
     parsed = parse(["--model.optimizer", "sgd"], "mlp", [], [])
     assert with_following(parsed, "mlp", [TabularDataModule]).flags == ["--model.optimizer", "sgd"]
+
+
+def test_what_only_another_task_knows_is_left_out_of_the_recipes_own_settings_alone(tmp_path):
+    """So bert smooths labels, and still takes numbers as targets."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"model": {"label_smoothing": 0.2}}))
+    parsed = parse(["--config", str(mine)], "bert", [], [])
+    classifies = for_task(parsed, BertClassifier, [BertClassifier, BertRegressor])
+    assert classifies.configs == parsed.configs
+    assert classifies.default_configs == [recipe_config("bert")]
+    regresses = for_task(parsed, BertRegressor, [BertClassifier, BertRegressor])
+    own, whole = read_yaml(regresses.configs[0]), read_yaml(recipe_config("bert"))
+    assert whole["model"].pop("label_smoothing") > 0
+    assert own == whole
+    assert regresses.configs[1:] == [str(mine)], "a setting of the user's is not dropped without a word"
+    assert regresses.default_configs == []
+    assert regresses.configs[0] in regresses.command_line()
 
 
 def test_a_checkpoint_gives_what_was_found_out_and_is_not_given(tmp_path):

@@ -63,9 +63,10 @@ def process(module: Any, count: int) -> tuple[list[Tensor], list[Tensor]]:
     All are (count, C, H, W) in [0, 1], or points.
     """
     sources = seeded(range(count))
-    state = torch.stack([torch.randn(*module.hparams["in_shape"], generator=source) for source in sources])
+    noise = torch.stack([torch.randn(*module.hparams["in_shape"], generator=source) for source in sources])
+    state = noise.to(module.device)
     labels = module.sampled_labels(count, module.asked_of(range(count)))
-    steps = list(module.steps_from(state.to(module.device), labels, generator=sources))
+    steps = list(module.steps_from(state, labels, generator=sources))
     states = [state, *(step.noised for step in steps)]
     seen = [*(step.estimate for step in steps), states[-1]]  # a step's estimate is that of the state before it
     return [module.from_model(each) for each in states], [module.from_model(each) for each in seen]

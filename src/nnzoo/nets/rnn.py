@@ -205,7 +205,8 @@ def gradient_norms(net: SequenceNet, inputs: Tensor, loss: Callable[[Tensor], Te
     """
     states: list[tuple[Tensor, ...]] = []
     state: State | None = None
-    with torch.enable_grad():
+    # cuDNN has no gradients of a network in evaluation mode.
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         for step in net.encoder.standardized(inputs).split(1, dim=1):
             _, state = net.encoder.rnn(step, state)
             states.append((state,) if isinstance(state, Tensor) else state)

@@ -53,10 +53,15 @@ class Arguments:
         """Whether help or the settings are asked for, and nothing is to run."""
         return any(flag.partition("=")[0] in SHOWS for flag in self.flags)
 
+    @property
+    def default_configs(self) -> list[str]:
+        """The first config, if it is a file: as a parser's default rather than a --config, so that help shows it."""
+        return [config for config in self.configs[:1] if not config.startswith("{")]
+
     def command_line(self) -> list[str]:
-        """Arguments for LightningCLI, which gets the first config as its default config."""
+        """Arguments for LightningCLI, which gets ``default_configs`` by another way."""
         configs = []
-        for config in self.configs[1:]:
+        for config in self.configs[len(self.default_configs) :]:
             # Lists are merged by position: another class would take over the settings of the one that was there.
             emptied = lists_of_classes(read_yaml(config))
             configs += ["--config", json.dumps(emptied)] if emptied else []

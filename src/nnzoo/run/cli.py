@@ -23,7 +23,7 @@ from nnzoo.run.data import DataFirst, builder, drop_idle, room_of
 from nnzoo.run.figures import Figures
 from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.folds import add_fold_arguments
-from nnzoo.run.following import take_found, with_following
+from nnzoo.run.following import for_task, take_found, with_following
 from nnzoo.run.help import tidy
 from nnzoo.run.launcher import check_launched, is_global_zero, warn_of_batch_norms
 from nnzoo.run.limits import check_limits, on_cpu
@@ -87,6 +87,7 @@ class ZooCLI(LightningCLI):
                 if not self.arguments.only_shows:
                     raise
                 model_class = classes[0]  # settings are shown before there is a file
+            self.arguments = for_task(self.arguments, model_class, classes)
         super().__init__(
             model_class,
             datamodule_class,
@@ -95,8 +96,7 @@ class ZooCLI(LightningCLI):
             trainer_defaults={"default_root_dir": "runs", "use_distributed_sampler": False},
             parser_kwargs={
                 "prog": self.prog,
-                # As a default config rather than a first --config, so that --help shows the recipe's own values.
-                self.arguments.subcommand: {"default_config_files": [self.arguments.configs[0]]},
+                self.arguments.subcommand: {"default_config_files": self.arguments.default_configs},
             },
             parser_class=ZooParser,
             subclass_mode_model=self.arguments.model_is_subclass(),

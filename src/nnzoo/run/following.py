@@ -1,9 +1,12 @@
-"""Settings of the data that follow from the model's, and of the model that a checkpoint knows, where none are given."""
+"""Settings that follow from others: data's from the model's, the model's from a checkpoint and from the data's task."""
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nnzoo.parameters import parameters_of
 from nnzoo.run.arguments import Arguments, take
 from nnzoo.run.checkpoint import read_checkpoint
 from nnzoo.run.configs import RECIPES, read_yaml, recipe_config
@@ -35,6 +38,28 @@ def with_following(arguments: Arguments, recipe: str, datamodules: Iterable[type
             value = None if typed == "null" else typed
         arguments.flags += [f"--data.{setting}={value}"] if value is not None else []
     return arguments
+
+
+def for_task(arguments: Arguments, chosen: type, classes: Iterable[type]) -> Arguments:
+    """A command line whose packaged configs set nothing that only models of another task know.
+
+    So a recipe may smooth the labels of its classes, and still regress a file of the user's.
+
+    Args:
+        arguments: The command line.
+        chosen: The model's class.
+        classes: Those of all tasks of the recipe.
+    """
+    others = {name for cls in classes for name in parameters_of(cls)} - set(parameters_of(chosen))
+
+    def fitting(config: str) -> str:
+        settings = read_yaml(config)
+        model = settings.get("model")
+        if RECIPES not in Path(config).parents or not isinstance(model, Mapping) or not others & set(model):
+            return config
+        return json.dumps({**settings, "model": {name: model[name] for name in model if name not in others}})
+
+    return replace(arguments, configs=[fitting(config) for config in arguments.configs])
 
 
 def take_found(arguments: Arguments, model_class: Any, settings: Any) -> None:

@@ -9,6 +9,7 @@ from .baselines.images import HistogramBaselines as HistogramBaselines
 from .baselines.images import ReconstructionBaselines as ReconstructionBaselines
 from .baselines.language import LanguageBaselines as LanguageBaselines
 from .baselines.links import LinkBaselines as LinkBaselines
+from .baselines.masked import MaskedBaselines as MaskedBaselines
 from .baselines.prompts import PromptQuality as PromptQuality
 from .baselines.sample_quality import SampleQuality as SampleQuality
 from .baselines.sequences import SequenceBaselines as SequenceBaselines

@@ -50,6 +50,8 @@ def test_probabilities_are_those_of_the_definition_and_sum_to_one(order):
             found = [math.exp(counted.log_likelihoods(np.array([*context, token]))[-1]) for token in range(SIZE)]
             assert found == pytest.approx(expected, abs=1e-12)
             assert sum(found) == pytest.approx(1)
+            np.testing.assert_allclose(counted.after(context), expected, atol=1e-12)
+    np.testing.assert_allclose(counted.after(()), [probability((), token) for token in range(SIZE)], atol=1e-12)
 
 
 def test_two_runs_by_hand():

@@ -1,5 +1,6 @@
 """What a language model has to beat: counted runs of tokens, and its own base before it was adapted."""
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -120,6 +121,14 @@ class KneserNey:
             )
         return np.log(chances)
 
+    def after(self, context: Sequence[int]) -> Any:
+        """Probabilities (V,) of each token that may follow on the last tokens of a text; none are needed."""
+        chances = np.full(self.size, 1 / self.size)
+        for length, level in enumerate(self.levels[: len(context) + 1], start=1):
+            last = context[len(context) - length + 1 :]
+            chances = level.after(functools.reduce(lambda number, token: number * self.size + token, last, 0), chances)
+        return chances
+
 
 class _Level:
     """Counts of the runs of one length, sorted by their numbers."""
@@ -141,6 +150,16 @@ class _Level:
         divisor = np.where(seen, totals, 1)
         own = (np.maximum(counts - self.discount, 0) + self.discount * followers * lower) / divisor
         return np.where(seen, own, lower)
+
+    def after(self, context: int, lower: Any) -> Any:
+        """As :meth:`interpolated`, of all tokens after one context, by its number."""
+        place = int(np.searchsorted(self.contexts, context))
+        if place == len(self.contexts) or self.contexts[place] != context:
+            return lower
+        first, last = np.searchsorted(self.kinds, [context * self.size, (context + 1) * self.size])
+        own = self.discount * self.followers[place] * lower
+        own[self.kinds[first:last] % self.size] += np.maximum(self.counts[first:last] - self.discount, 0)
+        return own / self.totals[place]
 
 
 def _looked_up(keys: Any, values: Any, wanted: Any) -> Any:

@@ -14,6 +14,7 @@ from support.runs import assert_same_bits, run_folder
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 NAME = "mlp"
 FLAGS = [
+    *("--last_checkpoint.seconds", "0"),
     *("--trainer.max_epochs", "3", "--trainer.limit_train_batches", "6", "--data.batch_size", "32"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--baselines", "null"),
     *("--trainer.enable_model_summary", "false", "--figures.draw", "false", "--model.hidden", "[16]"),

@@ -25,6 +25,7 @@ from nnzoo.run.folder import BEST, CONFIG, LAST, new_folder
 from nnzoo.run.folds import add_fold_arguments
 from nnzoo.run.following import for_task, take_found, with_following
 from nnzoo.run.help import tidy
+from nnzoo.run.last_checkpoint import LastCheckpoint
 from nnzoo.run.launcher import check_launched, is_global_zero, warn_of_batch_norms
 from nnzoo.run.limits import check_limits, on_cpu
 from nnzoo.run.memory import HELD, TRAINED, within_memory
@@ -140,7 +141,7 @@ class ZooCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds checkpoints, figures, compilation, and the links from data to model."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(ModelCheckpoint, "last_checkpoint")
+        parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
         parser.add_lightning_class_args(Figures, "figures")
         parser.set_defaults(
             {

@@ -93,6 +93,7 @@ LIMITS = (
     Limit("last_checkpoint.save_top_k", positive_or_endless, "must be positive: of 0 a run could not be resumed"),
     Limit("checkpoint.every_n_epochs", at_least(1), "must be 1 or more"),
     Limit("last_checkpoint.every_n_epochs", at_least(1), "must be 1 or more"),
+    Limit("last_checkpoint.seconds", at_least(0), "must not be negative: 0 writes each epoch"),
     Limit("last_checkpoint.save_weights_only", lambda only: not only, "could not be resumed: leave it out"),
     Limit("optimizer.init_args.lr", above(0), "must be above 0"),
     Limit("optimizer.init_args.weight_decay", at_least(0), "must not be negative"),

@@ -17,6 +17,11 @@ Any encoder of transformers will do: a folder or a name on the Hugging Face hub,
 recipe takes a tiny BERT that comes with the package, which the recipe mlm has trained. The labels say whether it
 classifies, finds several labels or regresses.
 
+The tiny BERT tells the area of a docstring in 0.7906 of the test texts with all its weights, in 0.7242 with adapters and
+in 0.5463 with the head alone; the same network with random weights in SCRATCH (--config bert_scratch), TF-IDF with
+logistic regression in 0.7861. On so few texts counted words are hard to beat: what helps is that the encoder has read
+English of this kind before.
+
 MiniLM, tuned on the 6,920 sentences of SST-2, is right on 0.8876 of the test sentences with all its weights, on 0.8695
 with adapters (--config bert_minilm_lora) and on 0.7357 with the head alone (--config bert_minilm_frozen); TF-IDF with
 logistic regression on 0.812. Of BERTs of this size the paper of the small ones (Turc et al. 2019, arXiv:1908.08962) has

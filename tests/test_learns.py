@@ -10,7 +10,7 @@ from support.found import CONFIGS, RECIPES, case, recipe
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*")]
 FLAGS = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 HIGHER_IS_BETTER = {"accuracy", "attribute_share", "auroc", "average_precision", "exact_match", "psnr"}
-LOWER_IS_BETTER = {"bits_per_dim", "frechet", "mse", "nll", "rmse"}
+LOWER_IS_BETTER = {"bits_per_dim", "frechet", "mse", "nll", "perplexity", "rmse"}
 RECORDED = [name for name in RECIPES if name in CONFIGS and Entry(name).result]
 
 

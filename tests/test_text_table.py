@@ -4,12 +4,10 @@ import importlib
 from pathlib import Path
 
 import pytest
-from nnzoo.recipes._records import Entry
 
 from support.tables import cells_below
 
 ROOT = Path(__file__).parent.parent
-not_yet = pytest.mark.skipif(Entry("bert").result is None, reason="its runs are not recorded yet")
 
 
 @pytest.fixture
@@ -19,13 +17,12 @@ def benchmark(monkeypatch):
     return importlib.import_module("text_models")
 
 
-@pytest.mark.parametrize("title", [pytest.param("area of a docstring", marks=not_yet), "SST-2, MiniLM"])
+@pytest.mark.parametrize("title", ["area of a docstring", "SST-2, MiniLM"])
 def test_the_readmes_tables_of_fine_tuning_are_those_of_the_records(benchmark, title):
     shown = cells_below((ROOT / "README.md").read_text(encoding="utf-8"), title)
     assert shown == benchmark.rows(benchmark.TABLES[title])
 
 
-@not_yet
 def test_pretraining_and_fine_tuning_beat_what_does_without(benchmark):
     """What README says of the packaged encoder: above random weights and above counted words, in the mean."""
     rows = benchmark.rows(benchmark.TABLES["area of a docstring"])

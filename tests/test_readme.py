@@ -25,7 +25,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 UNRECORDED = {"cnn_cifar10", "cnn_fashion", "cnn_folder", "cnn_pretrained", "forecaster_csv"}
 UNRECORDED |= {"ddpm_cifar10", "ddpm_text_mnist", "wgan_gp_cifar10"}
 UNRECORDED |= {"gnn_csv", "gnn_graphs_mutag", "gnn_links_csv"}
-UNRECORDED |= {"bert_function_lengths", "bert_function_statements", "bert_sst2", "lora_gpt2", "lora_local"}
+UNRECORDED |= {"bert_function_lengths", "bert_function_statements", "bert_sst2", "lora_gpt2", "lora_local", "mlm"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
 

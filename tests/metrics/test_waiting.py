@@ -48,7 +48,8 @@ def test_a_large_batch_is_measured_at_once_with_those_before_it():
 
 def table(sizes, target):
     """Batches of a table without categories."""
-    return [(values, torch.empty(len(values), 0).long(), target(values, numbers)) for values, numbers in batches(*sizes)]
+    codes = [torch.empty(size, 0, dtype=torch.long) for size in sizes]
+    return [(batch[0], none, target(*batch)) for batch, none in zip(batches(*sizes), codes, strict=True)]
 
 
 def trained(module, given):

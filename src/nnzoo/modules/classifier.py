@@ -142,10 +142,12 @@ class Classifier(SupervisedModule):
         """Probabilities (B, K) and classes (B,)."""
         return at_least_float32(outputs).softmax(dim=1), target if target.dim() == 1 else target.argmax(dim=1)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measures loss and metrics, and counts the confusions."""
-        _, measured = self._step("test", batch, batch_idx)
-        self.confusion.update(*measured)
+    def measure(self, stage: str, *seen: Any) -> tuple[Tensor, Tensor]:
+        """Counts the confusions of the test, too."""
+        measured = super().measure(stage, *seen)
+        if stage == "test":
+            self.confusion.update(*measured)
+        return measured
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics and keeps the confusion matrix (K, K), true classes in rows, as ``confusion_counts``."""

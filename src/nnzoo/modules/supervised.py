@@ -14,6 +14,7 @@ from torchmetrics import MetricCollection
 
 from nnzoo.errors import InputError
 from nnzoo.metrics.means import STAGES, PerStage, StageMeans
+from nnzoo.metrics.waiting import Waiting
 from nnzoo.modules.base import ZooModule
 from nnzoo.nets.supervised import weight_penalty
 
@@ -39,6 +40,7 @@ class SupervisedModule(ZooModule, ABC):
         self.net = self.build_net()
         self.means = StageMeans({stage: ["loss"] for stage in STAGES})
         self.metrics = PerStage(self.build_metrics)
+        self.waiting = Waiting()
 
     def check_hyperparameters(self) -> None:
         """Raises InputError if a hyperparameter cannot be used."""
@@ -69,7 +71,7 @@ class SupervisedModule(ZooModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch plus the penalties, whose weight does not depend on the batch's size."""
         l1, l2 = self.hparams["l1"], self.hparams["l2"]
-        losses, _ = self._step("train", batch, batch_idx)
+        losses = self._step("train", batch, batch_idx)
         return losses.mean() + (weight_penalty(self.net, l1, l2) if l1 or l2 else 0.0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -97,19 +99,38 @@ class SupervisedModule(ZooModule, ABC):
         *inputs, target = batch
         return inputs, target
 
-    def _step(self, stage: str, batch: Any, batch_idx: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def _step(self, stage: str, batch: Any, batch_idx: int) -> Tensor:
         if batch_idx == 0:  # looking at the values costs a synchronisation on a GPU, so once per epoch
             self.check_batch(batch)
         inputs, target = self.split(batch)
         outputs = self.outputs(*inputs)
         losses = self.loss(outputs, target)
-        self.means.update(stage, {"loss": losses})
-        measured = self.measured(outputs.detach(), target)
-        self.update_metrics(self.metrics[stage], measured, batch)
-        return losses, measured
+        seen = (outputs.detach(), target, losses.detach())
+        if stage == "train" and type(self).update_metrics is SupervisedModule.update_metrics:
+            for together in self.waiting.add(*seen):
+                self.measure(stage, *together)
+        else:
+            self.measure(stage, *seen, batch)
+        return losses
 
-    def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Batch) -> None:
-        """Adds what was measured to a stage's metrics; override it where these need more of the batch."""
+    def measure(
+        self, stage: str, outputs: Tensor, target: Tensor, losses: Tensor, batch: Any = None
+    ) -> tuple[Tensor, Tensor]:
+        """Adds samples to the means and metrics of a stage: those of a batch, or in training of several.
+
+        Returns:
+            What the metrics compared.
+        """
+        self.means.update(stage, {"loss": losses})
+        measured = self.measured(outputs, target)
+        self.update_metrics(self.metrics[stage], measured, batch)
+        return measured
+
+    def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Any) -> None:
+        """Adds what was measured to a stage's metrics; override it where these need more of the batch.
+
+        As it is, it gets several training batches together, and then no ``batch``; an override gets each by itself.
+        """
         metrics.update(*measured)
 
     def check_batch(self, batch: Any) -> None:
@@ -123,5 +144,8 @@ class SupervisedModule(ZooModule, ABC):
 
     def log_stage(self, stage: str) -> None:
         """Logs the mean loss and the metrics."""
+        if stage == "train":
+            for together in self.waiting.take():
+                self.measure(stage, *together)
         super().log_stage(stage)
         self.log_dict(self.metrics[stage])

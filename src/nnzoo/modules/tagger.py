@@ -78,15 +78,18 @@ class SequenceTagger(RecurrentModule):
             return (outputs > 0).int().transpose(1, 2), target.int().transpose(1, 2)
         return outputs.argmax(dim=2), target
 
-    def _step(self, stage: str, batch: Batch, batch_idx: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        losses, (predicted, true) = super()._step(stage, batch, batch_idx)
-        valid = valid_targets(batch[-1])
+    def measure(
+        self, stage: str, outputs: Tensor, target: Tensor, losses: Tensor, batch: Any = None
+    ) -> tuple[Tensor, Tensor]:
+        """Adds the means over steps, too."""
+        predicted, true = super().measure(stage, outputs, target, losses, batch)
+        valid = valid_targets(target)
         right = predicted == true if true.dim() == 2 else (predicted == true).all(dim=1)
         steps = valid.sum(dim=1)
         accuracy = (right & valid).sum(dim=1) / steps
         self.step_means.update(stage, {"nll": losses, "accuracy": accuracy}, steps)
-        self.perplexities[stage].update(losses.detach(), steps)
-        return losses, (predicted, true)
+        self.perplexities[stage].update(losses, steps)
+        return predicted, true
 
     def log_stage(self, stage: str) -> None:
         """Logs the mean loss, the means over all steps and the metrics."""

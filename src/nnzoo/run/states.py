@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torchmetrics import Metric
+
+from nnzoo.metrics.waiting import Waiting
 
 
 def random_states() -> dict[str, Any]:
@@ -35,29 +38,37 @@ def set_random_states(states: dict[str, Any]) -> None:
 
 
 def metric_states(module: torch.nn.Module, logged: Collection[Metric] = ()) -> dict[str, dict[str, Any]]:
-    """Accumulated values of every torchmetrics object in a module that has seen data, by its name.
+    """Accumulated values of every torchmetrics object in a module that has seen data, and what waits to be measured.
 
     Args:
         module: The module.
         logged: Metrics that were logged already, and so start anew.
+
+    Returns:
+        Them by the names of the parts that hold them.
     """
     done = set(map(id, logged))
-    return {
+    metrics = {
         name: {"count": metric._update_count, "values": metric.metric_state}
         for name, metric in module.named_modules()
         if isinstance(metric, Metric) and metric.update_called and id(metric) not in done
     }
+    waiting = {
+        name: {"waiting": part.batches}
+        for name, part in module.named_modules()
+        if isinstance(part, Waiting) and part.batches
+    }
+    return metrics | waiting
 
 
 def set_metric_states(module: torch.nn.Module, states: dict[str, dict[str, Any]]) -> None:
     """Restores what :func:`metric_states` returned."""
-    for name, state in states.items():
-        metric = module.get_submodule(name)
-        metric._update_count = state["count"]
-        for key, value in state["values"].items():
-            setattr(metric, key, _to(value, module))
-
-
-def _to(value: Any, module: torch.nn.Module) -> Any:
     device = next(module.parameters()).device
-    return [item.to(device) for item in value] if isinstance(value, list) else value.to(device)
+    for name, state in states.items():
+        part: Any = module.get_submodule(name)
+        if isinstance(part, Waiting):
+            part.batches = move_data_to_device(state["waiting"], device)
+            continue
+        part._update_count = state["count"]
+        for key, value in move_data_to_device(state["values"], device).items():
+            setattr(part, key, value)

@@ -17,8 +17,8 @@ Any encoder of transformers will do: a folder or a name on the Hugging Face hub,
 recipe takes a tiny BERT that comes with the package, which the recipe mlm has trained. The labels say whether it
 classifies, finds several labels or regresses.
 
-The tiny BERT tells the area of a docstring in 0.7906 of the test texts with all its weights, in 0.7242 with adapters and
-in 0.5463 with the head alone; the same network with random weights in 0.7403 (--config bert_scratch), TF-IDF with
+The tiny BERT tells the area of a docstring in 0.7906 of the test texts with all its weights, in 0.7242 with adapters
+and in 0.5463 with the head alone; the same network with random weights in 0.7403 (--config bert_scratch), TF-IDF with
 logistic regression in 0.7861. On so few texts counted words are hard to beat: what helps is that the encoder has read
 English of this kind before.
 

@@ -1,8 +1,8 @@
 """LoRA: a pretrained language model learns another kind of text through low-rank matrices beside its frozen weights.
 
 Paper: Hu et al. 2021, arXiv:2106.09685. The packaged tiny decoder has read the English of Python's documentation; here
-it learns to write Python code, the functions of the standard library without their docstrings. Nine in a hundred weights
-learn, and the perplexity goes from 141.7 to 44.35, where trigrams of the same tokens have 53.72.
+it learns to write Python code, the functions of the standard library without their docstrings. Nine in a hundred
+weights learn, and the perplexity goes from 141.7 to 44.35, where trigrams of the same tokens have 53.72.
 
     python -m nnzoo.recipes.lora
     python -m nnzoo.recipes.lora predict --ckpt_path runs/lora/RUN/best.ckpt --model.prompt "def "

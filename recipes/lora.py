@@ -4,6 +4,9 @@ Paper: Hu et al. 2021, arXiv:2106.09685. The packaged tiny decoder has read the 
 it learns to write Python code, the functions of the standard library without their docstrings. Nine in a hundred
 weights learn, and the perplexity goes from 141.7 to 44.35, where trigrams of the same tokens have 53.72.
 
+SmolLM2-135M (lora_local, learning rate 0.001, 48 steps of 8 blocks, 0.7 % of its weights) goes from 44.15 to 32.15 on
+plays of Shakespeare that it was not trained on, where trigrams have 162.8.
+
     python -m nnzoo.recipes.lora
     python -m nnzoo.recipes.lora predict --ckpt_path runs/lora/RUN/best.ckpt --model.prompt "def "
     python -m nnzoo.recipes.lora --config lora_gpt2

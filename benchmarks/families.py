@@ -25,7 +25,7 @@ class Family:
     Attributes:
         title: What it is called there.
         config: Packaged config of the recipe.
-        step: Builds the step by hand from the setting and a seed.
+        step: Builds the step by hand.
         prepare: Makes of a module and a batch what that step takes.
         steps: Training steps of an epoch, at most.
         flags: Further flags of the recipe.
@@ -34,11 +34,11 @@ class Family:
 
     title: str
     config: str
-    step: Callable[[Setting, int], Step]
+    step: Callable[[Setting], Step]
     prepare: Callable[[Any, Any], Any] = steps.split
     steps: int = 60
     flags: tuple[str, ...] = ()
-    peers: Mapping[str, Callable[[Setting, int], float]] = field(default_factory=dict)
+    peers: Mapping[str, Callable[[Setting], float]] = field(default_factory=dict)
 
     def flags_in(self, folder: Path) -> list[str]:
         """The flags, with the file of a made-up table where they ask for one."""
@@ -74,7 +74,7 @@ FAMILIES = {
         "Autoencoder, MNIST", "autoencoder_mnist", steps.denoising, steps.images_alone, peers=PYTHAE
     ),
     "rnn_mnist": Family("LSTM, MNIST rows", "rnn_mnist", classes, steps=40, peers=of_classes),
-    "forecaster_etth1": Family("Forecaster, ETTh1", "forecaster_etth1", numbers, steps=15, peers=of_numbers),
+    "forecaster_etth1": Family("Forecaster, ETTh1", "forecaster_etth1", numbers, steps=10, peers=of_numbers),
     "forecaster_lstm": Family(
         "Forecaster, ETTh1, an LSTM as darts'", "forecaster_etth1", numbers, steps=40,
         flags=tuple(LIKE_DARTS.split()),

@@ -46,19 +46,18 @@ class Clock(L.Callback):
         self.watch.stop()
 
 
-def fit(config: str, steps: int, epochs: int, seed: int = 0, flags: Sequence[str] = ()) -> Clock:
+def fit(config: str, steps: int, epochs: int, flags: Sequence[str] = ()) -> Clock:
     """Fits a recipe with its callbacks, logger, metrics and checkpoints, and gives back the clock that it ran by.
 
     Args:
         config: A packaged config.
         steps: Training batches of an epoch, at most as many as there are.
         epochs: Epochs, of which the first warms up.
-        seed: Of the run.
         flags: Further flags of the recipe.
     """
     program = importlib.import_module(f"nnzoo.recipes.{recipe_of(config)}")
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, NVML):
-        own = f"fit --config {config} {SHORT} --seed_everything {seed} --trainer.default_root_dir {folder}"
+        own = f"fit --config {config} {SHORT} --trainer.default_root_dir {folder}"
         own += f" --trainer.max_epochs {epochs} --trainer.limit_train_batches {steps}"
         with mock.patch.object(Clock, "steps", steps):
             program.main([*own.split(), f"--trainer.callbacks+={__name__}.Clock", *flags])

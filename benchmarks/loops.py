@@ -1,8 +1,8 @@
 """Loops as one writes them by hand: the same network, optimiser and schedule, batches in memory, no metrics."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any
 
 import torch
@@ -23,15 +23,13 @@ class Setting:
 
     Attributes:
         module: As the recipe builds it; a contender takes the networks of a :meth:`fresh` one.
-        batches: Those of an epoch, ready for the network.
-        epochs: Epochs of a round; the first warms up.
+        epochs: The batches of each epoch of a round, ready for the network, as the recipe has them; the first warms up.
         clip: The largest norm of the gradients, if they are clipped.
         batch_size: Samples of a batch.
     """
 
     module: Any
-    batches: list[Any]
-    epochs: int
+    epochs: list[list[Any]]
     clip: float | None
     batch_size: int
 
@@ -41,13 +39,18 @@ class Setting:
         return self.module.hparams
 
     @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return len(self.epochs[0])
+
+    @property
     def total(self) -> int:
         """Steps of a round."""
-        return self.epochs * len(self.batches)
+        return len(self.epochs) * self.steps
 
-    def fresh(self, seed: int) -> Any:
+    def fresh(self) -> Any:
         """A module of the same hyperparameters, untrained."""
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         return type(self.module)(**self.hparams).train()
 
     def factor(self, step: int) -> float:
@@ -60,13 +63,34 @@ class Setting:
         return self.hparams["lr_schedule"] != "constant" or self.hparams["lr_warmup"] > 0
 
 
+class Passes:
+    """Batches in memory for loops that are not ours: each pass over them is the next epoch, round and round.
+
+    Args:
+        setting: That has them.
+        form: Makes of a batch what the loop takes.
+    """
+
+    def __init__(self, setting: Setting, form: Callable[[Any], Any]) -> None:
+        self.epochs = cycle([[form(batch) for batch in batches] for batches in setting.epochs])
+        self.steps, self.dataset = setting.steps, range(setting.steps * setting.batch_size)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(next(self.epochs))
+
+
 def setting_of(clock: Clock, steps: int, epochs: int, prepare: Callable[[Any, Any], Any]) -> Setting:
     """The setting of a fit, with its batches as ``prepare(module, batch)`` makes them for the network."""
-    data, dataset = clock.data, clock.data.parts["train"]
-    order = data.build_sampler("train", len(dataset), data.batch_size, seed=data.seed, train=True)
-    module = clock.module.train()
-    batches = [prepare(module, dataset.__getitems__(index)) for index in islice(order, steps)]
-    return Setting(module, batches, epochs, clock.clip, data.batch_size)
+    data, dataset, module = clock.data, clock.data.parts["train"], clock.module.train()
+    order = {"batch_size": data.batch_size, "seed": data.seed, "train": True}
+    found = []
+    for epoch in range(epochs):
+        sampler = data.build_sampler("train", len(dataset), position=lambda epoch=epoch: (epoch, 0), **order)
+        found.append([prepare(module, dataset.__getitems__(index)) for index in islice(sampler, steps)])
+    return Setting(module, found, clock.clip, data.batch_size)
 
 
 def gradient_step(
@@ -96,10 +120,10 @@ def gradient_step(
 
 def loop_time(step: Step, setting: Setting) -> float:
     """Seconds of a step in a loop over the batches, epoch after epoch."""
-    watch = Stopwatch(len(setting.batches))
-    for _ in range(setting.epochs):
+    watch = Stopwatch(setting.steps)
+    for batches in setting.epochs:
         watch.start()
-        for batch in setting.batches:
+        for batch in batches:
             step(batch)
         watch.stop()
     return watch.seconds

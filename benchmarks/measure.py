@@ -11,7 +11,7 @@ from benchmarks.loops import Setting, loop_time, setting_of
 from benchmarks.measuring import Contender, compared, interleaved, quiet
 from benchmarks.results import BARE, OWN, machine
 
-EPOCHS = 4
+EPOCHS = 3
 
 
 def measured(name: str, rounds: int, steps: int | None = None, epochs: int = EPOCHS) -> dict[str, Any]:
@@ -28,17 +28,17 @@ def measured(name: str, rounds: int, steps: int | None = None, epochs: int = EPO
         flags = family.flags_in(Path(folder))
         first = fit(family.config, steps or family.steps, 1, flags=flags)
         setting = setting_of(first, steps or family.steps, epochs, family.prepare)
-        steps = len(setting.batches)
+        steps = setting.steps
         contenders: dict[str, Contender] = {
-            BARE: lambda seed: loop_time(family.step(setting, seed), setting),
-            OWN: lambda seed: fit(family.config, steps, epochs, seed, flags).watch.seconds,
+            BARE: lambda: loop_time(family.step(setting), setting),
+            OWN: lambda: fit(family.config, steps, epochs, flags).watch.seconds,
         }
         peers, absent = {}, {}
         for peer, run in family.peers.items():
             if reason := trial(run, setting):
                 absent[peer] = reason
             else:
-                peers[peer] = lambda seed, run=run: run(setting, seed)
+                peers[peer] = lambda run=run: run(setting)
         seconds = interleaved({**contenders, **peers}, rounds)
     return {
         "family": name, "title": family.title, "config": family.config, "flags": list(family.flags),
@@ -49,10 +49,10 @@ def measured(name: str, rounds: int, steps: int | None = None, epochs: int = EPO
     }  # fmt: skip
 
 
-def trial(run: Callable[[Setting, int], float], setting: Setting) -> str:
+def trial(run: Callable[[Setting], float], setting: Setting) -> str:
     """Why a peer cannot take part, in a sentence; empty if it can. A peer may fail in any way."""
     try:
-        run(setting, 0)
+        run(setting)
     except ModuleNotFoundError as error:
         return f"{error.name} is not installed: `python -m benchmarks peers FOLDER` installs the peers."
     except Exception as error:

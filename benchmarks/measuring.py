@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-Contender = Callable[[int], float]
-"""From a round's number, which is its seed, to the seconds of a training step."""
+Contender = Callable[[], float]
+"""Trains afresh, and says how many seconds a training step took."""
 QUARTILES = (0.25, 0.5, 0.75)
 
 
@@ -54,7 +54,7 @@ def interleaved(contenders: Mapping[str, Contender], rounds: int) -> dict[str, l
     for number in range(rounds):
         for name in list(contenders)[:: -1 if number % 2 else 1]:
             gc.collect()  # what one leaves behind is not for the next to clear away
-            found[name].append(contenders[name](number))
+            found[name].append(contenders[name]())
     return found
 
 

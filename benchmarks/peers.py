@@ -14,7 +14,7 @@ PINNED = {
         "plum-dispatch==2.9.0", "beartype==0.23.1", "cloudpickle==3.1.2",
     ],
     "pythae": ["pythae==0.1.2", "cloudpickle==3.1.2"],
-    "darts": ["darts==0.48.1"],
+    "darts": ["darts==0.48.1", "holidays==0.109"],
 }  # fmt: skip
 """What each peer needs beyond what nnzoo has. Nothing else is installed with it: another torch would come along."""
 

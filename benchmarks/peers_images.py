@@ -1,31 +1,15 @@
 """pythae, for autoencoders of images; it is given the batches ready made."""
 
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from benchmarks.loops import Setting
+from benchmarks.loops import Passes, Setting
 from benchmarks.measuring import Stopwatch
 
 
-class Batches:
-    """Batches in memory, as pythae's trainer takes them."""
-
-    def __init__(self, setting: Setting) -> None:
-        self.images = setting.batches
-        self.dataset = range(len(self.images) * setting.batch_size)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        return ({"data": images} for images in self.images)
-
-
-def pythae(setting: Setting, seed: int) -> float:
+def pythae(setting: Setting) -> float:
     """Its trainer and its loss with our networks and the fused optimiser.
 
     It has less to do: its schedules go by epochs, so that there is none here, and its autoencoder draws no noise.
@@ -34,11 +18,11 @@ def pythae(setting: Setting, seed: int) -> float:
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
 
-    module, variational = setting.fresh(seed), "likelihood" in setting.hparams
-    watch = Stopwatch(len(setting.batches))
+    module, variational = setting.fresh(), "likelihood" in setting.hparams
+    watch = Stopwatch(setting.steps)
 
     class Encoder(BaseEncoder):
-        def forward(self, x: Tensor) -> ModelOutput:
+        def forward(self, x: torch.Tensor) -> ModelOutput:
             codes = self.net(x)
             if not variational:
                 return ModelOutput(embedding=codes)
@@ -46,12 +30,12 @@ def pythae(setting: Setting, seed: int) -> float:
             return ModelOutput(embedding=mean, log_covariance=log_var)
 
     class Decoder(BaseDecoder):
-        def forward(self, z: Tensor) -> ModelOutput:
+        def forward(self, z: torch.Tensor) -> ModelOutput:
             return ModelOutput(reconstruction=torch.sigmoid(self.net(z)))
 
     class Trainer(trainers.BaseTrainer):
-        def get_train_dataloader(self, *args: Any) -> Batches:
-            return Batches(setting)
+        def get_train_dataloader(self, *args: Any) -> Passes:
+            return Passes(setting, lambda images: {"data": images})
 
         def train_step(self, epoch: int) -> float:  # an epoch, in spite of its name
             watch.start()
@@ -70,10 +54,10 @@ def pythae(setting: Setting, seed: int) -> float:
     optimizer = {"optimizer_cls": "AdamW", "optimizer_params": {"weight_decay": 0.0, "fused": True}}
     with tempfile.TemporaryDirectory() as folder:
         settings = trainers.BaseTrainerConfig(
-            folder, setting.batch_size, num_epochs=setting.epochs, learning_rate=hparams["lr"], no_cuda=True,
+            folder, setting.batch_size, num_epochs=len(setting.epochs), learning_rate=hparams["lr"], no_cuda=True,
             **optimizer,
         )  # fmt: skip
-        few = data.BaseDataset(setting.batches[0], torch.zeros(len(setting.batches[0])))
+        few = data.BaseDataset(setting.epochs[0][0], torch.zeros(len(setting.epochs[0][0])))
         Trainer(model, few, training_config=settings).train()
     return watch.seconds
 

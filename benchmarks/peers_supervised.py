@@ -1,19 +1,19 @@
 """Peers that train any network from inputs to outputs: skorch and fastai, each given the batches ready made."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.loops import Setting
+from benchmarks.loops import Passes, Setting
 from benchmarks.measuring import Stopwatch
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def supervised_peers(loss: Loss) -> Mapping[str, Callable[[Setting, int], float]]:
+def supervised_peers(loss: Loss) -> Mapping[str, Callable[[Setting], float]]:
     """Both, with the loss of outputs and target."""
     return {"skorch": partial(skorch, loss), "fastai": partial(fastai, loss)}
 
@@ -40,12 +40,12 @@ class OfList(nn.Module):
         return self.net(*inputs)
 
 
-def skorch(loss: Loss, setting: Setting, seed: int) -> float:
+def skorch(loss: Loss, setting: Setting) -> float:
     """The NeuralNet of skorch with its default callbacks, the fused optimiser, and no validation."""
     from skorch import NeuralNet
     from skorch.callbacks import GradientNormClipping, LRScheduler
 
-    watch = Stopwatch(len(setting.batches))
+    watch = Stopwatch(setting.steps)
 
     class Timed(NeuralNet):
         def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
@@ -55,33 +55,28 @@ def skorch(loss: Loss, setting: Setting, seed: int) -> float:
             super().run_single_epoch(iterator, training, *args, **kwargs)
             watch.stop()
 
-    class Batches:
-        def __init__(self, dataset: Any, **settings: Any) -> None: ...
-
-        def __iter__(self) -> Iterator[Any]:
-            return ((list(inputs), target) for inputs, target in setting.batches)
-
+    batches = Passes(setting, lambda batch: (list(batch[0]), batch[1]))
     rate = LRScheduler(policy=torch.optim.lr_scheduler.LambdaLR, lr_lambda=setting.factor, step_every="batch")
     callbacks = [rate] if setting.has_schedule else []
     if setting.clip:
         callbacks.append(GradientNormClipping(setting.clip))
     net = Timed(
-        OfList(setting.fresh(seed).net), criterion=Criterion(loss), optimizer=torch.optim.AdamW, optimizer__fused=True,
+        OfList(setting.fresh().net), criterion=Criterion(loss), optimizer=torch.optim.AdamW, optimizer__fused=True,
         optimizer__weight_decay=setting.hparams["weight_decay"], lr=setting.hparams["lr"], train_split=None,
-        max_epochs=setting.epochs, iterator_train=Batches, callbacks=callbacks, verbose=0,
+        max_epochs=len(setting.epochs), iterator_train=lambda *args, **kwargs: batches, callbacks=callbacks, verbose=0,
     )  # fmt: skip
     rows = torch.zeros(2, 1)  # the iterator has the batches
     net.fit(rows, rows)
     return watch.seconds
 
 
-def fastai(loss: Loss, setting: Setting, seed: int) -> float:
+def fastai(loss: Loss, setting: Setting) -> float:
     """The Learner of fastai without a bar; a validation of one batch comes after each epoch and is not counted."""
     from fastai.basics import Callback, DataLoader, DataLoaders, Learner, OptimWrapper
     from fastai.callback.schedule import ParamScheduler
     from fastai.callback.training import GradientClip
 
-    watch = Stopwatch(len(setting.batches))
+    watch = Stopwatch(setting.steps)
 
     class Timer(Callback):
         def before_train(self) -> None:
@@ -90,8 +85,16 @@ def fastai(loss: Loss, setting: Setting, seed: int) -> float:
         def after_train(self) -> None:
             watch.stop()
 
-    batches = [(*inputs, target) for inputs, target in setting.batches]
-    loaders = (DataLoader(part, bs=None, num_workers=0) for part in (batches, batches[:1]))
+    class Ready(DataLoader):
+        def __init__(self, batches: Iterable[Any]) -> None:
+            super().__init__([], bs=None, num_workers=0)
+            self.batches, self.n = batches, setting.steps
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter(self.batches)
+
+    passes = Passes(setting, lambda batch: (*batch[0], batch[1]))
+    few = [(*inputs, target) for inputs, target in setting.epochs[0][:1]]
     callbacks: list[Any] = [Timer()]
     if setting.has_schedule:
         rate = setting.hparams["lr"]
@@ -99,10 +102,10 @@ def fastai(loss: Loss, setting: Setting, seed: int) -> float:
     if setting.clip:
         callbacks.append(GradientClip(setting.clip))
     learner = Learner(
-        DataLoaders(*loaders), setting.fresh(seed).net, loss_func=loss,
+        DataLoaders(Ready(passes), Ready(few)), setting.fresh().net, loss_func=loss,
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, fused=True),
     )  # fmt: skip
-    learner.dls.n_inp = len(batches[0]) - 1
+    learner.dls.n_inp = len(few[0]) - 1
     with learner.no_bar(), learner.no_logging():
-        learner.fit(setting.epochs, setting.hparams["lr"], wd=setting.hparams["weight_decay"], cbs=callbacks)
+        learner.fit(len(setting.epochs), setting.hparams["lr"], wd=setting.hparams["weight_decay"], cbs=callbacks)
     return watch.seconds

@@ -56,20 +56,20 @@ def characters(outputs: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(outputs.flatten(0, 1), wanted, ignore_index=PAD, reduction="sum") / len(target)
 
 
-def supervised(loss: Loss) -> Callable[[Setting, int], Step]:
+def supervised(loss: Loss) -> Callable[[Setting], Step]:
     """A network from inputs to outputs, which a loss compares with the target."""
 
-    def build(setting: Setting, seed: int) -> Step:
-        net, decay = setting.fresh(seed).net, setting.hparams.get("layer_decay", 1.0)
+    def build(setting: Setting) -> Step:
+        net, decay = setting.fresh().net, setting.hparams.get("layer_decay", 1.0)
         shares = net.shares(decay) if decay < 1 else None
         return gradient_step(lambda batch: loss(net(*batch[0]), batch[1]), list(net.parameters()), setting, shares)
 
     return build
 
 
-def variational(setting: Setting, seed: int) -> Step:
+def variational(setting: Setting) -> Step:
     """The negative ELBO of binary images."""
-    module = setting.fresh(seed)
+    module = setting.fresh()
     encoder, decoder = module.encoder, module.decoder
 
     def loss(images: Tensor) -> Tensor:
@@ -82,9 +82,9 @@ def variational(setting: Setting, seed: int) -> Step:
     return gradient_step(loss, list(module.parameters()), setting)
 
 
-def denoising(setting: Setting, seed: int) -> Step:
+def denoising(setting: Setting) -> Step:
     """The squared error of images from noisy ones."""
-    module = setting.fresh(seed)
+    module = setting.fresh()
     encoder, decoder, level = module.encoder, module.decoder, setting.hparams["noise_level"]
 
     def loss(images: Tensor) -> Tensor:
@@ -94,9 +94,9 @@ def denoising(setting: Setting, seed: int) -> Step:
     return gradient_step(loss, list(module.parameters()), setting)
 
 
-def adversarial(setting: Setting, seed: int) -> Step:
+def adversarial(setting: Setting) -> Step:
     """What a batch does to critic, generator and the average of both."""
-    module, hparams = setting.fresh(seed), setting.hparams
+    module, hparams = setting.fresh(), setting.hparams
     generator, critic, each = module.generator, module.critic, hparams["n_critic"]
     settings: dict[str, Any] = {"lr": hparams["lr"], "betas": hparams["betas"], "fused": True}
     critic_steps, generator_steps = (torch.optim.Adam(net.parameters(), **settings) for net in (critic, generator))
@@ -127,9 +127,9 @@ def adversarial(setting: Setting, seed: int) -> Step:
     return step
 
 
-def diffusion(setting: Setting, seed: int) -> Step:
+def diffusion(setting: Setting) -> Step:
     """What a batch does to the network and its average."""
-    module = setting.fresh(seed)
+    module = setting.fresh()
     net, chain = module.net, module.process
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
 

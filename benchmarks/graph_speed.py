@@ -1,15 +1,11 @@
-"""Training speed of the graph recipes on a CPU beside the loops one writes by hand.
+"""Training speed of the recipe ``gnn_cora`` on a CPU beside the loop of PyG's own example.
 
-    python benchmarks/graph_speed.py cora
-    python benchmarks/graph_speed.py graphs
+    python -m benchmarks.graph_speed
 
-``cora``: the recipe ``gnn_cora`` beside the loop of PyG's own example: the same two layers on the dense matrix of words
-with ``F.dropout``, ``GCNConv`` with ``cached=True``, and Adam. An epoch is a step. Two ratios are printed: of training,
-where what comes after a step, validation and checkpoints, is left out of both; and of whole epochs, where the recipe
-validates, measures, logs and saves two checkpoints, and the loop does the example's ``test()``.
-
-``graphs``: the recipe ``gnn_graphs`` beside a bare loop over batches that are made before the clock starts, with the
-same network, optimiser and schedule. Validation and checkpoints are left out of both.
+The example has the same two layers on the dense matrix of words with ``F.dropout``, ``GCNConv`` with ``cached=True``,
+and Adam. An epoch is a step. Two ratios are printed: of training, where what comes after a step, validation and
+checkpoints, is left out of both; and of whole epochs, where the recipe validates, measures, logs and saves two
+checkpoints, and the loop does the example's ``test()``. Graphs of digits are timed by ``python -m benchmarks``.
 
 Recipe and loop take turns, round after round, so that a change in the machine's load meets both. Times are those of the
 processor (set ``OMP_NUM_THREADS=1``), so that other programs do not count; what counts is the median of the rounds'
@@ -20,34 +16,24 @@ loop, and does 2.7 [2.7, 2.7] times as many whole epochs. Of the loop's 82 ms fo
 takes 60. Of the recipe's 10 ms 1.5 are dropout and 5 both convolutions with their gradients, 0.7 of them the weights of
 edges, which the loop keeps; the rest are metrics, checks, the optimiser and what Lightning does for a step. After it
 come validation with its metrics, logging, and two checkpoints.
-On graphs of digits the recipe does 0.95 [0.89, 1.00] of the bare loop's epochs.
 """
 
 import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any, NamedTuple
 
 import lightning as L
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 from torch_geometric.nn import GCNConv
-from vae_throughput import quiet
 
-from nnzoo import GraphClassifier, GraphDataModule, GraphRegressor, GraphSetDataModule, NodeClassifier, NodeRegressor
-from nnzoo.modules.optimizers import schedule_factor
+from benchmarks.measuring import quiet, shown, spread
+from nnzoo import GraphDataModule, NodeClassifier, NodeRegressor
 from nnzoo.nets.sparse_features import dense
 from nnzoo.run.cli import ZooCLI
-
-RECIPES: dict[str, tuple[str, str, Any, type[L.LightningDataModule]]] = {
-    "cora": ("gnn", "gnn_cora", {"classification": NodeClassifier, "regression": NodeRegressor}, GraphDataModule),
-    "graphs": ("gnn_graphs", "gnn_graphs", {"classification": GraphClassifier, "regression": GraphRegressor},
-               GraphSetDataModule),
-}  # fmt: skip
 
 
 class Speed(NamedTuple):
@@ -80,13 +66,13 @@ class Clock(L.Callback):
         return Speed(counted / sum(self.training[1:-1]), counted / (self.starts[-1] - self.starts[1]))
 
 
-def of_recipe(kind: str, epochs: int, flags: list[str]) -> tuple[Speed, ZooCLI]:
+def of_recipe(epochs: int, flags: list[str]) -> tuple[Speed, ZooCLI]:
     """Speed of the recipe as a user gets it, and what it was built of."""
-    recipe, config, models, data = RECIPES[kind]
+    models = {"classification": NodeClassifier, "regression": NodeRegressor}
     with tempfile.TemporaryDirectory() as folder, quiet():
-        args = f"fit --config {config} --trainer.default_root_dir {folder} --trainer.accelerator cpu --baselines null"
+        args = f"fit --config gnn_cora --trainer.default_root_dir {folder} --trainer.accelerator cpu --baselines null"
         args += f" --trainer.max_epochs {epochs + 1} --figures.draw false --trainer.callbacks+={__name__}.Clock"
-        cli = ZooCLI(models, data, recipe=recipe, args=[*args.split(), *flags])
+        cli = ZooCLI(models, GraphDataModule, recipe="gnn", args=[*args.split(), *flags])
     clock = next(callback for callback in cli.trainer.callbacks if isinstance(callback, Clock))
     return clock.speed, cli
 
@@ -145,48 +131,22 @@ def cora_by_hand(cli: ZooCLI, epochs: int) -> Speed:
     return by_hand(train, test, epochs)
 
 
-def graphs_by_hand(cli: ZooCLI, epochs: int) -> Speed:
-    """A bare loop over batches that are there already."""
-    data, hparams = cli.datamodule, cli.model.hparams
-    model = GraphClassifier(**hparams)  # of which only the network is taken
-    batches = [model.split(batch) for batch in data.train_dataloader()]
-    optimizer = torch.optim.AdamW(model.net.parameters(), lr=hparams["lr"], weight_decay=0.0, fused=True)
-    total, schedule, warmup = epochs * len(batches), hparams["lr_schedule"], hparams["lr_warmup"]
-    rate = LambdaLR(optimizer, lambda step: schedule_factor(step, total, schedule, warmup))
-
-    def train() -> None:
-        for inputs, labels in batches:
-            optimizer.zero_grad()
-            F.cross_entropy(model.net(*inputs), labels).backward()
-            optimizer.step()
-            rate.step()
-
-    return by_hand(train, lambda: None, epochs)
-
-
-LOOPS = {"cora": cora_by_hand, "graphs": graphs_by_hand}
-
-
 def main() -> None:
     """Prints all speeds and the medians of their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=LOOPS)
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which both take turns")
-    parser.add_argument("--epochs", type=int, help="epochs of a round: 40 of cora, 5 of graphs unless given")
+    parser.add_argument("--epochs", type=int, default=40, help="epochs of a round")
     args, flags = parser.parse_known_args()
-    epochs = args.epochs or {"cora": 40, "graphs": 5}[args.kind]
-    names = Speed._fields if args.kind == "cora" else ("training",)
-    ratios: dict[str, list[float]] = {name: [] for name in names}
+    ratios: dict[str, list[float]] = {name: [] for name in Speed._fields}
     for _ in range(args.rounds):
-        own, cli = of_recipe(args.kind, epochs, flags)
-        hand = LOOPS[args.kind](cli, epochs)
-        for name in names:
-            ratios[name].append(getattr(own, name) / getattr(hand, name))
+        own, cli = of_recipe(args.epochs, flags)
+        hand = cora_by_hand(cli, args.epochs)
+        for name, found in ratios.items():
+            found.append(getattr(own, name) / getattr(hand, name))
             speeds = f"recipe {getattr(own, name):.2f}, by hand {getattr(hand, name):.2f} epochs/s"
             print(f"{name}: {speeds}", flush=True)
     for name, found in ratios.items():
-        spread = f"[{min(found):.3f}, {max(found):.3f}] of {len(found)} rounds"
-        print(f"{name}, recipe / by hand: {median(found):.3f} {spread}")
+        print(f"{name}, recipe / by hand: {shown(spread(found, 3), 3)} of {len(found)} rounds")
 
 
 if __name__ == "__main__":

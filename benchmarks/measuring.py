@@ -65,6 +65,12 @@ def spread(values: Sequence[float], digits: int) -> dict[str, float]:
             (("median", median), ("lower_quartile", lower), ("upper_quartile", upper))}  # fmt: skip
 
 
+def shown(found: dict[str, float], digits: int = 2) -> str:
+    """A spread in a table."""
+    lower, upper = found["lower_quartile"], found["upper_quartile"]
+    return f"{found['median']:.{digits}f} [{lower:.{digits}f}, {upper:.{digits}f}]"
+
+
 def compared(seconds: Mapping[str, Sequence[float]], bare: str) -> dict[str, dict[str, object]]:
     """What the times of all rounds say of each contender.
 

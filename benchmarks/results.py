@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.measuring import shown
+
 FOLDER = Path(__file__).parent
 RESULTS, TABLE = FOLDER / "results", FOLDER / "README.md"
 BARE, OWN = "bare loop", "nnzoo"
@@ -64,12 +66,11 @@ def row(result: Mapping[str, Any]) -> list[str]:
     own, bare = contenders[OWN], contenders[BARE]
     peers = {name: found["ratio"]["median"] for name, found in contenders.items() if name not in (BARE, OWN)}
     listed = [f"{name} {ratio:.2f}" for name, ratio in sorted(peers.items(), key=lambda one: -one[1])]
-    ratio = own["ratio"]
     return [
         f"{result['title']} ({result['batch_size']})",
         *(f"{found['microseconds']['median']:,.0f}" for found in (bare, own)),
         f"{own['overhead']['median']:,.0f}",
-        f"{ratio['median']:.2f} [{ratio['lower_quartile']:.2f}, {ratio['upper_quartile']:.2f}]",
+        shown(own["ratio"]),
         ", ".join(listed) or "-",
     ]
 

@@ -1,8 +1,8 @@
 """Training speed of the recipes ``bert`` and ``lora`` on a CPU beside a loop by hand and transformers' Trainer.
 
-    python benchmarks/text_speed.py encoder
-    python benchmarks/text_speed.py encoder --model ~/data/models/all-MiniLM-L6-v2
-    python benchmarks/text_speed.py lora --model FOLDER --data.batch_size 8
+    python -m benchmarks.text_speed encoder
+    python -m benchmarks.text_speed encoder --model ~/data/models/all-MiniLM-L6-v2
+    python -m benchmarks.text_speed lora --model FOLDER --data.batch_size 8
 
 ``encoder``: the recipe ``bert`` with its config ``bert_sst2`` fine-tunes an encoder on sentences of film reviews, or on
 ``--data.train_file``. ``lora``: the recipe ``lora`` adapts a decoder.
@@ -27,11 +27,12 @@ from unittest import mock
 import lightning as L
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
-from text_contenders import Row, Speed, Stopwatch, block_trainers, by_hand, of_trainer, text_trainers
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM
-from vae_throughput import NVML, quiet
 
+from benchmarks.fits import NVML
+from benchmarks.measuring import quiet, shown, spread
+from benchmarks.text_contenders import Row, Speed, Stopwatch, block_trainers, by_hand, of_trainer, text_trainers
 from nnzoo import BertClassifier, LoRACausalLM, TextClassificationDataModule, TextDataModule
 from nnzoo.data.sampler import BatchIndex
 from nnzoo.nets.lora_base import without_dropout
@@ -148,12 +149,11 @@ def main() -> None:
         for name, speed in speeds.items():
             found.setdefault(name, []).append(speed)
         print(", ".join(f"{name} {speed.process:,.0f}" for name, speed in speeds.items()), "tokens/s", flush=True)
-    print(f"\n{'contender':38}{'tokens/s':>10}{'wall':>10}  nnzoo to it, median [min, max] of {args.rounds} rounds")
+    print(f"\n{'contender':38}{'tokens/s':>10}{'wall':>10}  nnzoo to it, median [quartiles] of {args.rounds} rounds")
     for name, speeds_of in found.items():
         ratios = [own.process / other.process for own, other in zip(found["nnzoo"], speeds_of, strict=True)]
         process, wall = (median(speed[kind] for speed in speeds_of) for kind in (0, 1))
-        spread = f"{median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]"
-        print(f"{name:38}{process:10,.0f}{wall:10,.0f}  {spread}")
+        print(f"{name:38}{process:10,.0f}{wall:10,.0f}  {shown(spread(ratios, 3), 3)}")
 
 
 if __name__ == "__main__":

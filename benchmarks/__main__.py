@@ -25,6 +25,10 @@ from nnzoo.errors import InputError, run_main
 ROOT = Path(__file__).parent.parent
 
 
+def folder(path: str) -> Path:
+    return Path(path).expanduser().resolve()
+
+
 def arguments(args: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
@@ -33,8 +37,8 @@ def arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which all take turns; a record has 7 or more")
     parser.add_argument("--steps", type=int, help="training steps of an epoch, instead of the family's own number")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch; processor time adds them up")
-    parser.add_argument("--peers", type=Path, help="folder of the peers' environment")
-    parser.add_argument("--results", type=Path, default=results.RESULTS, help="folder that the JSON files go to")
+    parser.add_argument("--peers", type=folder, help="folder of the peers' environment")
+    parser.add_argument("--results", type=folder, default=results.RESULTS, help="folder that the JSON files go to")
     found = parser.parse_args(args)
     if found.what not in ([], ["table"]) and not (len(found.what) == 2 and found.what[0] == "peers"):
         parser.error(f"unknown: {' '.join(found.what)}; it is peers FOLDER, table, or nothing")
@@ -63,9 +67,9 @@ def in_processes(options: argparse.Namespace) -> int:
     failed = 0
     for name in [options.family] if options.family else FAMILIES:
         command = [str(python), "-m", "benchmarks", "--family", name, "--rounds", str(options.rounds)]
-        command += ["--threads", str(options.threads), "--results", str(options.results.resolve())]
+        command += ["--threads", str(options.threads), "--results", str(options.results)]
         command += ["--steps", str(options.steps)] if options.steps else []
-        command += ["--peers", str(options.peers.resolve())] if options.peers else []
+        command += ["--peers", str(options.peers)] if options.peers else []
         failed += subprocess.run(command, cwd=ROOT).returncode != 0
     return failed
 
@@ -78,7 +82,7 @@ def main(args: list[str] | None = None) -> None:
         text = results.with_table(text, results.read(FAMILIES, options.results))
         results.TABLE.write_text(text, encoding="utf-8")
     elif options.what:
-        print("\n".join(install(Path(options.what[1]))) or "All peers are installed.")
+        print("\n".join(install(folder(options.what[1]))) or "All peers are installed.")
     elif options.family and (options.peers is None or runs_in(options.peers)):
         measure(options.family, options)
     elif failed := in_processes(options):

@@ -103,5 +103,7 @@ def quiet() -> Iterator[None]:
         warnings.catch_warnings(),
     ):  # fmt: skip
         warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

@@ -6,6 +6,8 @@ import sys
 import venv
 from pathlib import Path
 
+from nnzoo.errors import InputError
+
 PINNED = {
     "skorch": ["skorch==1.4.0", "tabulate==0.10.0"],
     # fastprogress 1.1 needs a web framework; fastai asks for spacy, which only its texts use.
@@ -25,8 +27,14 @@ def python_of(folder: Path) -> Path:
 
 
 def install(folder: Path) -> list[str]:
-    """Makes the environment and installs the peers; returns a sentence for each that cannot be installed."""
-    venv.create(folder, with_pip=False, clear=True)
+    """Makes the environment and installs the peers; returns a sentence for each that cannot be installed.
+
+    Raises:
+        InputError: If the folder holds something else, or is the running interpreter's own environment.
+    """
+    if runs_in(folder) or (folder.is_dir() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file()):
+        raise InputError(f"{folder} is not an environment of the peers alone: name an empty folder, or a new one.")
+    venv.create(folder, with_pip=False)
     python = python_of(folder)
     asked = [str(python), "-c", "import site; print(site.getsitepackages()[0])"]
     packages = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())

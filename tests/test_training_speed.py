@@ -1,13 +1,15 @@
 """The times of training steps: how they are taken, what is made of them, and the table they end up in."""
 
 import dataclasses
+import sys
 from itertools import islice
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from benchmarks import __main__ as command
-from benchmarks import families, fits, loops, measure, measuring, results, steps
+from benchmarks import families, fits, loops, measure, measuring, peers, results, steps
 
 from nnzoo import (
     DDPM,
@@ -141,8 +143,8 @@ def broken(setting):
 
 
 def test_a_family_is_measured_with_the_peers_that_are_there(monkeypatch, in_tmp):
-    peers = {"peer": lambda setting: 1e-3, "missing": missing, "broken": broken}
-    family = dataclasses.replace(families.FAMILIES["mlp_digits"], peers=peers)
+    known = {"peer": lambda setting: 1e-3, "missing": missing, "broken": broken}
+    family = dataclasses.replace(families.FAMILIES["mlp_digits"], peers=known)
     monkeypatch.setitem(families.FAMILIES, "mlp_digits", family)
     command.main(["--family", "mlp_digits", "--rounds", "1", "--steps", "2", "--results", str(in_tmp)])
     result = results.read(families.FAMILIES, in_tmp)["mlp_digits"]
@@ -173,6 +175,15 @@ def test_what_cannot_be_measured_is_named(monkeypatch, capsys, in_tmp):
     for args in (["tables"], ["peers"], ["--peers", "nowhere"], ["--family", "none"]):
         with pytest.raises(SystemExit):
             command.main(args)
+
+
+def test_the_peers_get_a_folder_of_their_own(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    for taken in (tmp_path, Path(sys.prefix)):
+        with pytest.raises(command.InputError, match="name an empty folder"):
+            peers.install(taken)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert any(Path(torch.__file__).is_relative_to(path) for path in peers.borrowed()), "torch comes along"
 
 
 def test_the_table_is_that_of_the_results():

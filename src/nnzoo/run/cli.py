@@ -223,8 +223,7 @@ class ZooCLI(LightningCLI):
         check_launched(config)
         self.run_dir = self.arguments.run_dir or self._new_run_dir(Path(config["default_root_dir"] or "runs"))
         self._get(self.config_init, "figures").test_follows = self.arguments.test_after_fit
-        finds = self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path
-        callbacks = run_callbacks(settings, finds)
+        callbacks = run_callbacks(settings, self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path)
         checkpoints = [self._get(self.config_init, key) for key in ("checkpoint", "last_checkpoint")]
         for callback in [*callbacks, *checkpoints]:
             if isinstance(callback, ModelCheckpoint):

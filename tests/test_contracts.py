@@ -141,7 +141,7 @@ def fingerprint(name, settings):
 
     None if the settings are invalid.
     """
-    model, own = {key: list(v) if isinstance(v, tuple) else v for key, v in settings}, found.settings_of(name)["model"]
+    model, own = {key: list(v) if isinstance(v, tuple) else v for key, v in settings}, found.model_settings(name)
     try:
         model |= switched_off(model_class(name), own | model, [own, case(name).small])
         module, metrics = train(name, model, data=data_of(name))
@@ -157,7 +157,7 @@ def fingerprint(name, settings):
 def test_every_hyperparameter_matters(name, key):
     """In some setting of the others, another value leads to other weights or metrics."""
     other_values, small = case(name).other_values, case(name).small
-    own = found.settings_of(name)["model"]
+    own = found.model_settings(name)
     values = {k: [tuple(v) if isinstance(v, list) else v for v in [*alternatives(p, other_values), p.default]
                   if not same_value(v, own.get(k, p.default))] for k, p in tried(name).items()}  # fmt: skip
     choice, acting = options(name).get(key, (None, ()))
@@ -174,7 +174,7 @@ def test_every_hyperparameter_matters(name, key):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_hyperparameter_that_does_not_act_is_refused(name):
-    parameters, own = tried(name), found.settings_of(name)["model"]
+    parameters, own = tried(name), found.model_settings(name)
     for key, (choice, values) in options(name).items():
         if not {key, choice} <= set(parameters):  # fixed by the class
             continue

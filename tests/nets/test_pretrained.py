@@ -152,7 +152,10 @@ def test_a_saved_model_loads_with_its_tokenizer(tmp_path, folder):
     saved = save_model(model, tmp_path / "saved", encoders.facts()["tokenizer_files"])
     again = AutoModelForSequenceClassification.from_pretrained(saved)
     ids = AutoTokenizer.from_pretrained(saved)("a fine film", return_tensors="pt")["input_ids"]
-    torch.testing.assert_close(again(ids).logits, model(ids).logits, rtol=0, atol=0)
+    for name, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    # Weights in a mapped file may be aligned otherwise than those in memory: kernels then add up in another order.
+    torch.testing.assert_close(again(ids).logits, model(ids).logits, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("kind", "most"), [("bert", 40), ("distilbert", 40), ("roberta", 39)])

@@ -65,6 +65,13 @@ def settings_of(config):
     return yaml.safe_load(TOYS[config].read_text()) if config in TOYS else configs.settings_of(config)
 
 
+def model_settings(config):
+    """A config's settings of its model, without those that models of other tasks alone have."""
+    models = getattr(recipe(config), "MODELS", {}).values()
+    others = {name for cls in models for name in parameters_of(cls)} - set(parameters_of(model_class(config)))
+    return {name: value for name, value in (settings_of(config).get("model") or {}).items() if name not in others}
+
+
 def datamodule_class(config):
     """The datamodule of the recipe that runs a config: where a recipe has several, the data set decides."""
     return room_of((settings_of(config).get("data") or {}).get("dataset"), datamodule_classes(config))
@@ -83,7 +90,7 @@ def datamodule_of(config, **settings):
 
 def active(cls, config, group, changed):
     """A config's settings of a group with some changed, without its own that the changes switch off."""
-    own = settings_of(config).get(group) or {}
+    own = model_settings(config) if group == "model" else settings_of(config).get(group) or {}
     settings = {**own, **changed}
     chosen = {"dataset": chosen_dataset(settings)} if "dataset" in settings else {}
     return settings | switched_off(cls, settings | chosen, [own])

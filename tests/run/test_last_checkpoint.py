@@ -60,10 +60,11 @@ class Tiny(L.LightningModule):
         return torch.utils.data.DataLoader(torch.ones(3, 1))
 
 
-def written(tmp_path, monkeypatch, seconds, *callbacks, **trainer):
+def written(tmp_path, monkeypatch, seconds, *callbacks, every_n_epochs=1, **trainer):
     clock = Clock()
     monkeypatch.setattr(last_checkpoint, "time", clock)
-    noted = Noted(seconds=seconds, dirpath=tmp_path, filename="last", save_on_train_epoch_end=True)
+    noted = Noted(seconds=seconds, dirpath=tmp_path, filename="last", save_on_train_epoch_end=True,
+                  every_n_epochs=every_n_epochs)  # fmt: skip
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     L.Trainer(callbacks=[clock, *callbacks, noted], devices=1, **quiet, **trainer).fit(Tiny())
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == noted.written[-1]
@@ -90,3 +91,8 @@ def test_an_epoch_is_written_when_enough_time_has_passed_the_first_and_the_last_
 )
 def test_the_last_epoch_is_written_whatever_ends_the_fit(callbacks, trainer, tmp_path, monkeypatch):
     assert written(tmp_path, monkeypatch, 1000.0, *callbacks, **trainer) == [0, 2]
+
+
+def test_an_epoch_that_is_left_out_anyway_does_not_count_as_written(tmp_path, monkeypatch):
+    """Of every second epoch, each is due here: 20 seconds have passed since the one before."""
+    assert written(tmp_path, monkeypatch, 15.0, max_epochs=6, every_n_epochs=2) == [1, 3, 5]

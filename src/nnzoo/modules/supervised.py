@@ -105,6 +105,7 @@ class SupervisedModule(ZooModule, ABC):
         inputs, target = self.split(batch)
         outputs = self.outputs(*inputs)
         losses = self.loss(outputs, target)
+        self.means.update(stage, {"loss": losses})  # at once: a loss that is lost stops the run
         seen = (outputs.detach(), target, losses.detach())
         if stage == "train" and type(self).update_metrics is SupervisedModule.update_metrics:
             for together in self.waiting.add(*seen):
@@ -116,12 +117,11 @@ class SupervisedModule(ZooModule, ABC):
     def measure(
         self, stage: str, outputs: Tensor, target: Tensor, losses: Tensor, batch: Any = None
     ) -> tuple[Tensor, Tensor]:
-        """Adds samples to the means and metrics of a stage: those of a batch, or in training of several.
+        """Adds samples to the metrics of a stage: those of a batch, or in training of several.
 
         Returns:
             What the metrics compared.
         """
-        self.means.update(stage, {"loss": losses})
         measured = self.measured(outputs, target)
         self.update_metrics(self.metrics[stage], measured, batch)
         return measured

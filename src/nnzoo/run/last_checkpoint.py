@@ -23,13 +23,20 @@ class LastCheckpoint(ModelCheckpoint):
         self.seconds = seconds
         self._written: float | None = None
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Nothing of this fit is written yet."""
+        super().on_train_start(trainer, pl_module)
+        self._written = None
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes the epoch, if it is due."""
         now = time.monotonic()
         due = self._written is None or now - self._written >= self.seconds or is_last_epoch(trainer)
         if trainer.strategy.broadcast(due):  # all processes write together, whatever their clocks say
-            self._written = now
+            before = self._last_global_step_saved
             super().on_train_epoch_end(trainer, pl_module)
+            if self._last_global_step_saved != before:  # it may leave out epochs itself
+                self._written = now
 
 
 def is_last_epoch(trainer: L.Trainer) -> bool:

@@ -41,7 +41,8 @@ def test_two_processes_with_pieces_end_with_the_weights_of_one_and_go_on_from_a_
 
     ones, twos = (torch.load(last(at), weights_only=True)["state_dict"] for at in ("one", "three"))
     assert ones.keys() == twos.keys(), "of an adapter its own alone"
-    for key in ones:
+    # A softmax does not see what a bias adds to all keys: its gradient is 0 but for rounding, which AdamW makes a step.
+    for key in (key for key in ones if not key.endswith("key.bias")):
         mine, theirs = ones[key].double(), twos[key].double()
         assert mine.shape == theirs.shape
         assert (mine - theirs).norm() <= 1e-3 * mine.norm() + 1e-4 * mine.numel() ** 0.5, key

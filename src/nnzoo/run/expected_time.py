@@ -27,18 +27,19 @@ class ExpectedTime(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Nothing is timed yet."""
         self._started: float | None = None
-        self._done = 0.0
+        self._done, self._counted = 0.0, 0
         self._said = False
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         """Times the batch, and says the line if it is due."""
         if self._said:
             return
-        now = time.monotonic()
+        now, batches = time.monotonic(), trainer.fit_loop.epoch_loop.batch_progress.total.ready
         if self._started is None:
-            self._started = now
+            self._started, self._counted = now, batches
             return
-        self._done += 1
+        self._done += batches - self._counted  # not every batch is told
+        self._counted = batches
         if now - self._started < TIMED:
             return
         self._said = True

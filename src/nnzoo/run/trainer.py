@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, TQ
 from nnzoo.run.checkpoint import AtomicCheckpointIO, ExactResume
 from nnzoo.run.expected_time import ExpectedTime
 from nnzoo.run.limits import MonitorCheck
+from nnzoo.run.many_steps import ManySteps
 from nnzoo.run.metrics_log import MetricsLogger
 from nnzoo.run.nan_guard import NaNGuard
 from nnzoo.run.predictions import PredictionWriter
@@ -28,7 +29,7 @@ def run_callbacks(settings: Mapping[str, Any], finds_rate: bool) -> list[Callbac
     """
     trainer, checkpoint, patience = (settings[name] for name in ("trainer", "checkpoint", "patience"))
     callbacks = without_repeated([TimeOfTest(), *as_list(trainer["callbacks"]), *as_list(settings["baselines"])])
-    callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter(), ExpectedTime()]
+    callbacks += [ExactResume(), NaNGuard(), RunRecord(), PredictionWriter(), ExpectedTime(), ManySteps()]
     callbacks.append(MonitorCheck(checkpoint.monitor, checkpoint.mode))
     if patience:
         callbacks.append(EarlyStopping(checkpoint.monitor, patience=patience, mode=checkpoint.mode))

@@ -21,16 +21,21 @@ class BatchIndex(NamedTuple):
 
     Attributes:
         samples: Indices of this device's samples.
-        seed: Seed of the global batch, for augmentation and binarisation.
+        numbers: What the seed is made of; or the seed itself.
         rows: Position of each sample in the global batch: random draws are made for the whole global batch and indexed
             by these, so that they do not depend on the number of devices.
         size: Number of samples in the global batch.
     """
 
     samples: Tensor
-    seed: int
+    numbers: int | tuple[int, ...]
     rows: slice
     size: int
+
+    @property
+    def seed(self) -> int:
+        """Seed of the global batch, for augmentation and binarisation; it takes time to make, and few data use it."""
+        return self.numbers if isinstance(self.numbers, int) else mix_seed(*self.numbers)
 
 
 class GlobalBatchSampler(Sampler[BatchIndex]):
@@ -84,4 +89,4 @@ class GlobalBatchSampler(Sampler[BatchIndex]):
         batches = order.split(self.batch_size)[: len(self)] if self.train else order.tensor_split(len(self))
         rows = slice(self.rank, None, self.world_size)
         for step, batch in enumerate(batches[first_step:], start=first_step):
-            yield BatchIndex(batch[rows], mix_seed(self.seed, epoch, step), rows, len(batch))
+            yield BatchIndex(batch[rows], (self.seed, epoch, step), rows, len(batch))

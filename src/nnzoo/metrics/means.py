@@ -71,13 +71,13 @@ class StageMeans(nn.Module):
 
     def __init__(self, terms: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
+        self.terms = {stage: tuple(measured) for stage, measured in terms.items()}
         names = [f"{stage}/{term}" for stage, measured in terms.items() for term in measured]
         self.metrics = nn.ModuleDict({name: WeightedMean() for name in names})
 
     def of(self, stage: str) -> dict[str, WeightedMean]:
         """The means of a stage by their terms."""
-        named = ((name.partition("/"), metric) for name, metric in self.metrics.items())
-        return {term: cast(WeightedMean, metric) for (of, _, term), metric in named if of == stage}
+        return {term: cast(WeightedMean, self.metrics[f"{stage}/{term}"]) for term in self.terms.get(stage, ())}
 
     def update(self, stage: str, terms: Mapping[str, Tensor], weights: Tensor | float = 1.0) -> None:
         """Adds a batch: per-sample values (B,) of the terms; those the stage does not measure are passed over.

@@ -44,6 +44,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         else:
             images = self.images[batch.samples]
         images = images.float() / (self.levels - 1)
+        if self.augment is None and not self.binarize:
+            return images, self.labels[batch.samples]
         generator = torch.Generator().manual_seed(batch.seed)
         if self.augment is not None:
             images = self.augment(images, torch.rand(batch.size, NUM_DRAWS, generator=generator)[batch.rows])

@@ -172,6 +172,20 @@ def test_a_callback_is_told_of_every_batch(tmp_path, taken):
     assert_same(tmp_path, "one", "many")
 
 
+def test_functions_given_to_lightnings_lambda_callback_are_told_too(tmp_path):
+    heard = []
+    hooks = lightning_callbacks.LambdaCallback(on_train_batch_end=lambda *arguments: heard.append(arguments[-1]))
+    fitted(tmp_path, callbacks=[hooks])
+    assert heard == [*range(20)] * 3
+
+
+def test_a_hook_put_on_a_module_itself_is_called(tmp_path, taken):
+    model, heard = MLPClassifier(num_numeric=5, num_classes=3, hidden=(8,)), []
+    model.on_after_backward = lambda: heard.append(1)
+    fitted(tmp_path, model=model)
+    assert len(heard) == len(taken) == 60
+
+
 def test_steps_of_several_optimisers_and_batches_that_are_dicts(tmp_path, taken):
     def fit(name, many):
         torch.manual_seed(0)

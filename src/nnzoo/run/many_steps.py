@@ -1,6 +1,6 @@
-"""Several optimiser steps for each of Lightning's own, whose hooks and counts take longer than a small network's step.
+"""Several optimiser steps for each of Lightning's own, whose hooks and counts outlast a small network's step.
 
-What Lightning does around a batch costs the same for every network: a millisecond or more beside the two of a small one.
+What Lightning does around a batch costs the same for every network: a millisecond or more, beside two of a small one.
 Most batches need nothing of it, as nothing is logged, saved, validated or over after them.
 """
 
@@ -26,7 +26,7 @@ from nnzoo.modules.token_loss import TokenLossModule
 from nnzoo.run.expected_time import ExpectedTime
 
 MOST, SECONDS = 100, 0.5
-"""Batches, and seconds, after which one goes through Lightning's loop again: bars, clocks and signals wait no longer."""
+"""Batches, and seconds, after which one goes through Lightning's loop again: bars, clocks and signals wait no more."""
 
 OF_BATCHES = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward",
               "on_before_optimizer_step", "on_train_batch_end")  # fmt: skip
@@ -76,13 +76,13 @@ class QuickSteps:
         module: What is trained.
     """
 
-    def __init__(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def __init__(self, trainer: Any, module: L.LightningModule) -> None:
         self.trainer, self.module = trainer, module
         self.loop: Any = trainer.fit_loop.epoch_loop
         self.redrawn = [c.refresh_rate for c in trainer.callbacks if isinstance(c, TQDMProgressBar) and c.refresh_rate]
         self.saved = saving_steps(trainer)
         self.takes_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
-        owners = [owner for owner in (module, trainer.datamodule) if owner is not None]  # type: ignore[attr-defined]
+        owners = [owner for owner in (module, trainer.datamodule) if owner is not None]
         changed = any(is_overridden(name, owner) for name in OF_TRANSFER for owner in owners)
         self.moves = changed or module.device.type != "cpu"
         self.hooks = {name: [getattr(callback, name) for callback in trainer.callbacks
@@ -188,7 +188,7 @@ class QuickSteps:
             self.module._current_fx_name = before
 
 
-def can_skip(trainer: L.Trainer, module: L.LightningModule) -> bool:
+def can_skip(trainer: Any, module: L.LightningModule) -> bool:
     """Whether batches without Lightning's hooks give the same bits, and no hook of the module's own waits for them."""
     precision: Any = trainer.precision_plugin
     plain = type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
@@ -219,5 +219,7 @@ def is_known(cls: type) -> bool:
 
 
 def owner_of(thing: object, name: str) -> type:
-    """The class that a method of an object comes from."""
+    """The class that a method of an object comes from; ``object`` where it is the object's alone."""
+    if name in vars(thing):
+        return object
     return next((cls for cls in type(thing).__mro__ if name in vars(cls)), object)

@@ -89,4 +89,4 @@ class GlobalBatchSampler(Sampler[BatchIndex]):
         batches = order.split(self.batch_size)[: len(self)] if self.train else order.tensor_split(len(self))
         rows = slice(self.rank, None, self.world_size)
         for step, batch in enumerate(batches[first_step:], start=first_step):
-            yield BatchIndex(batch[rows], (self.seed, epoch, step), rows, len(batch))
+            yield BatchIndex(batch if self.world_size == 1 else batch[rows], (self.seed, epoch, step), rows, len(batch))

@@ -91,7 +91,8 @@ class Autoencoder(ImageAutoencoder):
         errors = reconstruction_error(images, self.logits(self.corrupt(images)), self.hparams["loss"])
         self.means.update("train", {"loss": errors})
         l1, l2 = self.hparams["l1"], self.hparams["l2"]
-        return errors.mean() + (weight_penalty(self, l1, l2) if l1 or l2 else 0.0)
+        loss = errors.mean()
+        return loss + weight_penalty(self, l1, l2) if l1 or l2 else loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures the reconstruction error and the image metrics."""

@@ -71,8 +71,8 @@ class SupervisedModule(ZooModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch plus the penalties, whose weight does not depend on the batch's size."""
         l1, l2 = self.hparams["l1"], self.hparams["l2"]
-        losses = self._step("train", batch, batch_idx)
-        return losses.mean() + (weight_penalty(self.net, l1, l2) if l1 or l2 else 0.0)
+        loss = self._step("train", batch, batch_idx).mean()
+        return loss + weight_penalty(self.net, l1, l2) if l1 or l2 else loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures loss and metrics."""
@@ -105,7 +105,6 @@ class SupervisedModule(ZooModule, ABC):
         inputs, target = self.split(batch)
         outputs = self.outputs(*inputs)
         losses = self.loss(outputs, target)
-        self.means.update(stage, {"loss": losses})  # at once: a loss that is lost stops the run
         seen = (outputs.detach(), target, losses.detach())
         if stage == "train" and type(self).update_metrics is SupervisedModule.update_metrics:
             for together in self.waiting.add(*seen):
@@ -117,11 +116,12 @@ class SupervisedModule(ZooModule, ABC):
     def measure(
         self, stage: str, outputs: Tensor, target: Tensor, losses: Tensor, batch: Any = None
     ) -> tuple[Tensor, Tensor]:
-        """Adds samples to the metrics of a stage: those of a batch, or in training of several.
+        """Adds samples to the means and metrics of a stage: those of a batch, or in training of several.
 
         Returns:
             What the metrics compared.
         """
+        self.means.update(stage, {"loss": losses})
         measured = self.measured(outputs, target)
         self.update_metrics(self.metrics[stage], measured, batch)
         return measured

@@ -6,17 +6,19 @@ Most batches need nothing of it, as nothing is logged, saved, validated or over 
 
 import math
 import time
+from collections.abc import Mapping
 from types import MethodType
 from typing import Any
 
+import lightning
 import lightning as L
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, ProgressBar, TQDMProgressBar
 from lightning.pytorch.loops.fetchers import _PrefetchDataFetcher
-from lightning.pytorch.loops.optimization.automatic import ClosureResult
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.trainer import call
+from lightning.pytorch.utilities.combined_loader import _MaxSizeCycle
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
@@ -46,7 +48,7 @@ class ManySteps(Callback):
     so does one of a hundred or of half a second. All do on several devices, with a gradient scaler or accumulated
     gradients, a profiler, an epoch of unknown length, a validation that is due by time or every so many batches of
     several epochs, a ``dataloader_iter``, hooks for batches or steps that a module has of its own, and values that a
-    module logs in ``training_step``.
+    module logs in ``training_step``; and so do all of a Lightning that is not known here.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -81,6 +83,8 @@ class QuickSteps:
         self.loop: Any = trainer.fit_loop.epoch_loop
         self.redrawn = [c.refresh_rate for c in trainer.callbacks if isinstance(c, TQDMProgressBar) and c.refresh_rate]
         self.saved = saving_steps(trainer)
+        plain = type(trainer.precision_plugin) is Precision and trainer.strategy.model is module
+        self.training_step = module.training_step if plain else trainer.strategy.training_step
         self.takes_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
         owners = [owner for owner in (module, trainer.datamodule) if owner is not None]
         changed = any(is_overridden(name, owner) for name in OF_TRANSFER for owner in owners)
@@ -93,7 +97,7 @@ class QuickSteps:
         trainer, loop, end = self.trainer, self.loop, time.monotonic() + SECONDS
         if loop.restarting or type(fetcher) is not _PrefetchDataFetcher:
             return True
-        stopped = False
+        stopped, self.results = False, trainer._results
         self.module._current_fx_name = "training_step"  # once: of an nn.Module, setting an attribute takes long
         for _ in range(self.free()):
             self.step(fetcher)
@@ -124,14 +128,14 @@ class QuickSteps:
     def step(self, fetcher: Any) -> None:
         """One batch, with the counts of Lightning's loop."""
         trainer, module, loop = self.trainer, self.module, self.loop
-        batch, _, _ = next(fetcher)
+        batch = next_batch(fetcher)
         progress = loop.batch_progress
         progress.is_last_batch = fetcher.done
         if self.moves:
             batch = module._on_before_batch_transfer(batch, dataloader_idx=0)
             batch = call._call_strategy_hook(trainer, "batch_to_device", batch, dataloader_idx=0)
         progress.increment_ready()
-        trainer._logger_connector.on_batch_start(batch)
+        self.results.batch, self.results.batch_size = batch, None  # what a value logged in the step goes by
         number = loop.batch_idx
         self.call("on_train_batch_start", batch, number)
         progress.increment_started()
@@ -154,30 +158,32 @@ class QuickSteps:
         """A step of the optimiser in Lightning's order: loss, gradients, clipping and the step, in a closure."""
         trainer, module, optimizer = self.trainer, self.module, self.trainer.optimizers[0]
         done = self.loop.automatic_optimization.optim_progress.optimizer
-        result = ClosureResult(None)
+        outputs: dict[str, Any] = {}
 
         def closure() -> Tensor | None:
-            nonlocal result
-            result = ClosureResult.from_training_step_output(trainer.strategy.training_step(*arguments))
+            nonlocal outputs
+            output = self.training_step(*arguments)
+            loss = output["loss"] if isinstance(output, Mapping) else output
             done.zero_grad.increment_ready()
             self.call("on_before_zero_grad", optimizer)
             done.zero_grad.increment_started()
             optimizer.zero_grad()
             done.zero_grad.increment_completed()
-            if result.closure_loss is not None:
-                self.call("on_before_backward", result.closure_loss)
-                result.closure_loss.backward()
-                result.closure_loss = None  # the graph is not needed any more
+            if loss is not None:
+                self.call("on_before_backward", loss)
+                loss.backward()
                 self.call("on_after_backward")
+                outputs = {**(output if isinstance(output, Mapping) else {}), "loss": loss.detach()}
             self.call("on_before_optimizer_step", optimizer)
             module.on_before_optimizer_step(optimizer)
-            module.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
-            return result.loss
+            if (most := trainer.gradient_clip_val) is not None:
+                module.configure_gradient_clipping(optimizer, most, trainer.gradient_clip_algorithm)
+            return outputs.get("loss")
 
         done.step.increment_ready()
         optimizer.step(closure)
         done.step.increment_completed()
-        return {} if result.loss is None else result.asdict()
+        return outputs
 
     def call(self, name: str, *arguments: Any) -> None:
         """Calls a hook of the callbacks that have one of their own."""
@@ -188,9 +194,23 @@ class QuickSteps:
             self.module._current_fx_name = before
 
 
+def next_batch(fetcher: Any) -> Any:
+    """The next batch of Lightning's fetcher, for one loader past what it does for several."""
+    loaders = fetcher.iterator._iterator
+    if type(loaders) is not _MaxSizeCycle or not fetcher.combined_loader._spec.is_leaf():
+        return next(fetcher)[0]
+    batch = next(loaders.iterators[0])
+    loaders._idx += 1
+    fetcher.fetched += 1
+    fetcher.done = fetcher.fetched >= fetcher.length
+    return batch
+
+
 def can_skip(trainer: Any, module: L.LightningModule) -> bool:
     """Whether batches without Lightning's hooks give the same bits, and no hook of the module's own waits for them."""
     precision: Any = trainer.precision_plugin
+    if not lightning.__version__.startswith("2.6."):
+        return False  # its loop, whose counts are kept here, may have changed
     plain = type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
     # Lightning counts the steps of several optimisers one by one.
     counted = trainer.max_steps != -1 or saving_steps(trainer)

@@ -22,4 +22,8 @@ class TableDataset(Dataset[Batch]):
 
     def __getitems__(self, batch: BatchIndex) -> Batch:
         rows = batch.samples
-        return self.numeric.index_select(0, rows), self.categories.index_select(0, rows), self.labels[rows]
+        return (
+            self.numeric.index_select(0, rows),
+            self.categories.index_select(0, rows),
+            self.labels.index_select(0, rows),
+        )

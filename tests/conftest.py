@@ -12,10 +12,10 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """All tests are shared out to workers, where there is pytest-xdist; those chosen by path, -k or -m run here."""
+    """All tests are shared out to workers, where there is pytest-xdist; those chosen by path or -k run here."""
     option, all_files = config.option, config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    chosen = not all_files or option.keyword or option.markexpr not in config.getini("addopts")
-    if not chosen and not hasattr(config, "workerinput") and getattr(option, "numprocesses", 0) is None:
+    shared_out = all_files and not option.keyword and not hasattr(config, "workerinput")
+    if shared_out and getattr(option, "numprocesses", 0) is None:
         option.numprocesses, option.maxprocesses, option.dist = "logical", 4, "worksteal"
 
 

@@ -12,7 +12,8 @@ from support.found import CASES, case, config_flags, datamodule_of, module_name,
 
 FLAGS = [
     *("--trainer.max_epochs", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-    *("--trainer.limit_train_batches", "4", "--model.lr_schedule", "constant", "--baselines", "null"),
+    *("--trainer.limit_train_batches", "4", "--trainer.limit_val_batches", "2"),
+    *("--model.lr_schedule", "constant", "--baselines", "null"),
     "--trainer.callbacks+=support.helpers.RecordBatches",
 ]
 pytestmark = pytest.mark.filterwarnings("ignore:.*")

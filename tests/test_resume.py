@@ -12,7 +12,7 @@ from nnzoo.run.checkpoint import read_checkpoint
 from nnzoo.run.progress import steps_at
 from nnzoo.run.resume import last_checkpoint
 from support.found import CASES, case, datamodule_of, recipe, run
-from support.runs import assert_same_bits, flags_of, rows, run_folder, run_until_killed
+from support.runs import BATCHES, assert_same_bits, flags_of, rows, run_folder, run_until_killed
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 
@@ -25,7 +25,7 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_bits(name, in_tmp, monke
 
     data = datamodule_of(name, **case(name).shorter)
     data.setup()
-    steps_per_epoch = len(data.train_dataloader())
+    steps_per_epoch = min(BATCHES, len(data.train_dataloader()))
     folder = run_until_killed(name, step=2 * steps_per_epoch + min(4, steps_per_epoch - 1))
     saved_at = steps_at(read_checkpoint(last_checkpoint(folder)))
     # There is nothing inside the epochs of one whole graph.

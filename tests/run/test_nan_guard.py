@@ -33,8 +33,9 @@ def test_a_loss_that_is_no_number_is_found_at_the_next_look(loss, monkeypatch):
     guard.on_train_batch_end(TRAINER, module, {"loss": torch.tensor(1.0)}, None, 10)
 
 
-def test_a_term_that_was_no_number_in_an_earlier_batch_is_found_too():
+def test_where_not_every_step_is_looked_at_what_was_no_number_in_between_is_found_too(monkeypatch):
     module = MLPClassifier(num_numeric=2, num_classes=2)
+    monkeypatch.setattr(MLPClassifier, "device", torch.device("cuda"))
     module.means.update("train", {"loss": torch.tensor([1.0, torch.nan])})
     module.means.update("train", {"loss": torch.tensor([1.0])})
     with pytest.raises(InputError, match="The loss is nan"):

@@ -21,8 +21,12 @@ SMOKE += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summ
 QUICK = [*SMOKE, "--figures.draw", "false"]
 """The same without pictures, which take as long as the rest."""
 
+BATCHES = 20
+"""Of an epoch at most in a run that is killed."""
+
 FLAGS = [
     *("--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.limit_train_batches", str(BATCHES), "--trainer.limit_val_batches", "3"),
     *("--trainer.limit_test_batches", "2", "--baselines", "null", "--figures.draw", "false"),
     "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint",
     "--trainer.callbacks.every_n_train_steps=3",

@@ -110,3 +110,33 @@ def test_a_critic_that_explodes_in_a_fit_stops_it(in_tmp):
                         enable_progress_bar=False, enable_model_summary=False, callbacks=[NaNGuard()])  # fmt: skip
     with pytest.raises(InputError, match=r"The critic loss is .* with penalty .* and gradient norm"):
         trainer.fit(module, DataLoader(TensorDataset(torch.randn(64, 2), torch.zeros(64)), batch_size=8))
+
+
+class Limited(MLPClassifier):
+    """Stops at a loss that a plain one would bear."""
+
+    most_loss = 1e-3
+
+
+class ByHand(MLPClassifier):
+    """Makes its steps itself, and returns no loss."""
+
+    def __init__(self, **shared):
+        super().__init__(**shared)
+        self.automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx) * (torch.nan if batch_idx == 2 else 1)
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+
+
+@pytest.mark.parametrize(("cls", "steps"), [(Limited, 1), (ByHand, 4)])
+def test_limits_and_losses_that_a_step_does_not_return_stop_a_fit_at_once(cls, steps, make_trainer):
+    data = DataLoader(TensorDataset(torch.randn(80, 2), torch.arange(80) % 2), 8)
+    trainer = make_trainer(max_epochs=1, callbacks=[NaNGuard()])
+    with pytest.raises(InputError):
+        trainer.fit(cls(num_numeric=2, num_classes=2), data)
+    assert trainer.global_step == steps

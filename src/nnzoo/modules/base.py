@@ -145,6 +145,11 @@ class ZooModule(L.LightningModule):
         """Training batches so far in all epochs: how far the fit is, whatever the number of optimisers' steps."""
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.completed
 
+    @property
+    def losses_wait(self) -> bool:
+        """Whether ``means`` get training losses later than at their step: what it returns then tells if one is lost."""
+        return False
+
     def contract_loss(self, batch: Any) -> Tensor:
         """A loss from which every parameter has a gradient, for tests; several optimisers' losses are added up."""
         loss = self.training_step(batch, 0)

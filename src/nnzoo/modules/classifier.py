@@ -68,7 +68,7 @@ class Classifier(SupervisedModule):
     ) -> None:
         super().__init__(**shared)
         self.register_buffer("class_weight", torch.ones(num_classes))
-        self._alike = False
+        self._ones: tuple[int, int] | None = None
         self.confusion = MulticlassConfusionMatrix(num_classes)
 
     def check_hyperparameters(self) -> None:
@@ -137,7 +137,8 @@ class Classifier(SupervisedModule):
         """Weighted, smoothed cross-entropy in training; plain cross-entropy in evaluation: (B,), in nats."""
         if not self.training:
             return cross_entropy(outputs, target)
-        weights = None if self._alike and target.dim() == 1 else self.class_weight
+        ones = self._ones == version_of(self.class_weight)
+        weights = None if ones and target.dim() == 1 else self.class_weight
         return cross_entropy(outputs, target, self.hparams["label_smoothing"], weights)
 
     def measured(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,7 +161,8 @@ class Classifier(SupervisedModule):
     def check_batch(self, batch: Batch) -> None:
         """Raises InputError if a label is not a class, or inputs are not finite."""
         super().check_batch(batch)
-        self._alike = bool((self.class_weight == 1).all())  # weights of 1 change no bit, and take time
+        # Weights of 1 change no bit, and take time.
+        self._ones = version_of(self.class_weight) if (self.class_weight == 1).all() else None
         labels, classes = self.split(batch)[1], self.hparams["num_classes"]
         if labels.dim() == 1 and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             raise InputError(
@@ -185,6 +187,11 @@ class Classifier(SupervisedModule):
         counts = getattr(self, "confusion_counts", None)
         classes = facts.get("classes", ())
         return {} if counts is None else {"confusion_matrix": confusion_matrix(counts, classes)}
+
+
+def version_of(tensor: Tensor) -> tuple[int, int]:
+    """What a tensor is known by until it is replaced or written to."""
+    return id(tensor), tensor._version
 
 
 def class_columns(probabilities: Tensor, classes: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A batch is a flat tuple of tensors whose first dimension is the batch; the last 
 the network takes. A family with other batches overrides :meth:`SupervisedModule.split`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -106,12 +107,19 @@ class SupervisedModule(ZooModule, ABC):
         outputs = self.outputs(*inputs)
         losses = self.loss(outputs, target)
         seen = (outputs.detach(), target, losses.detach())
-        if stage == "train" and type(self).update_metrics is SupervisedModule.update_metrics:
+        if stage == "train" and self.losses_wait:
             for together in self.waiting.add(*seen):
                 self.measure(stage, *together)
         else:
             self.measure(stage, *seen, batch)
         return losses
+
+    @property
+    def losses_wait(self) -> bool:
+        """Whether several training batches are measured together: where a lost loss shows in what a step returns."""
+        cls = type(self)
+        plain = cls.training_step is SupervisedModule.training_step and self.automatic_optimization
+        return plain and math.isinf(self.most_loss) and cls.update_metrics is SupervisedModule.update_metrics
 
     def measure(
         self, stage: str, outputs: Tensor, target: Tensor, losses: Tensor, batch: Any = None

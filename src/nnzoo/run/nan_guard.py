@@ -18,10 +18,9 @@ EVERY = 50
 class NaNGuard(Callback):
     """Raises InputError when a training loss or a weight is NaN or infinite, or a loss beyond a module's ``most_loss``.
 
-    The loss that a step returns is looked at after every step on a CPU and every ``log_every_n_steps`` steps elsewhere,
-    as a look waits for the device; so are those that the module's means add up, on a CPU where there is a limit or no
-    loss that holds all. The weights are before every checkpoint, so a checkpoint never holds NaN. What the module knows
-    of the batch is said too (``loss_context()``).
+    The losses, all that the module's means add up and the one that a step returns, are looked at after every step on a
+    CPU and every ``log_every_n_steps`` steps elsewhere, as a look waits for the device; the weights before every
+    checkpoint, so a checkpoint never holds NaN. What the module knows of the batch is said too (``loss_context()``).
     """
 
     def on_train_batch_end(
@@ -32,13 +31,12 @@ class NaNGuard(Callback):
         if waits and batch_idx % (getattr(trainer, "log_every_n_steps", 1) or EVERY):
             return
         module = pl_module if isinstance(pl_module, ZooModule) else None
-        loss = outputs.get("loss") if isinstance(outputs, dict) else None
-        finite = loss is not None and math.isfinite(loss)
-        if finite and not waits and (module is None or math.isinf(module.most_loss)):
-            return  # all terms are in it
+        loss = float(outputs["loss"]) if isinstance(outputs, dict) and "loss" in outputs else 0.0
+        if module is not None and module.losses_wait and math.isfinite(loss) and not waits:
+            return
         losses = module.means.lost("train", module.most_loss) if module else {}
-        if loss is not None and not finite:
-            losses = losses or {"loss": float(loss)}
+        if not math.isfinite(loss):
+            losses = {"loss": loss}
         if losses:
             found = ", the ".join(f"{name.replace('_', ' ')} is {value:.4g}" for name, value in losses.items())
             context = module.loss_context() if module else ""

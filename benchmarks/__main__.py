@@ -78,9 +78,7 @@ def main(args: list[str] | None = None) -> None:
     """Measures, or does what else it is told."""
     options = arguments(args)
     if options.what == ["table"]:
-        text = results.TABLE.read_text(encoding="utf-8")
-        text = results.with_table(text, results.read(FAMILIES, options.results))
-        results.TABLE.write_text(text, encoding="utf-8")
+        results.put(results.table(results.read(FAMILIES, options.results)))
     elif options.what:
         print("\n".join(install(folder(options.what[1]))) or "All peers are installed.")
     elif options.family and (options.peers is None or runs_in(options.peers)):

@@ -1,9 +1,9 @@
-"""Measured results: a JSON file for each family, and the table that is generated from these."""
+"""Measured results: a JSON file for each family or run, and the tables that are generated from these."""
 
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def _lines(path: str) -> list[str]:
 
 
 def write(name: str, result: Mapping[str, Any], folder: Path = RESULTS) -> Path:
-    """Writes a family's result as a whole or not at all."""
+    """Writes a result as a whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path, partial = folder / f"{name}.json", folder / f".{name}.json.part"
     partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -54,8 +54,8 @@ def write(name: str, result: Mapping[str, Any], folder: Path = RESULTS) -> Path:
     return path
 
 
-def read(names: Mapping[str, Any], folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
-    """The results that are there, by family, in the order of the names."""
+def read(names: Iterable[str], folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    """The results that are there, by name, in the order of the names."""
     paths = {name: folder / f"{name}.json" for name in names}
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.is_file()}
 
@@ -75,14 +75,23 @@ def row(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in (header, ["---"] * len(header), *rows))
+
+
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """All families in Markdown."""
-    rows = [HEADER, ["---"] * len(HEADER), *map(row, results.values())]
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in rows)
+    return markdown(HEADER, map(row, results.values()))
 
 
-def with_table(text: str, results: Mapping[str, Mapping[str, Any]]) -> str:
-    """A document with the table between its two marks."""
-    before, _, rest = text.partition(BEGIN)
+def with_table(text: str, shown: str, begin: str = BEGIN) -> str:
+    """A document with a table between its two marks, of which the second is the same for all."""
+    before, _, rest = text.partition(begin)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+    return f"{before}{begin}\n{shown}\n{END}{after}"
+
+
+def put(shown: str, begin: str = BEGIN) -> None:
+    """Puts a table into the file that has them all."""
+    TABLE.write_text(with_table(TABLE.read_text(encoding="utf-8"), shown, begin), encoding="utf-8")

@@ -190,7 +190,7 @@ def test_the_table_is_that_of_the_results():
     found = results.read(families.FAMILIES)
     assert {path.stem for path in results.RESULTS.glob("*.json")} == set(found), "a result of no family"
     text = results.TABLE.read_text(encoding="utf-8")
-    assert results.with_table(text, found) == text
+    assert results.with_table(text, results.table(found)) == text
     for name, result in found.items():
         assert result["rounds"] >= 7, name
         rounds = {one: [us / 1e6 for us in own["rounds"]] for one, own in result["contenders"].items()}
@@ -204,7 +204,7 @@ def test_a_row_shows_the_figures_and_the_best_peer_first():
     contenders = {"bare loop": [1e-3] * 3, "nnzoo": [2e-3] * 3, "slow": [4e-3] * 3, "quick": [1e-3] * 3}
     result = {"title": "MLP", "batch_size": 8, "contenders": measuring.compared(contenders, "bare loop")}
     assert results.row(result) == ["MLP (8)", "1,000", "2,000", "1,000", "0.50 [0.50, 0.50]", "quick 1.00, slow 0.25"]
-    text = results.with_table(f"before\n{results.BEGIN}old\n{results.END}after\n", {"mlp": result})
+    text = results.with_table(f"before\n{results.BEGIN}old\n{results.END}after\n", results.table({"mlp": result}))
     assert text.startswith(f"before\n{results.BEGIN}\n| family (batch) |")
     assert text.endswith(f"| quick 1.00, slow 0.25 |\n\n{results.END}after\n")
     assert "old" not in text

@@ -131,6 +131,12 @@ def test_mixed_seeds_are_all_different_and_fit_a_generator():
     assert not set(pairs) & set(triples), "the order of an epoch shares the seed of one of its batches"
 
 
+def test_the_seed_of_a_sample_is_worked_out_once(monkeypatch):
+    made = [mix_seed(2**40), mix_seed(2**40, 1)]
+    monkeypatch.setattr(np.random, "SeedSequence", None)
+    assert [mix_seed(2**40), mix_seed(2**40, 1)] == made
+
+
 def test_the_data_root_is_the_argument_or_nnzoo_data_or_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("NNZOO_DATA", "/data")

@@ -43,14 +43,15 @@ class ForecastBaselines(Baselines):
         for batch in data.batches("test"):
             batch = tuple(tensor.to(module.device) for tensor in batch)
             history, scale = batch[0], module.scale_of(*batch[:-1])
+            of_target = scale.of(module.hparams["target_columns"])
             linear = torch.from_numpy(ridge.predict(scale.standardized(history).cpu().numpy())).to(history)
             forecasts = {
                 "naive": module.naive(history, season=1),
                 "seasonal_naive": module.naive(history, module.hparams["season"]),
-                "ridge": scale.of(module.hparams["target_columns"]).original(linear),
+                "ridge": of_target.original(linear),
             }
             for name, measured in metrics.items():
-                module.add_forecasts(measured, forecasts[name], batch)
+                module.add_forecasts(measured, forecasts[name], batch, of_target)
         found = {name: {key.removeprefix("test/"): float(value) for key, value in measured.compute().items()}
                  for name, measured in metrics.items()}  # fmt: skip
         # NaN: as MASE is without a scale, which the module leaves out too.

@@ -193,15 +193,14 @@ class Forecaster(SupervisedModule):
     def update_metrics(self, metrics: MetricCollection, measured: tuple[Tensor, Tensor], batch: Batch) -> None:
         """Adds standardised forecasts."""
         scale = self.scale_of(*batch[:-1]).of(self.hparams["target_columns"])
-        self.add_forecasts(metrics, scale.original(measured[0]), batch)
+        self.add_forecasts(metrics, scale.original(measured[0]), batch, scale)
 
-    def add_forecasts(self, metrics: MetricCollection, forecasts: Tensor, batch: Batch) -> None:
-        """Adds forecasts (B, horizon, C) in the units of the batch's target to a stage's metrics."""
+    def add_forecasts(self, metrics: MetricCollection, forecasts: Tensor, batch: Batch, scale: WindowScale) -> None:
+        """Adds forecasts (B, horizon, C) in the units of the batch's target, whose scale it takes, to a stage's."""
         columns, target = self.hparams["target_columns"], batch[-1]
-        std = self.scale_of(*batch[:-1]).of(columns).std[:, 0]
         unknown = torch.zeros_like(target[:, 0])  # without our datamodule; 0: there is none
         offset, naive_error = (batch[2][:, columns], batch[3]) if len(batch) == 5 else (unknown, unknown)
-        metrics.update(forecasts, target, std=std, naive_error=naive_error, offset=offset)
+        metrics.update(forecasts, target, std=scale.std[:, 0], naive_error=naive_error, offset=offset)
 
     def log_stage(self, stage: str) -> None:
         """Logs the mean loss and the metrics; MASE only where a series had a scale for it."""

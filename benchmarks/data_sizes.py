@@ -84,7 +84,7 @@ def images(folder: Path, count: int) -> list[str]:
         path = folder / f"class{number % CLASSES}" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels.integers(256, size=(PIXELS, PIXELS), dtype=np.uint8)).save(path)
-    return ["--data.root", str(folder), "--data.image_size", str(PIXELS)]
+    return ["--data.dataset", "folder", "--data.root", str(folder), "--data.image_size", str(PIXELS)]
 
 
 KINDS = {

@@ -82,13 +82,12 @@ def watched(recipe: str, parts: Parts) -> Any:
     parts.watch(importlib._bootstrap, "_find_and_load", "imports")  # type: ignore[attr-defined]
     program = importlib.import_module(f"nnzoo.recipes.{recipe}")
     lightning, loops = importlib.import_module("lightning"), "lightning.pytorch.loops"
-    cli, figures = (importlib.import_module(f"nnzoo.run.{name}") for name in ("cli", "figures"))
-    baselines = importlib.import_module("nnzoo.baselines.base")
+    figures, baselines = (importlib.import_module(f"nnzoo.{name}") for name in ("run.figures", "baselines.base"))
     for cls in filter(lambda one: isinstance(one, type), vars(program).values()):
         if issubclass(cls, lightning.LightningDataModule):
             for function in ("__init__", "prepare_data", "setup"):
                 parts.watch(cls, function, "data")
-    parts.watch(cli.ZooCLI, "_model_for", "data")  # asks the data for their task, which may take reading them
+    parts.watch(importlib.import_module("nnzoo.data.facts").fact, "__get__", "data")  # called once, may read the data
     parts.watch(importlib.import_module(f"{loops}.fit_loop")._FitLoop, "run", "training")
     parts.watch(importlib.import_module(f"{loops}.evaluation_loop")._EvaluationLoop, "run", "validation")
     parts.watch(lightning.Trainer, "save_checkpoint", "checkpoints")

@@ -158,6 +158,11 @@ def _dates_or_texts(present: "pd.Series[str]", free: bool, path: str | Path) -> 
     return Format("text", whole=bool(whole), example=example)
 
 
+def written_otherwise(formats: Formats) -> list[str]:
+    """The columns of a training file that are no plain numbers, and in later files have to be read as texts."""
+    return [name for name, known in formats.items() if known.kind != "number" or known.style != POINT]
+
+
 def read_columns(frame: pd.DataFrame, formats: Formats, path: str | Path) -> pd.DataFrame:
     """The columns of a file, which must be there, read as the training file has them.
 

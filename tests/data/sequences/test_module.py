@@ -7,6 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from nnzoo import ImageDataModule, InputError
+from nnzoo.data.numbers import Style
 from nnzoo.data.sequences.module import SequenceDataModule
 from nnzoo.data.splits import PARTS, split_indices
 from nnzoo.nets.rnn import SequenceEncoder
@@ -38,6 +39,19 @@ def csv_of(tmp_path):
         return {"csv": str(path), "target": target, "time": "second", "group": "id", "batch_size": 4, **settings}
 
     return write
+
+
+def test_plain_numbers_are_never_texts_but_in_a_table_of_predictions(csv_of, monkeypatch):
+    frame = table()
+    written = frame.drop(columns=["weight", "state"]).assign(x=[f"{value:+.9f}0" for value in frame["x"]])
+    settings = csv_of(written)
+    monkeypatch.setattr(Style, "read", None)  # what makes numbers of texts
+    data = ready(**settings, test_csv=settings["csv"])
+    x = torch.from_numpy(written["x"].to_numpy(float))
+    shown = data.predicted_rows()
+    assert data.source.table.values[:, data.features.index("x")].sort()[0].equal(x.sort()[0])
+    assert list(shown.columns) == ["id", "kind"]
+    assert sorted(data.source.table.steps["x"]) == sorted(written["x"])
 
 
 def test_digits_are_read_row_by_row_from_the_top():

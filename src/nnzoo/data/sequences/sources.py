@@ -3,7 +3,7 @@
 import sys
 import typing
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nnzoo.data.columns import Format
-from nnzoo.data.csv_file import read_csv
+from nnzoo.data.columns import Format, written_otherwise
+from nnzoo.data.plain_csv import read_table
 from nnzoo.data.sequences.chorales import KEYS, next_steps, read_chorales
 from nnzoo.data.sequences.dataset import SequenceDataset
 from nnzoo.data.sequences.problems import adding_problem, copy_memory
@@ -124,7 +124,12 @@ class CSV(SequenceSource):
 
     @cached_property
     def _written(self) -> pd.DataFrame:
-        return read_csv(self.settings["csv"])
+        return self._read("csv")
+
+    def _read(self, option: str, further: Iterable[str] = ()) -> pd.DataFrame:
+        """The rows of a file, with its plain numbers as such but in the columns that are for something else."""
+        named = filter(None, (self.settings[name] for name in ("target", "time", "group")))
+        return read_table(self.settings[option], option, {*named, *self.settings["drop"], *further})
 
     @cached_property
     def columns(self) -> SequenceColumns:
@@ -152,7 +157,8 @@ class CSV(SequenceSource):
         path = self.settings[option]
         if path is None:
             return None
-        return SequenceTable(read_csv(path, option), path, self.columns, with_target=option == "test_csv")
+        written = self._read(option, written_otherwise(self.columns.formats))
+        return SequenceTable(written, path, self.columns, with_target=option == "test_csv")
 
     @cached_property
     def split(self) -> SequenceSplit:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nnzoo.data.columns import Formats, formats_of, read_columns, sorted_names, without_counter
-from nnzoo.data.csv_file import check_columns, line_of
+from nnzoo.data.csv_file import check_columns, line_of, read_csv
 from nnzoo.data.tables.target import MAX_INTEGER_CLASSES, class_names, class_numbers
 from nnzoo.data.times import read_times
 from nnzoo.errors import InputError
@@ -54,7 +54,7 @@ def columns_of(
     """The columns of a training file; raises InputError if one is missing, or a feature is not numeric.
 
     Args:
-        frame: As :func:`nnzoo.data.csv_file.read_csv` gives it.
+        frame: As :func:`nnzoo.data.plain_csv.read_table` gives it.
         path: The file, for errors.
         target: As of :class:`SequenceColumns`, like the next two.
         time: See there.
@@ -86,7 +86,7 @@ class SequenceTable:
     """Sequences, features and targets of a CSV file.
 
     Args:
-        written: The file, as :func:`nnzoo.data.csv_file.read_csv` gives it.
+        written: The file, as :func:`nnzoo.data.plain_csv.read_table` gives it, time and group as texts.
         path: Its path, for errors.
         columns: Those of the training file.
         with_target: Whether there is a target; otherwise the sequences are to be predicted.
@@ -124,8 +124,8 @@ class SequenceTable:
                 )
         # A sequence's rows need not stand together; their order within the sequence is kept.
         names = sorted_names(set(frame[self.group]))
-        order = np.argsort(pd.Categorical(frame[self.group], names).codes, kind="stable")
-        self.frame, self.steps = frame.iloc[order], written.iloc[order]
+        self._order = np.argsort(pd.Categorical(frame[self.group], names).codes, kind="stable")
+        self.frame = frame.iloc[self._order]
         self._check_times()
         infinite = np.isinf(self.frame[columns.features].to_numpy(float)).any(axis=0)
         if infinite.any():
@@ -158,6 +158,11 @@ class SequenceTable:
     def lengths(self) -> Tensor:
         """Steps of each sequence (N,)."""
         return torch.from_numpy(self.frame.groupby(self.group, sort=False).size().to_numpy(np.int64).copy())
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """The rows in the same order as texts, which only a table of predictions wants."""
+        return read_csv(self.path).iloc[self._order]
 
     @property
     def sequences(self) -> pd.DataFrame:

@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nnzoo.data.calendars import Calendar
-from nnzoo.data.columns import Format, formats_of, without_counter
-from nnzoo.data.csv_file import check_columns, line_of, read_csv
+from nnzoo.data.columns import Format, formats_of, without_counter, written_otherwise
+from nnzoo.data.csv_file import check_columns, line_of
 from nnzoo.data.numbers import MISSING
+from nnzoo.data.plain_csv import read_table
 from nnzoo.data.series.clocks import calendars_of, check_order, season_of, warn_of_gaps
 from nnzoo.data.times import is_day_first, numbers_of, read_times, time_format
 from nnzoo.errors import InputError
@@ -117,7 +118,9 @@ def read_series(
         InputError: If the file cannot be read, a column is missing or not numeric, a value is missing, or times are out
             of order or appear twice.
     """
-    table = read_csv(path, option)
+    usual = times or {"times": [], "day_first": None, "formats": {}}
+    given = {name: Format.from_plain(known) for name, known in usual["formats"].items()}
+    table = read_table(path, option, {*filter(None, (time, group)), *written_otherwise(given)})
     read = "the same columns as in training" if times else "--data.target"
     for needed, for_what in (
         ([time], "--data.time"),
@@ -132,10 +135,8 @@ def read_series(
         raise InputError("--data.time, --data.group and --data.target must be different columns.")
     if not columns:
         raise InputError(f"{path} has no column to forecast beside those of --data.time and --data.group.")
-    usual = times or {"times": [], "day_first": None, "formats": {}}
     if time is not None:
         table[time] = numbers_of(table[time])
-    given = {name: Format.from_plain(known) for name, known in usual["formats"].items()}
     formats = given or formats_of(table[columns], path)
     values = np.stack([_numbers(formats[name], table[name], path) for name in columns], axis=1)
     day_first = usual["day_first"]
@@ -182,7 +183,7 @@ def _numbers(known: Format, column: "pd.Series[str]", path: Path) -> NDArray[np.
         numbers = known.read(column, path)
     else:
         numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    strange = numbers.isna() & ~column.isin(MISSING)
+    strange = numbers.isna() & ~column.isin(MISSING) & column.notna()
     if strange.any():
         raise InputError(
             f"{path}, line {line_of(strange)}: {column.name} is {column[strange].iloc[0]!r}, not a number: repair the "

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from sklearn import datasets
 
-from nnzoo.data.columns import POINT, Formats, formats_of, read_columns, without_counter
+from nnzoo.data.columns import Formats, formats_of, read_columns, without_counter, written_otherwise
 from nnzoo.data.csv_file import check_columns, line_of, read_csv
 from nnzoo.data.images.dataset import ImageDataset
 from nnzoo.data.images.module import ImageDataModule
@@ -202,8 +202,7 @@ class CSV(TableSource):
 
     def load_test(self) -> Table:
         """The rows of ``test_csv``."""
-        texts = [name for name, known in self.formats.items() if known.kind != "number" or known.style != POINT]
-        return self._table(self._read("test_csv", texts), "test_csv", "test")
+        return self._table(self._read("test_csv", written_otherwise(self.formats)), "test_csv", "test")
 
     def load_new(self) -> Table:
         """The rows of ``predict_csv``, whose target may be missing."""

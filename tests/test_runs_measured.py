@@ -1,5 +1,6 @@
 """Where the seconds of a run go, and what larger data cost: how it is measured, and the tables it ends up in."""
 
+import importlib
 from types import SimpleNamespace
 
 import pytest
@@ -45,16 +46,23 @@ def test_the_first_training_step_is_noted_and_no_other():
     assert watch.until_first_step == 7.0
 
 
-def test_all_parts_of_a_run_are_seen(in_tmp, capsys):
-    run_seconds.main(["--recipe", "rnn", "--rounds", "1", "--flags", TINY, "--results", str(in_tmp)])
+def test_all_parts_of_a_run_are_seen(in_tmp, capsys, monkeypatch):
+    seen = parts.in_own_process("rnn", TINY.split())
+    assert tuple(seen["seconds"]) == parts.PARTS
+    assert all(seconds > 0 for seconds in seen["seconds"].values())
+    assert seen["seconds"]["imports"] < seen["until_first_step"] < sum(seen["seconds"].values())
+    assert seen["peak_mib"] > 50
+    assert not any(in_tmp.iterdir()), "nothing is left here"
+    monkeypatch.setattr(run_seconds, "in_own_process", lambda recipe, flags: seen)
+    run_seconds.main(["--recipe", "rnn", "--rounds", "2", "--results", str(in_tmp)])
     result = results.read(["rnn"], in_tmp)["rnn"]
-    assert tuple(result["seconds"]) == parts.PARTS
-    assert all(seconds > 0 for (seconds,) in result["seconds"].values())
+    assert result["seconds"]["training"] == [round(seen["seconds"]["training"], 3)] * 2
     cells = run_seconds.row(result)
     assert "| " + " | ".join(cells) + " |\n" in capsys.readouterr().out
     assert float(cells[-1]) == pytest.approx(sum(map(float, cells[1:-1])), abs=0.6), "the sum but for rounding"
 
 
+@pytest.mark.filterwarnings("ignore:.*")
 @pytest.mark.parametrize("name", data_sizes.KINDS)
 def test_every_kind_of_data_is_read_by_its_recipe(name, in_tmp, monkeypatch):
     """In this process, which leaves out what the clock sees."""
@@ -68,14 +76,7 @@ def test_every_kind_of_data_is_read_by_its_recipe(name, in_tmp, monkeypatch):
     flags = kind.write(in_tmp, kind.base)
     recipe, used = called[0]
     assert [flag for flag in used if flag.startswith("--data")] == [flag for flag in flags if flag.startswith("--data")]
-    parts.importlib.import_module(f"nnzoo.recipes.{recipe}").main([*data_sizes.FIT.split(), *flags])
-
-
-def test_the_clock_sees_a_run_on_data_of_ones_own(in_tmp):
-    data_sizes.main(["--kind", "table", "--factors", "1", "--base", "60", "--rounds", "1", "--results", str(in_tmp)])
-    (size,) = results.read(["table"], in_tmp)["table"]["sizes"]
-    assert 0 < size["data"][0] < size["until_first_step"][0]
-    assert size["peak_mib"][0] > 50
+    importlib.import_module(f"nnzoo.recipes.{recipe}").main([*data_sizes.FIT.split(), *flags])
 
 
 def test_a_run_that_fails_says_why():

@@ -82,15 +82,6 @@ def test_the_scaler_is_undone_exactly():
     np.testing.assert_allclose(standardized, (history.numpy() - [2, -1]) / [3, 0.5], rtol=1e-5, atol=1e-6)
 
 
-def test_a_step_finds_the_scale_of_its_windows_twice():
-    """To standardise them, and once for all metrics: it takes the mean of every history."""
-    module = Forecaster(column_mean=[2.0, -1.0], column_std=[3.0, 0.5], history=H, horizon=HORIZON)
-    calls = []
-    module.scaler.register_forward_hook(lambda *_: calls.append(1))
-    module.validation_step((torch.randn(4, H, 2), torch.randn(4, HORIZON, 1)), 1)  # the first is looked at, too
-    assert len(calls) == 2
-
-
 def test_a_network_without_any_skill_has_the_loss_of_the_naive_forecast(trained_forecaster):
     module, data, metrics = trained_forecaster(walk(), {"net": "linear", "lr": 1e-12})
     with torch.no_grad():

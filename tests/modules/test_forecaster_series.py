@@ -95,3 +95,12 @@ def test_short_series_get_steps_enough(trained_forecaster):
     assert windows < 100
     assert module.trainer.global_step == 2 * (windows * -(-1000 // windows) // 32)
     assert len(data.windows("train", 10_000).history) == windows, "the baselines see each once"
+
+
+def test_a_step_finds_the_scale_of_its_windows_twice():
+    """To standardise them, and once for all metrics: it takes the mean of every history."""
+    module = Forecaster(column_mean=[2.0, -1.0], column_std=[3.0, 0.5], history=H, horizon=HORIZON)
+    calls = []
+    module.scaler.register_forward_hook(lambda *_: calls.append(1))
+    module.validation_step((torch.randn(4, H, 2), torch.randn(4, HORIZON, 1)), 1)  # the first is looked at, too
+    assert len(calls) == 2

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from nnzoo import InputError
-from nnzoo.data.numbers import Style
 from nnzoo.data.series import sources
 from nnzoo.data.series.future import Future
 from nnzoo.data.series.series import read_series
@@ -65,24 +64,6 @@ def test_a_file_is_read_in_its_order_with_the_columns_asked_for(csv_of):
     only = read_series(path, "date", None, ["price"])
     assert only.columns == ["price"]
     np.testing.assert_allclose(only.values, sales()[["price"]])
-
-
-def test_plain_numbers_are_never_texts_and_have_the_same_bits(csv_of, monkeypatch):
-    values = np.random.default_rng(0).normal(size=40) * 10.0 ** np.arange(-26, 14)
-    path = csv_of(sales(40, price=values, shop=np.arange(40) // 20))
-    monkeypatch.setattr(Style, "read", None)  # what makes numbers of texts
-    read = read_series(path, "date", "shop", ["units", "price"])
-    np.testing.assert_array_equal(read.values, np.stack([np.arange(40) ** 2, values], axis=1))
-    assert read.names == ["0", "1"]
-    later = read_series(path, "date", "shop", ["units", "price"], times=read.times_as_written())
-    np.testing.assert_array_equal(later.values, read.values)
-
-
-def test_an_empty_field_is_named_whether_or_not_the_others_are_plain(csv_of):
-    for other in ("1.5", "1,5"):
-        text = f"date;units\n2024-01-01;{other}\n2024-01-02;\n2024-01-03;{other}\n"
-        with pytest.raises(InputError, match="line 3: units is empty, NaN or infinite"):
-            read_series(csv_of(text), "date", None, None)
 
 
 def test_without_a_column_of_times_rows_are_numbered(csv_of):

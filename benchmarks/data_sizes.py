@@ -24,7 +24,7 @@ from benchmarks.parts import in_own_process
 
 FOLDER = results.RESULTS / "data_sizes"
 BEGIN = "<!-- table: python -m benchmarks.data_sizes table -->\n"
-HEADER = ("data", "size", "files, MiB", "until the first step, s", "of that data, s", "adds, MiB")
+HEADER = ("data", "size", "files, MiB", "until the first step, s", "data, s", "adds, MiB")
 FIT = f"fit {SHORT} --trainer.max_epochs 1 --trainer.limit_train_batches 1"
 COLUMNS, CHANNELS, STEPS, FEATURES, PIXELS, CLASSES = 30, 7, 30, 4, 28, 10
 

@@ -15,6 +15,7 @@ from nnzoo.baselines.base import Baselines
 from nnzoo.data.facts import facts_of
 from nnzoo.errors import InputError
 from nnzoo.parameters import parameters_of
+from nnzoo.run.allocator import keep_freed_memory
 from nnzoo.run.arguments import Arguments, dataset_of, parse
 from nnzoo.run.best import defaults_of, tested_note
 from nnzoo.run.checkpoint import public_name, read_checkpoint
@@ -198,9 +199,10 @@ class ZooCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Builds data, model and Trainer; says in a sentence why a class of the user's cannot be built."""
-        trains = self.subcommand == "fit" and on_cpu(self.config["fit"].get)
+        if cpu := on_cpu(self.config[self.subcommand].get):
+            keep_freed_memory()
         try:
-            with within_memory(TRAINED if trains else HELD):
+            with within_memory(TRAINED if cpu and self.subcommand == "fit" else HELD):
                 super().instantiate_classes()
         except (TypeError, ValueError) as error:
             if isinstance(error, InputError):
@@ -225,9 +227,8 @@ class ZooCLI(LightningCLI):
         self._get(self.config_init, "figures").test_follows = self.arguments.test_after_fit
         callbacks = run_callbacks(settings, self._get(self.config_init, "lr_find") and not self.arguments.ckpt_path)
         checkpoints = [self._get(self.config_init, key) for key in ("checkpoint", "last_checkpoint")]
-        for callback in [*callbacks, *checkpoints]:
-            if isinstance(callback, ModelCheckpoint):
-                callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
+        for callback in (one for one in [*callbacks, *checkpoints] if isinstance(one, ModelCheckpoint)):
+            callback.dirpath = callback.dirpath or str(self.run_dir.resolve())
         loggers = run_loggers(config["logger"], self.run_dir, self._progress())
         kwargs |= {"callbacks": callbacks, "plugins": run_plugins(config["plugins"]), "logger": loggers}
         try:
@@ -274,9 +275,8 @@ class ZooCLI(LightningCLI):
         """Compiles the networks in place, which keeps the names in the checkpoint."""
         warn_of_batch_norms(self.model, self.trainer, self._get(self.config_init, "trainer")["sync_batchnorm"])
         if self._get(self.config_init, "compile"):
-            for network in self.model.children():
-                if any(True for _ in network.parameters()):
-                    network.compile()
+            for network in (one for one in self.model.children() if any(True for _ in one.parameters())):
+                network.compile()
 
     def _finish(self) -> None:
         trainer = self.trainer

@@ -11,7 +11,7 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 """Parameters of mallopt, as malloc.h numbers them."""
 MIB = 2**20
 LARGEST_ON_HEAP = (1024 * MIB, 32 * MIB)
-"""Buffers up to that size are reused; glibc before 2.35 takes no more than the second."""
+"""Buffers up to that size are reused; older versions of glibc take no more than the second."""
 TUNED_BY = ("MALLOC_", "GLIBC_TUNABLES")
 """How variables begin by which a user sets the allocator."""
 

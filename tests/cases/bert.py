@@ -14,6 +14,7 @@ def write_texts() -> None:
 
 
 bert = Case(
+    shorter={"max_length": 32},
     noiseless=["--model.dropout", "0", "--model.encoder_dropout", "0"],
     other_values={"dropout": [0.1, 0.5], "encoder_dropout": [0.1, 0.3], "last_layers": [1],
                   "lora_targets": [["query"], ["dense"]]},

@@ -16,7 +16,7 @@ from benchmarks import results
 from benchmarks.parts import PARTS, in_own_process
 
 RECIPES = ("mlp", "vae", "autoencoder", "rnn", "forecaster")
-FOLDER = results.RESULTS / "runs"
+FOLDER = results.RESULTS / "run_seconds"
 BEGIN = "<!-- table: python -m benchmarks.run_seconds table -->\n"
 HEADER = ("recipe", *PARTS, "all")
 

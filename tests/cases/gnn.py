@@ -17,7 +17,8 @@ def write_graph() -> None:
 gnn = Case(
     noiseless=["--model.dropout", "0"],
     small={"hidden": (8, 4)},
-    other_values={"heads": [2, 4], "dropout": [0.1, 0.9]},
+    # Of few steps less is no warming up.
+    other_values={"heads": [2, 4], "dropout": [0.1, 0.9], "lr_warmup": [0.9]},
     apart={"class_weights"},  # as many labels of each class
     tied={"spectral", "spreading"},  # over the splits of the record by less than a tenth of their spread
     files=write_graph,

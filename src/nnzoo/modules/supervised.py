@@ -118,7 +118,7 @@ class SupervisedModule(ZooModule, ABC):
     def losses_wait(self) -> bool:
         """Whether several training batches are measured together: where a lost loss shows in what a step returns."""
         cls = type(self)
-        plain = cls.training_step is SupervisedModule.training_step and self.automatic_optimization
+        plain = cls.training_step.__module__.startswith("nnzoo.") and self.automatic_optimization
         return plain and math.isinf(self.most_loss) and cls.update_metrics is SupervisedModule.update_metrics
 
     def measure(

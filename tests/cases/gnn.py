@@ -16,7 +16,7 @@ def write_graph() -> None:
 
 gnn = Case(
     noiseless=["--model.dropout", "0"],
-    small={"hidden": (8, 4)},
+    small={"hidden": (8, 8)},  # of one width, so that what skips a layer acts
     # Of few steps less is no warming up.
     other_values={"heads": [2, 4], "dropout": [0.1, 0.9], "lr_warmup": [0.9]},
     apart={"class_weights"},  # as many labels of each class

@@ -42,15 +42,17 @@ class ManySteps(Callback):
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Steps in; where it can is found out at the start of each epoch, after all hooks for that."""
+        """Steps in; whether it can is found out after the first batch of each epoch, and so after all hooks before."""
         loop: Any = trainer.fit_loop.epoch_loop
         slow, quick = MethodType(type(loop).advance, loop), None
 
         def advance(fetcher: Any) -> None:
             nonlocal quick
-            if loop.batch_progress.current.ready == 0 or quick is None or quick.is_outdated():
+            if loop.batch_progress.current.ready == 0:
+                quick = None
+            elif quick is None or quick.is_outdated():
                 quick = QuickSteps(trainer, trainer.lightning_module)
-            if quick.run(fetcher):
+            if quick is None or quick.run(fetcher):
                 slow(fetcher)
 
         loop.advance = advance
@@ -118,7 +120,6 @@ class QuickSteps:
         logged = any(name.startswith("training_step") for name in trainer._results or ())
         if (
             not self.can_skip
-            or done == 0
             or logged
             or loop.restarting
             or trainer.should_stop

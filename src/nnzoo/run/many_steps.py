@@ -9,7 +9,6 @@ import time
 from types import MethodType
 from typing import Any
 
-import lightning
 import lightning as L
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loops.fetchers import _PrefetchDataFetcher
@@ -142,7 +141,7 @@ class QuickSteps:
 def can_skip(trainer: Any, module: L.LightningModule) -> bool:
     """Whether batches without Lightning's hooks give the same bits, and no hook of the module's own waits for them."""
     precision: Any = trainer.precision_plugin
-    if not lightning.__version__.startswith("2.6."):
+    if not L.__version__.startswith("2.6."):
         return False  # its loop, whose counts are kept here, may have changed
     plain = type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
     # Lightning counts the steps of several optimisers one by one.

@@ -22,7 +22,7 @@ def write_texts() -> None:
 
 clm = Case(
     noiseless=["--model.dropout", "0"],
-    shorter={"vocab_size": 512, "block_size": 48},
+    shorter={"vocab_size": 512},
     quicker=SMALL,
     small={**SMALL, "max_new_tokens": 8},
     other_values={"prompt": ["def", ["A", "The list"]], "top_k": [1], "num_heads": [1, 4], "width": [8]},

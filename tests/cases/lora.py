@@ -7,7 +7,6 @@ from support.case import Case
 APART = {"pretrained", "adapter", "adapter_config", "load_in_4bit", "gradient_checkpointing"}
 
 lora = Case(
-    shorter={"block_size": 48},
     quicker={"r": 2},
     small={"r": 2, "target_modules": "c_attn", "max_new_tokens": 8},
     other_values={

@@ -33,7 +33,7 @@ class NaNGuard(Callback):
         module = pl_module if isinstance(pl_module, ZooModule) else None
         loss = float(outputs["loss"]) if isinstance(outputs, dict) and "loss" in outputs else 0.0
         if module is not None and module.losses_wait and math.isfinite(loss) and not waits:
-            return
+            return  # it stands for those of the means
         losses = module.means.lost("train", module.most_loss) if module else {}
         if not math.isfinite(loss):
             losses = {"loss": loss}

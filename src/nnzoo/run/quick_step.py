@@ -51,8 +51,8 @@ class QuickStep:
             batch = module._on_before_batch_transfer(batch, dataloader_idx=0)
             batch = call._call_strategy_hook(trainer, "batch_to_device", batch, dataloader_idx=0)
         progress.increment_ready()
-        trainer._results.batch, trainer._results.batch_size = batch, None  # what a value logged in the step goes by
-        number, outputs = loop.batch_idx, None
+        results, number, outputs = trainer._results, loop.batch_idx, None
+        results.batch, results.batch_size = batch, None  # what a value logged in the step goes by
         if batch is not None:
             self.call("on_train_batch_start", batch, number)
             progress.increment_started()
